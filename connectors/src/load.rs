@@ -1,0 +1,94 @@
+//! Writing: a [`Target`] takes one snapshot into an empty place as a [`Load`].
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use crate::{Column, PointInTime, Result, RowReceiver, SchemaFile, Source, TableKind, TableName};
+
+/// A place that a snapshot can be restored to. Opening one connects to nothing yet.
+#[async_trait]
+pub trait Target: Send + Sync {
+    /// Looks at the target without changing it: reachable, of a version that can take the snapshot,
+    /// and empty (or left behind by an interrupted restore of the same snapshot). Returns what the
+    /// operator should know before it starts, such as `found an interrupted restore of this snapshot:
+    /// starting it over`.
+    ///
+    /// # Errors
+    /// `Error::Refused` when the target holds anything else, which is left untouched.
+    async fn inspect(&self, plan: &LoadPlan) -> Result<Vec<String>>;
+
+    /// Prepares the target and creates everything that must exist before rows arrive.
+    async fn begin(&self, plan: LoadPlan, options: &LoadOptions) -> Result<Box<dyn Load>>;
+
+    /// The target as a source, to read back what was restored.
+    fn as_source(&self) -> Box<dyn Source>;
+}
+
+/// What is restored: everything needed beside the rows.
+#[derive(Debug, Clone)]
+pub struct LoadPlan {
+    /// The snapshot's id: tells an interrupted restore of it from somebody else's data.
+    pub snapshot: String,
+    /// Where the snapshot came from.
+    pub point: PointInTime,
+    /// The schema files as the capture gave them.
+    pub schema: Vec<SchemaFile>,
+    /// The tables whose rows will be loaded.
+    pub tables: Vec<LoadTable>,
+    /// Whether `tables` is everything; if not, only these tables and what they need are created.
+    pub whole: bool,
+}
+
+/// A table to load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadTable {
+    /// Its name.
+    pub name: TableName,
+    /// What its rows are.
+    pub kind: TableKind,
+    /// The fields of a line, in order.
+    pub columns: Vec<Column>,
+}
+
+/// How to restore.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// Connections that may load or build indexes at once.
+    pub writers: usize,
+    /// Create the database, which must not exist.
+    pub into_new: bool,
+    /// Names of roles to replace by others, old to new.
+    pub map_roles: Vec<(String, String)>,
+    /// Leave ownership and grants out.
+    pub no_owner: bool,
+    /// A private folder for scratch files; the load removes what it puts there.
+    pub scratch: PathBuf,
+}
+
+/// One restore under way. Tables may be loaded in any order and several at once.
+#[async_trait]
+pub trait Load: Send + Sync {
+    /// Loads one table's rows, all or nothing, and returns how many the target took.
+    ///
+    /// The channel's end means the end of the rows only if the sender said so by sending all of them:
+    /// a caller that fails must call [`Load::abort`] rather than let a table look complete. To that end
+    /// `rows_expected` is compared with what arrived before the table is committed.
+    async fn load(&self, table: &LoadTable, rows_expected: u64, rows: RowReceiver) -> Result<u64>;
+
+    /// Builds what comes after the rows (indexes, constraints, triggers, sequences' values, statistics)
+    /// and makes the restore complete.
+    async fn finish(self: Box<Self>) -> Result<LoadReport>;
+
+    /// Gives up: leaves the target such that the same command starts over cleanly.
+    async fn abort(self: Box<Self>);
+}
+
+/// What a finished load has to tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadReport {
+    /// Objects the target refused, one sentence each: a partial restore, not a failed one.
+    pub refused: Vec<String>,
+    /// What else the operator should know, one sentence each.
+    pub notes: Vec<String>,
+}

@@ -1,0 +1,1 @@
+//! Reading from and loading into a Postgres database.

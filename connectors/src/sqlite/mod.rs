@@ -1,0 +1,1 @@
+//! Reading from and loading into a Sqlite database.

@@ -1,0 +1,78 @@
+//! What a capture says of a table, and what a load is told of it. Stored in the manifest, so that a
+//! restore needs no source.
+
+use serde::{Deserialize, Serialize};
+
+/// A table's name, in the spelling of its own system, unquoted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TableName {
+    /// Schema (PostgreSQL) or nothing (SQLite).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Name within the schema.
+    pub name: String,
+}
+
+/// Shown as `schema.name`, for people: control characters are escaped, nothing is quoted.
+impl std::fmt::Display for TableName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(schema) = &self.schema {
+            write!(f, "{}.", schema.escape_debug())?;
+        }
+        write!(f, "{}", self.name.escape_debug())
+    }
+}
+
+/// What kind of rows a table holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TableKind {
+    /// An ordinary table of the source.
+    Table,
+    /// Large objects, one row a page: PostgreSQL keeps them beside the tables.
+    LargeObjects,
+}
+
+/// One column of a table's rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its name, unquoted.
+    pub name: String,
+    /// Its type as the source prints it, for people and for grading by pattern.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Whether it belongs to the primary key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub key: bool,
+}
+
+/// A stretch of a table that one reader reads alone; a table's slices in order make the table.
+///
+/// Opaque outside the connector that made it. Slices of an unchanged table stay the same from one
+/// capture to the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slice {
+    /// Index of the table in [`crate::Capture::tables`].
+    pub table: usize,
+    /// Index of the slice in the table, in row order.
+    pub index: usize,
+    /// First page (or key) of the slice and the one after its last; `None` is open.
+    pub range: (Option<u64>, Option<u64>),
+    /// Raw bytes it may hold, for progress and for giving large slices out first.
+    pub bytes_estimated: u64,
+}
+
+/// A table of a capture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Its name.
+    pub name: TableName,
+    /// What its rows are.
+    pub kind: TableKind,
+    /// The columns of its rows, in the order of the fields of a line; generated columns are not read.
+    pub columns: Vec<Column>,
+    /// How it is read: at least one slice.
+    pub slices: Vec<Slice>,
+    /// Rows as the source's statistics have it; for progress only.
+    pub rows_estimated: u64,
+}

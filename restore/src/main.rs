@@ -1,0 +1,2 @@
+//! restore
+fn main() {}

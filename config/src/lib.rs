@@ -1,1 +1,23 @@
-//! config
+//! Lifeboat's configuration: one TOML file, read once, refused early.
+//!
+//! [`Config::load`] turns a file into types that need no further checks, or into a [`ConfigError`]
+//! that says file, line, column, what is wrong and what was probably meant. A key that nobody reads is
+//! an error, not a comment: an option that does nothing would be found out during a restore.
+//!
+//! Secrets are never part of the configuration's own text: a [`SecretRef`] says where one is kept and
+//! reads it when it is needed, and nothing here prints one.
+
+mod config;
+mod error;
+mod host;
+mod position;
+mod read;
+mod schema;
+mod secret;
+mod section;
+mod values;
+mod warnings;
+
+pub use config::{Agent, Config, Grade, Person, Source, Vault};
+pub use error::ConfigError;
+pub use secret::{Secret, SecretError, SecretRef};

@@ -1,0 +1,185 @@
+//! What a configuration says, once it has been found good.
+//!
+//! These are working types: they are made by reading a file (`read.rs`), shown again by
+//! `config show`, and described by `config schema`, whose words are the comments here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use url::Url;
+
+use crate::{ConfigError, SecretRef, read};
+
+/// The configuration of one vault, of the people who may open it and of the agent that fills it.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields, title = "Lifeboat's configuration")]
+#[non_exhaustive]
+pub struct Config {
+    /// The version of this file's layout: 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub version: u32,
+    /// Where the snapshots are kept.
+    pub vault: Vault,
+    /// Who may open what is in the vault, by name.
+    #[schemars(extend("minProperties" = 1))]
+    pub people: BTreeMap<String, Person>,
+    /// The agent on this machine.
+    #[schemars(default = "Agent::default_for_schema")]
+    pub agent: Agent,
+    /// The databases to back up, in the order in which they are written.
+    #[serde(rename = "source", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub sources: Vec<Source>,
+}
+
+/// The vault: the repository as a whole, one for each branch.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Vault {
+    /// The store: `file:///folder`, `s3://bucket/prefix`, `az://container/prefix` or
+    /// `gs://bucket/prefix`. Credentials and endpoint come from the environment.
+    #[schemars(with = "String", regex(pattern = "^(file|s3|az|gs)://"))]
+    pub url: Url,
+    /// The fingerprint of the vault's root key, from the recovery sheet. A vault with another root is
+    /// refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+}
+
+/// A person who may open some grades of the vault.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Person {
+    /// The public half of the person's key: `age1…`, `ssh-ed25519 …`, `ssh-rsa …` or a plugin's
+    /// recipient.
+    #[schemars(regex(pattern = "^(age1|ssh-ed25519 |ssh-rsa )"))]
+    pub recipient: String,
+    /// What this person may open; all three when left out.
+    #[schemars(default = "Grade::all", length(min = 1), extend("uniqueItems" = true))]
+    pub grades: Vec<Grade>,
+}
+
+/// How sensitive data is. Each grade is sealed to a key of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename_all = "lowercase")]
+pub enum Grade {
+    /// What anybody in the company may see.
+    Low,
+    /// What those who work with customers may see.
+    Medium,
+    /// What identifies or exposes a customer; also everything that nobody has graded.
+    High,
+}
+
+/// One database that is backed up.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Source {
+    /// The name that snapshots carry, such as `crm` in `crm@latest`.
+    #[schemars(regex(pattern = "^[a-z0-9][a-z0-9._-]{0,63}$"))]
+    pub name: String,
+    /// The database: `postgres://user@host/database` or `sqlite:///path`. It holds no password.
+    #[schemars(with = "String", regex(pattern = "^(postgres|postgresql|sqlite):"))]
+    pub url: Url,
+    /// Where the password is kept: `{file:PATH}`, `{env:NAME}` or `{credential:NAME}` (systemd).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub password: Option<SecretRef>,
+    /// Permits a connection to another host without TLS. Reports then say so.
+    #[schemars(default)]
+    pub allow_plaintext: bool,
+}
+
+/// The agent that takes the backups.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Agent {
+    /// The name under which this agent is enrolled in the vault; the machine's host name when left out.
+    #[schemars(default, with = "Option<String>", regex(pattern = "^[a-z0-9][a-z0-9._-]{0,63}$"))]
+    pub name: String,
+    /// The folder for the agent's keys and its local state.
+    #[schemars(default = "Agent::default_state")]
+    pub state: PathBuf,
+    /// Connections that read one source at once.
+    #[schemars(default = "Agent::default_readers", range(min = 1, max = 64))]
+    pub readers: usize,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unreadable`] when the file cannot be read, [`ConfigError::Invalid`] with line and
+    /// column when it says something that cannot be meant.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Checks `text` as though it had been read from `path`, which appears in errors and is where
+    /// relative paths inside the file start from.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] for the first fault, in the order of the file where that is possible.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        read::config(text, path)
+    }
+
+    /// The source called `name`.
+    pub fn source(&self, name: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| source.name == name)
+    }
+
+    /// Prints the configuration in force as TOML: defaults filled in, passwords that stand in the file
+    /// as `********`, references to secrets as they are.
+    pub fn to_masked_toml(&self) -> String {
+        toml::to_string(self).expect("every value of a configuration has a form in TOML")
+    }
+}
+
+impl Grade {
+    /// All three, the highest first.
+    pub fn all() -> Vec<Self> {
+        vec![Self::High, Self::Medium, Self::Low]
+    }
+
+    /// The word that stands for this grade in configuration, reports and the vault.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+impl fmt::Display for Grade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Agent {
+    /// Two readers keep one core of the database and one of the agent busy.
+    pub(crate) const fn default_readers() -> usize {
+        2
+    }
+
+    pub(crate) fn default_state() -> PathBuf {
+        PathBuf::from("/var/lib/lifeboat")
+    }
+
+    /// The schema must not carry this machine's name, so the default agent has none there.
+    fn default_for_schema() -> serde_json::Value {
+        serde_json::json!({ "state": Self::default_state(), "readers": Self::default_readers() })
+    }
+}

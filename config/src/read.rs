@@ -1,0 +1,219 @@
+//! From the text of a file to a [`Config`], one function for each table of the file.
+//!
+//! The keys that a table may hold stand in one list beside its reader; a test compares the lists with
+//! the schema, so that neither can know a key that the other refuses.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::position::Document;
+use crate::section::{Field, Section, did_you_mean};
+use crate::values::{self, Fault};
+use crate::{Agent, Config, ConfigError, Grade, Person, SecretRef, Source, Vault, host};
+
+type Result<T> = std::result::Result<T, ConfigError>;
+
+pub(crate) const ROOT_KEYS: &[&str] = &["version", "vault", "people", "agent", "source"];
+pub(crate) const VAULT_KEYS: &[&str] = &["url", "root"];
+pub(crate) const PERSON_KEYS: &[&str] = &["recipient", "grades"];
+pub(crate) const AGENT_KEYS: &[&str] = &["name", "state", "readers"];
+pub(crate) const SOURCE_KEYS: &[&str] = &["name", "url", "password", "allow_plaintext"];
+
+/// More readers than this would be a load on the database that nobody means.
+const READERS_MAX: u32 = 64;
+
+pub(crate) fn config(text: &str, path: &Path) -> Result<Config> {
+    let document = Document { text, path };
+    let table = DeTable::parse(text).map_err(|error| syntax(&document, &error))?;
+    refuse_identities(&document, table.get_ref())?;
+    let root = Section::root(&document, table.get_ref());
+    let version = version(&root)?;
+    let root = root.only(ROOT_KEYS)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    Ok(Config {
+        version,
+        vault: vault(&root.required("vault", "a table headed [vault] with `url = \"…\"`")?)?,
+        people: people(&root)?,
+        agent: agent(root.optional("agent"), folder)?,
+        sources: sources(root.optional("source"), folder)?,
+    })
+}
+
+fn syntax(document: &Document<'_>, error: &toml::de::Error) -> ConfigError {
+    let span = error.span().unwrap_or(0..0);
+    let bare = document.text[..span.start].trim_end().ends_with('=');
+    let hint = bare.then(|| "text stands in quotes: `key = \"value\"`".to_owned());
+    document.error(span, error.message().to_owned(), hint.into_iter().collect())
+}
+
+/// The secret half of a key may have been pasted anywhere; wherever it is, it is no longer safe.
+fn refuse_identities(document: &Document<'_>, table: &DeTable<'_>) -> Result<()> {
+    table.values().try_for_each(|value| refuse_identity(document, value))
+}
+
+fn refuse_identity(document: &Document<'_>, value: &Spanned<DeValue<'_>>) -> Result<()> {
+    match value.get_ref() {
+        DeValue::String(text) if values::is_identity(text) => Err(document.error(
+            value.span(),
+            "this is the secret half of a key, which opens data and must never stand in a configuration"
+                .into(),
+            vec![
+                "write the recipient instead: `age-keygen -y key.txt` or the .pub file of an SSH key".into(),
+                "if others could read this file, treat the key as stolen and make a new one".into(),
+            ],
+        )),
+        DeValue::Table(table) => refuse_identities(document, table),
+        DeValue::Array(items) => items.iter().try_for_each(|item| refuse_identity(document, item)),
+        _ => Ok(()),
+    }
+}
+
+/// Comes before everything else: what a newer version means cannot be judged by this one.
+fn version(root: &Section<'_>) -> Result<u32> {
+    let field = root.required("version", "`version = 1` as the first line")?;
+    match field.integer(0..=u32::MAX)? {
+        1 => Ok(1),
+        0 => Err(field.refuse("there is no version 0".into(), vec!["write `version = 1`".into()])),
+        newer => Err(field.refuse(
+            format!("version {newer} is newer than this program, which reads version 1"),
+            vec!["update Lifeboat on this machine".into()],
+        )),
+    }
+}
+
+fn vault(field: &Field<'_>) -> Result<Vault> {
+    let section = field.table("[vault]".into())?.only(VAULT_KEYS)?;
+    let url = section.required("url", "`url = \"file:///path\"`, s3://, az:// or gs://")?;
+    Ok(Vault {
+        url: value(&url, values::vault_url)?,
+        root: section.optional("root").map(|root| value(&root, values::fingerprint)).transpose()?,
+    })
+}
+
+fn people(root: &Section<'_>) -> Result<BTreeMap<String, Person>> {
+    let nobody = || vec!["add a table headed [people.NAME] with `recipient = \"age1…\"`".to_owned()];
+    let message = "nobody is named in [people], so nobody could open the vault";
+    let Some(field) = root.optional("people") else { return Err(root.refuse(message.into(), nobody())) };
+    let mut people = BTreeMap::new();
+    let mut owners: HashMap<String, &str> = HashMap::new();
+    for (name, entry) in field.table("[people]".into())?.fields() {
+        let key = values::name(name).map_err(|fault| entry.refuse_key(fault.message, fault.hints))?;
+        let section = entry.table(format!("[people.{name}]"))?.only(PERSON_KEYS)?;
+        let recipient_field = section.required("recipient", "`recipient = \"age1…\"`")?;
+        let recipient = value(&recipient_field, values::recipient)?;
+        if let Some(other) = owners.insert(recipient.clone(), name) {
+            let message = format!("{name} and {other} have the same recipient");
+            let hint = "give each person a key of their own: two people with one key are one person";
+            return Err(recipient_field.refuse(message, vec![hint.into()]));
+        }
+        people.insert(key, Person { recipient, grades: grades(section.optional("grades"))? });
+    }
+    if people.is_empty() { Err(field.refuse_key(message.into(), nobody())) } else { Ok(people) }
+}
+
+fn grades(field: Option<Field<'_>>) -> Result<Vec<Grade>> {
+    let Some(field) = field else { return Ok(Grade::all()) };
+    let mut grades = Vec::new();
+    for item in field.list()? {
+        let grade = grade(&item)?;
+        if grades.contains(&grade) {
+            return Err(item.refuse(format!("{grade} stands twice in {}", item.name()), vec![]));
+        }
+        grades.push(grade);
+    }
+    if grades.is_empty() {
+        let hint = "name at least one grade, or leave the key out for all three";
+        return Err(field.refuse(format!("{} is empty", field.name()), vec![hint.into()]));
+    }
+    grades.sort_by(|a, b| b.cmp(a));
+    Ok(grades)
+}
+
+fn grade(item: &Field<'_>) -> Result<Grade> {
+    let word = item.text()?;
+    let known = Grade::all();
+    known.iter().copied().find(|grade| grade.as_str() == word).ok_or_else(|| {
+        let words: Vec<_> = known.iter().map(|grade| grade.as_str()).collect();
+        item.refuse(format!("`{word}` is not a grade"), vec![did_you_mean(word, &words)])
+    })
+}
+
+fn agent(field: Option<Field<'_>>, folder: &Path) -> Result<Agent> {
+    let Some(field) = field else {
+        return Ok(Agent {
+            name: host::agent_name(),
+            state: Agent::default_state(),
+            readers: Agent::default_readers(),
+        });
+    };
+    let section = field.table("[agent]".into())?.only(AGENT_KEYS)?;
+    let readers = section.optional("readers").map(|field| field.integer(1..=READERS_MAX)).transpose()?;
+    Ok(Agent {
+        name: match section.optional("name") {
+            Some(name) => value(&name, values::name)?,
+            None => host::agent_name(),
+        },
+        state: match section.optional("state") {
+            Some(state) => path(&state, folder)?,
+            None => Agent::default_state(),
+        },
+        readers: readers.map_or(Agent::default_readers(), |readers| readers as usize),
+    })
+}
+
+fn path(field: &Field<'_>, folder: &Path) -> Result<PathBuf> {
+    match field.text()? {
+        "" => Err(field.refuse(format!("{} is empty", field.name()), vec!["name a folder".into()])),
+        text => Ok(folder.join(text)),
+    }
+}
+
+fn sources(field: Option<Field<'_>>, folder: &Path) -> Result<Vec<Source>> {
+    let Some(field) = field else { return Ok(Vec::new()) };
+    let mut lines: HashMap<String, usize> = HashMap::new();
+    let mut sources = Vec::new();
+    for section in field.tables("source")? {
+        let section = section.only(SOURCE_KEYS)?;
+        let name = section.required("name", "`name = \"crm\"`")?;
+        let source = source(&section, &name, folder)?;
+        if let Some(line) = lines.insert(source.name.clone(), name.line()) {
+            let message = format!("two sources are called `{}`; the first is on line {line}", source.name);
+            return Err(name.refuse(message, vec!["give this one a name of its own".into()]));
+        }
+        sources.push(source);
+    }
+    Ok(sources)
+}
+
+fn source(section: &Section<'_>, name: &Field<'_>, folder: &Path) -> Result<Source> {
+    let url = section.required("url", "`url = \"postgres://user@host/database\"` or `sqlite:///path`")?;
+    let password = section.optional("password");
+    let allow_plaintext = section.optional("allow_plaintext");
+    let source = Source {
+        name: value(name, values::name)?,
+        url: value(&url, values::source_url)?,
+        password: password
+            .as_ref()
+            .map(|field| value(field, |text| SecretRef::parse(text, folder)))
+            .transpose()?,
+        allow_plaintext: allow_plaintext.as_ref().map(Field::boolean).transpose()?.unwrap_or(false),
+    };
+    match [password, allow_plaintext].into_iter().flatten().next() {
+        Some(field) if source.url.scheme() == "sqlite" => {
+            let message = format!("{} means nothing for SQLite, which is a file", field.name());
+            Err(field.refuse_key(message, vec!["take the line out".into()]))
+        }
+        _ => Ok(source),
+    }
+}
+
+fn value<T>(field: &Field<'_>, parse: impl Fn(&str) -> std::result::Result<T, Fault>) -> Result<T> {
+    parse(field.text()?)
+        .map_err(|fault| field.refuse(format!("{}: {}", field.name(), fault.message), fault.hints))
+}
+
+#[cfg(test)]
+mod tests;

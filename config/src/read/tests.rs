@@ -1,0 +1,331 @@
+//! What an operator sees for a good file, and for each way in which a file can be wrong.
+
+use std::path::Path;
+
+use crate::{Config, Grade, SecretRef};
+
+const GOOD: &str = r#"version = 1
+[vault]
+url = "file:///srv/lifeboat/vault"
+[people.wang]
+recipient = "age1wang"
+[agent]
+name = "db1"
+[[source]]
+name = "crm"
+url = "postgres://backup@db.internal/crm?sslmode=verify-full"
+password = "{env:CRM}"
+"#;
+
+/// Parses `text` and compares the error as it is printed, or `ok`.
+fn check(text: &str, expected: &str) {
+    let printed = match Config::parse(text, Path::new("lifeboat.toml")) {
+        Ok(_) => "ok".to_owned(),
+        Err(error) => {
+            let hints: String = error.hints().iter().map(|hint| format!("\nhint: {hint}")).collect();
+            format!("error: {error}{hints}")
+        }
+    };
+    assert_eq!(printed, expected, "for\n{text}");
+}
+
+/// As `check`, for the good file with `old` replaced by `new`.
+fn check_with(old: &str, new: &str, expected: &str) {
+    assert!(GOOD.contains(old), "{old}");
+    check(&GOOD.replace(old, new), expected);
+}
+
+fn good() -> Config {
+    Config::parse(GOOD, Path::new("/etc/lifeboat/lifeboat.toml")).expect("a good configuration")
+}
+
+#[test]
+fn a_good_file_gives_types_and_defaults() {
+    let config = good();
+    assert_eq!(config.vault.url.as_str(), "file:///srv/lifeboat/vault");
+    assert_eq!(config.people["wang"].grades, [Grade::High, Grade::Medium, Grade::Low]);
+    assert_eq!(config.agent.state, Path::new("/var/lib/lifeboat"));
+    assert_eq!(config.agent.readers, 2);
+    assert!(config.source("crm").is_some_and(|source| !source.allow_plaintext));
+    assert!(config.source("erp").is_none());
+}
+
+#[test]
+fn the_effective_configuration_is_shown_with_secrets_masked() {
+    let mut config = good();
+    let expected = r#"version = 1
+
+[vault]
+url = "file:///srv/lifeboat/vault"
+
+[people.wang]
+recipient = "age1wang"
+grades = ["high", "medium", "low"]
+
+[agent]
+name = "db1"
+state = "/var/lib/lifeboat"
+readers = 2
+
+[[source]]
+name = "crm"
+url = "postgres://backup@db.internal/crm?sslmode=verify-full"
+password = "{env:CRM}"
+allow_plaintext = false
+"#;
+    assert_eq!(config.to_masked_toml(), expected);
+    config.sources[0].password = Some(SecretRef::Literal(crate::Secret::new("hunter2".into())));
+    assert_eq!(config.to_masked_toml(), expected.replace("{env:CRM}", "********"));
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn the_shipped_example_is_a_configuration_that_its_unit_can_run() {
+    let text = include_str!("../../examples/lifeboat.toml");
+    let config = Config::parse(text, Path::new("examples/lifeboat.toml")).expect("the example");
+    assert_eq!((config.people.len(), config.sources.len()), (2, 2));
+    let unit = include_str!("../../systemd/lifeboat-backup.service");
+    for source in &config.sources {
+        if let Some(SecretRef::Credential(name)) = &source.password {
+            assert!(unit.contains(&format!("LoadCredential={name}:/etc/lifeboat/{name}\n")), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_relative_path_starts_from_the_files_folder() {
+    let text =
+        GOOD.replace("{env:CRM}", "{file:crm.password}").replace("name = \"db1\"", "state = \"state\"");
+    let config =
+        Config::parse(&text, Path::new("/etc/lifeboat/lifeboat.toml")).expect("a good configuration");
+    assert_eq!(config.agent.state, Path::new("/etc/lifeboat/state"));
+    let password = config.sources[0].password.as_ref().map(ToString::to_string);
+    assert_eq!(password.as_deref(), Some("{file:/etc/lifeboat/crm.password}"));
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_one_that_was_meant() {
+    check_with(
+        "recipient =",
+        "recipent =",
+        "error: lifeboat.toml:5:1: unknown key `recipent` in [people.wang]\nhint: did you mean `recipient`?",
+    );
+    check_with(
+        "[[source]]",
+        "[[sources]]",
+        "error: lifeboat.toml:8:3: unknown key `sources` in this file\nhint: did you mean `source`?",
+    );
+    check_with(
+        "password =",
+        "schedule =",
+        "error: lifeboat.toml:11:1: unknown key `schedule` in [[source]]\nhint: known here: name, url, password, allow_plaintext",
+    );
+}
+
+#[test]
+fn a_wrong_type_is_refused_without_showing_the_value() {
+    check_with(
+        "\"{env:CRM}\"",
+        "4711",
+        "error: lifeboat.toml:11:12: `password` in [[source]] must be a string in quotes, not a whole number",
+    );
+    check_with(
+        "[[source]]",
+        "[source]",
+        "error: lifeboat.toml:8:1: `source` in this file must be a table headed [[source]], in double brackets, not a table",
+    );
+    check_with(
+        "name = \"db1\"",
+        "readers = 0",
+        "error: lifeboat.toml:7:11: `readers` in [agent] is not between 1 and 64",
+    );
+    check_with(
+        "name = \"db1\"",
+        "readers = \"2\"",
+        "error: lifeboat.toml:7:11: `readers` in [agent] must be a whole number, not a string",
+    );
+    check_with(
+        "password = \"{env:CRM}\"",
+        "allow_plaintext = \"yes\"",
+        "error: lifeboat.toml:11:19: `allow_plaintext` in [[source]] must be true or false, not a string",
+    );
+}
+
+#[test]
+fn text_that_is_not_toml_is_refused_with_its_place() {
+    check_with(
+        "\"file:///srv/lifeboat/vault\"",
+        "file:///srv/lifeboat/vault",
+        "error: lifeboat.toml:3:7: invalid boolean, expected `false`\nhint: text stands in quotes: `key = \"value\"`",
+    );
+    check_with("[agent]", "[vault]", "error: lifeboat.toml:6:2: duplicate key");
+}
+
+#[test]
+fn the_version_is_judged_before_anything_else() {
+    check_with(
+        "version = 1",
+        "version = 2\nnew_key = 1",
+        "error: lifeboat.toml:1:11: version 2 is newer than this program, which reads version 1\nhint: update Lifeboat on this machine",
+    );
+    check(
+        "",
+        "error: lifeboat.toml:1:1: `version` is missing in this file\nhint: add `version = 1` as the first line",
+    );
+}
+
+#[test]
+fn what_is_missing_is_named_with_an_example() {
+    check(
+        "version = 1",
+        "error: lifeboat.toml:1:1: `vault` is missing in this file\nhint: add a table headed [vault] with `url = \"…\"`",
+    );
+    check_with(
+        "url = \"file:///srv/lifeboat/vault\"",
+        "",
+        "error: lifeboat.toml:2:2: `url` is missing in [vault]\nhint: add `url = \"file:///path\"`, s3://, az:// or gs://",
+    );
+    check_with(
+        "name = \"crm\"",
+        "",
+        "error: lifeboat.toml:8:1: `name` is missing in [[source]]\nhint: add `name = \"crm\"`",
+    );
+    check_with(
+        "[people.wang]\nrecipient = \"age1wang\"",
+        "",
+        "error: lifeboat.toml:1:1: nobody is named in [people], so nobody could open the vault\nhint: add a table headed [people.NAME] with `recipient = \"age1…\"`",
+    );
+}
+
+#[test]
+fn an_identity_is_refused_wherever_it_stands_and_not_repeated() {
+    for place in ["\"age1wang\"", "\"db1\"", "\"{env:CRM}\""] {
+        let text = GOOD.replace(place, "\"AGE-SECRET-KEY-1QQQQ\"");
+        let error = Config::parse(&text, Path::new("lifeboat.toml")).expect_err("an identity");
+        assert!(error.to_string().contains("the secret half of a key"), "{error}");
+        assert!(!format!("{error:?}").contains("QQQQ"));
+    }
+    check_with(
+        "\"age1wang\"",
+        "\"AGE-SECRET-KEY-1QQQQ\"",
+        "error: lifeboat.toml:5:13: this is the secret half of a key, which opens data and must never stand in a configuration\nhint: write the recipient instead: `age-keygen -y key.txt` or the .pub file of an SSH key\nhint: if others could read this file, treat the key as stolen and make a new one",
+    );
+}
+
+#[test]
+fn a_recipient_that_cannot_be_one_is_refused() {
+    check_with(
+        "\"age1wang\"",
+        "\"wang@example.com\"",
+        "error: lifeboat.toml:5:13: `recipient` in [people.wang]: this is not a recipient\nhint: a recipient begins with age1, ssh-ed25519 or ssh-rsa; `age-keygen -y key.txt` prints an identity's recipient",
+    );
+    check_with(
+        "\"age1wang\"",
+        "\"ecdsa-sha2-nistp256 AAAA\"",
+        "error: lifeboat.toml:5:13: `recipient` in [people.wang]: age cannot seal to this kind of SSH key\nhint: use an ssh-ed25519 or ssh-rsa key, or make one with `age-keygen`",
+    );
+    check_with(
+        "[agent]",
+        "[people.li]\nrecipient = \"age1wang\"\n[agent]",
+        "error: lifeboat.toml:5:13: wang and li have the same recipient\nhint: give each person a key of their own: two people with one key are one person",
+    );
+}
+
+#[test]
+fn grades_are_known_and_stand_once() {
+    let with = |grades: &str| GOOD.replace("[agent]", &format!("grades = {grades}\n[agent]"));
+    check(&with("[\"low\", \"high\"]"), "ok");
+    check(
+        &with("[\"hihg\"]"),
+        "error: lifeboat.toml:6:11: `hihg` is not a grade\nhint: did you mean `high`?",
+    );
+    check(
+        &with("[\"low\", \"low\"]"),
+        "error: lifeboat.toml:6:18: low stands twice in `grades` in [people.wang]",
+    );
+    check(
+        &with("[]"),
+        "error: lifeboat.toml:6:10: `grades` in [people.wang] is empty\nhint: name at least one grade, or leave the key out for all three",
+    );
+}
+
+#[test]
+fn names_are_plain_and_stand_once() {
+    let hint =
+        "\nhint: use lower-case letters, digits, `.`, `_` and `-`, at most 64, a letter or digit first";
+    check_with(
+        "\"crm\"",
+        "\"CRM Hamburg\"",
+        &format!("error: lifeboat.toml:9:8: `name` in [[source]]: `CRM Hamburg` cannot be a name{hint}"),
+    );
+    check_with(
+        "[people.wang]",
+        "[people.\"王\"]",
+        &format!("error: lifeboat.toml:4:9: `王` cannot be a name{hint}"),
+    );
+    let second = "[[source]]\nname = \"crm\"\nurl = \"sqlite:///x.db\"\n";
+    check(
+        &format!("{GOOD}{second}"),
+        "error: lifeboat.toml:13:8: two sources are called `crm`; the first is on line 9\nhint: give this one a name of its own",
+    );
+}
+
+#[test]
+fn a_password_in_a_url_is_refused_and_not_repeated() {
+    let hint = "take it out and write `password = \"{file:/path/to/password}\"`, `{env:NAME}` or `{credential:NAME}`";
+    let refused = format!(
+        "error: lifeboat.toml:10:7: `url` in [[source]]: a password does not belong in a URL, which logs and process lists show\nhint: {hint}"
+    );
+    check_with("backup@", "backup:hunter2@", &refused);
+    check_with("?sslmode", "?password=hunter2&sslmode", &refused);
+}
+
+#[test]
+fn urls_are_of_known_kinds() {
+    check_with(
+        "postgres://backup",
+        "postgress://backup",
+        "error: lifeboat.toml:10:7: `url` in [[source]]: `postgress:` is not a known kind of URL here\nhint: did you mean `postgres`?",
+    );
+    check_with(
+        "\"postgres://backup@db.internal/crm?sslmode=verify-full\"",
+        "\"/srv/crm.db\"",
+        "error: lifeboat.toml:10:7: `url` in [[source]]: this is not a URL\nhint: a URL begins with a scheme, such as `postgres://`",
+    );
+    check_with(
+        "postgres://backup@db.internal/crm?sslmode=verify-full",
+        "sqlite:///crm.db",
+        "error: lifeboat.toml:11:1: `password` in [[source]] means nothing for SQLite, which is a file\nhint: take the line out",
+    );
+    let vault = |url: &str| GOOD.replace("file:///srv/lifeboat/vault", url);
+    for good in ["s3://bucket", "s3://bucket/prefix", "az://container/p", "gs://bucket/p", "file:///v"] {
+        check(&vault(good), "ok");
+    }
+    let refused = |what: &str| format!("error: lifeboat.toml:3:7: `url` in [vault]: {what}");
+    check(&vault("/srv/vault"), &refused("this is a path, not a URL\nhint: write `file:///srv/vault`"));
+    check(
+        &vault("file://srv/vault"),
+        &refused("a file URL on this machine has three slashes\nhint: write `file:///srv/vault`"),
+    );
+    check(
+        &vault("s3:///prefix"),
+        &refused("the URL names no bucket or container\nhint: write `s3://bucket/prefix`"),
+    );
+    check(
+        &vault("s3://key:secret@bucket/prefix"),
+        &refused(
+            "credentials do not belong in the vault's URL\nhint: give them in the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        ),
+    );
+    check(
+        &vault("ftp://host/x"),
+        &refused("`ftp:` is not a known kind of URL here\nhint: known here: file, s3, az, gs"),
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_an_error_of_its_own() {
+    let error = Config::load(Path::new("/nonexistent/lifeboat.toml")).expect_err("no such file");
+    assert_eq!(error.to_string(), "cannot read the configuration /nonexistent/lifeboat.toml");
+    assert_eq!((error.line(), error.hints().len()), (None, 1));
+}

@@ -1,0 +1,54 @@
+//! The configuration as a JSON Schema, for editors and for those who generate configurations.
+
+use schemars::schema_for;
+
+use crate::Config;
+
+impl Config {
+    /// The JSON Schema (draft 2020-12) that `config schema` prints, indented.
+    pub fn json_schema() -> String {
+        serde_json::to_string_pretty(&schema_for!(Config)).expect("a schema is JSON")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::read;
+
+    fn check(schema: &Value, pointer: &str, known: &[&str]) {
+        let object = schema.pointer(pointer).expect("the schema has this type");
+        let mut keys: Vec<_> =
+            object["properties"].as_object().expect("properties").keys().map(String::as_str).collect();
+        let mut known = known.to_vec();
+        keys.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(keys, known, "{pointer}");
+        assert_eq!(object["additionalProperties"], false, "{pointer}");
+        let described = |property: &Value| property.get("description").is_some();
+        assert!(object["properties"].as_object().expect("properties").values().all(described), "{pointer}");
+    }
+
+    #[test]
+    fn the_schema_and_the_reader_know_the_same_keys() {
+        let schema: Value = serde_json::from_str(&Config::json_schema()).expect("JSON");
+        check(&schema, "", read::ROOT_KEYS);
+        check(&schema, "/$defs/Vault", read::VAULT_KEYS);
+        check(&schema, "/$defs/Person", read::PERSON_KEYS);
+        check(&schema, "/$defs/Agent", read::AGENT_KEYS);
+        check(&schema, "/$defs/Source", read::SOURCE_KEYS);
+    }
+
+    #[test]
+    fn only_what_the_reader_demands_is_required() {
+        let schema: Value = serde_json::from_str(&Config::json_schema()).expect("JSON");
+        let required = |pointer: &str| schema.pointer(pointer).cloned().unwrap_or_default();
+        assert_eq!(required("/required"), serde_json::json!(["version", "vault", "people"]));
+        assert_eq!(required("/$defs/Vault/required"), serde_json::json!(["url"]));
+        assert_eq!(required("/$defs/Person/required"), serde_json::json!(["recipient"]));
+        assert_eq!(required("/$defs/Agent/required"), Value::Null);
+        assert_eq!(required("/$defs/Source/required"), serde_json::json!(["name", "url"]));
+    }
+}

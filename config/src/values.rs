@@ -1,0 +1,137 @@
+//! What single values must look like: names, recipients, URLs.
+//!
+//! Each function answers with the value or with [`Fault`]: what is wrong, in words that never repeat a
+//! value that may hold a secret.
+
+use url::Url;
+
+/// What is wrong with a value, and what to do about it.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) message: String,
+    pub(crate) hints: Vec<String>,
+}
+
+impl Fault {
+    fn new(message: &str, hint: &str) -> Self {
+        Self { message: message.into(), hints: vec![hint.into()] }
+    }
+}
+
+/// Whether `name` may name a source, a person or an agent: it becomes a part of object names, file
+/// names and shell commands.
+pub(crate) fn is_name(name: &str) -> bool {
+    let tail = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
+    name.len() <= 64
+        && name.chars().all(tail)
+        && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+}
+
+pub(crate) fn name(name: &str) -> Result<String, Fault> {
+    if is_name(name) {
+        return Ok(name.into());
+    }
+    Err(Fault::new(
+        &format!("`{name}` cannot be a name"),
+        "use lower-case letters, digits, `.`, `_` and `-`, at most 64, a letter or digit first",
+    ))
+}
+
+/// Whether `text` is the secret half of a key, which belongs in no configuration.
+pub(crate) fn is_identity(text: &str) -> bool {
+    let upper = text.trim_start().to_uppercase();
+    upper.starts_with("AGE-SECRET-KEY-")
+        || upper.starts_with("AGE-PLUGIN-")
+        || (upper.starts_with("-----BEGIN ") && upper.contains("PRIVATE KEY"))
+}
+
+pub(crate) fn recipient(text: &str) -> Result<String, Fault> {
+    let text = text.trim();
+    if ["age1", "ssh-ed25519 ", "ssh-rsa "].iter().any(|prefix| text.starts_with(prefix)) {
+        return Ok(text.into());
+    }
+    if text.starts_with("ecdsa-sha2-") || text.starts_with("sk-") || text.starts_with("ssh-dss") {
+        return Err(Fault::new(
+            "age cannot seal to this kind of SSH key",
+            "use an ssh-ed25519 or ssh-rsa key, or make one with `age-keygen`",
+        ));
+    }
+    Err(Fault::new(
+        "this is not a recipient",
+        "a recipient begins with age1, ssh-ed25519 or ssh-rsa; `age-keygen -y key.txt` prints an identity's recipient",
+    ))
+}
+
+pub(crate) fn fingerprint(text: &str) -> Result<String, Fault> {
+    let text = text.trim();
+    if !text.is_empty() && !text.contains(char::is_whitespace) {
+        return Ok(text.into());
+    }
+    Err(Fault::new("this is not a fingerprint", "copy the root's fingerprint from the recovery sheet"))
+}
+
+pub(crate) fn vault_url(text: &str) -> Result<Url, Fault> {
+    if text.starts_with('/') {
+        return Err(Fault::new("this is a path, not a URL", &format!("write `file://{text}`")));
+    }
+    let url = url(text)?;
+    match url.scheme() {
+        "file" if url.has_host() => {
+            return Err(Fault::new(
+                "a file URL on this machine has three slashes",
+                &format!("write `file:///{}{}`", url.host_str().unwrap_or_default(), url.path()),
+            ));
+        }
+        "file" | "s3" | "az" | "gs" => {}
+        other => return Err(unknown_scheme(other, &["file", "s3", "az", "gs"])),
+    }
+    if url.scheme() != "file" && !url.has_host() {
+        return Err(Fault::new("the URL names no bucket or container", "write `s3://bucket/prefix`"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Fault::new(
+            "credentials do not belong in the vault's URL",
+            "give them in the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Fault::new(
+            "the vault's URL takes no `?` or `#` part",
+            "give endpoint and region in the environment, such as AWS_ENDPOINT and AWS_REGION",
+        ));
+    }
+    Ok(url)
+}
+
+pub(crate) fn source_url(text: &str) -> Result<Url, Fault> {
+    let url = url(text)?;
+    match url.scheme() {
+        "postgres" | "postgresql" | "sqlite" => {}
+        other => return Err(unknown_scheme(other, &["postgres", "sqlite"])),
+    }
+    let secret = |(key, _): (std::borrow::Cow<'_, str>, _)| matches!(&*key, "password" | "sslpassword");
+    if url.password().is_some() || url.query_pairs().any(secret) {
+        return Err(Fault::new(
+            "a password does not belong in a URL, which logs and process lists show",
+            "take it out and write `password = \"{file:/path/to/password}\"`, `{env:NAME}` or `{credential:NAME}`",
+        ));
+    }
+    Ok(url)
+}
+
+fn url(text: &str) -> Result<Url, Fault> {
+    Url::parse(text).map_err(|error| match error {
+        url::ParseError::RelativeUrlWithoutBase => {
+            Fault::new("this is not a URL", "a URL begins with a scheme, such as `postgres://`")
+        }
+        error => Fault::new(
+            &format!("this is not a URL: {error}"),
+            "write special characters in user names as %-escapes, and keep passwords out of URLs",
+        ),
+    })
+}
+
+fn unknown_scheme(found: &str, known: &[&str]) -> Fault {
+    let hint = crate::section::did_you_mean(found, known);
+    Fault { message: format!("`{found}:` is not a known kind of URL here"), hints: vec![hint] }
+}

@@ -1,0 +1,103 @@
+//! What is allowed and unwise: said by `check`, and never a reason to refuse.
+
+use std::path::Path;
+
+use crate::secret::is_open_to_others;
+use crate::{Config, SecretRef, Source};
+
+impl Config {
+    /// What an operator should look at, in words, one sentence each. `path` is the configuration's file.
+    ///
+    /// Looks at the modes of the files that hold secrets and changes nothing.
+    pub fn warnings(&self, path: &Path) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let [name] = self.people.keys().collect::<Vec<_>>()[..] {
+            warnings.push(format!("only {name} can open the vault: name a second person, or an escrow key"));
+        }
+        if self.sources.is_empty() {
+            warnings.push("no [[source]] is configured: there is nothing to back up".into());
+        }
+        for source in &self.sources {
+            warnings
+                .extend(source.warnings().into_iter().map(|text| format!("source {}: {text}", source.name)));
+        }
+        if self.holds_secrets() && is_open_to_others(path) {
+            warnings.push(format!(
+                "everybody on this machine can read the passwords in {}: run `chmod o= {0}`",
+                path.display()
+            ));
+        }
+        warnings
+    }
+
+    fn holds_secrets(&self) -> bool {
+        self.sources.iter().any(|source| matches!(source.password, Some(SecretRef::Literal(_))))
+    }
+}
+
+impl Source {
+    fn warnings(&self) -> Vec<String> {
+        let plaintext = self.allow_plaintext.then(|| {
+            "its connection may be unencrypted (allow_plaintext): whoever is on the way can read the customers' data"
+                .to_owned()
+        });
+        plaintext.into_iter().chain(self.password.as_ref().and_then(SecretRef::warning)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn check(sources: &str, expected: &[&str]) {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let path = folder.path().join("lifeboat.toml");
+        let secret = folder.path().join("open.password");
+        for file in [&path, &secret] {
+            fs::write(file, "x").expect("a scratch file");
+            fs::set_permissions(file, fs::Permissions::from_mode(0o644)).expect("its mode");
+        }
+        let text = format!(
+            "version = 1\nvault.url = \"file:///v\"\npeople.wang.recipient = \"age1a\"\npeople.li.recipient = \"age1b\"\n{sources}"
+        );
+        let warnings = Config::parse(&text, &path).expect("a good configuration").warnings(&path);
+        let found: Vec<_> =
+            warnings.iter().map(|text| text.replace(&folder.path().display().to_string(), "DIR")).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_password_in_the_file_is_warned_of_and_not_shown() {
+        check(
+            "[[source]]\nname = \"crm\"\nurl = \"postgres://b@h/crm\"\npassword = \"hunter2\"",
+            &[
+                "source crm: its password stands in the configuration itself: keep it in a file and write {file:PATH}",
+                "everybody on this machine can read the passwords in DIR/lifeboat.toml: run `chmod o= DIR/lifeboat.toml`",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_password_file_that_everybody_can_read_is_warned_of() {
+        check(
+            "[[source]]\nname = \"crm\"\nurl = \"postgres://b@h/crm\"\npassword = \"{file:open.password}\"",
+            &[
+                "source crm: everybody on this machine can read DIR/open.password: run `chmod o= DIR/open.password`",
+            ],
+        );
+    }
+
+    #[test]
+    fn plaintext_and_an_empty_list_of_sources_are_warned_of() {
+        check("", &["no [[source]] is configured: there is nothing to back up"]);
+        check(
+            "[[source]]\nname = \"crm\"\nurl = \"postgres://b@h/crm\"\nallow_plaintext = true",
+            &[
+                "source crm: its connection may be unencrypted (allow_plaintext): whoever is on the way can read the customers' data",
+            ],
+        );
+    }
+}

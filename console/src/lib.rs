@@ -1,1 +1,26 @@
-//! How the two programs speak to an operator.
+//! How Lifeboat's two programs speak to an operator.
+//!
+//! Results go to stdout; progress, notes, warnings and errors to stderr; with `--json`, everything a
+//! program should read goes to stdout too, one JSON object a line, the last of them a summary or an
+//! error. Whatever comes from a database or a path is escaped before a terminal sees it.
+//!
+//! This crate knows none of Lifeboat's others. A program turns their errors into a [`CommandError`] by
+//! `?` and tells them apart in one function that it gives to [`CommandError::classify`].
+
+mod args;
+mod error;
+mod escape;
+mod logging;
+mod numbers;
+mod output;
+mod progress;
+mod table;
+
+pub use args::OutputArgs;
+pub use error::{CommandError, Explanation, Kind, ResultExt};
+pub use escape::escape;
+pub use logging::init_logging;
+pub use numbers::{human_bytes, human_duration, human_rows};
+pub use output::{print, print_json};
+pub use progress::{Progress, TableProgress};
+pub use table::{Align, Table};

@@ -1,1 +1,35 @@
-//! vault
+//! Lifeboat's vault: what is kept, how it is kept, and how it is proven.
+//!
+//! A vault lives in a dumb object [`Store`]. [`create`] makes one; [`Vault::open`] opens it for an
+//! agent (who can write snapshots and read metadata) or a person (who can also read rows, once
+//! [`Vault::unlock`]ed). Rows go in through a [`SnapshotWriter`] and come back through a
+//! [`SnapshotReader`]; [`verify()`] proves what is stored. The crate knows rows as bytes that end in
+//! newlines: it knows no SQL and no schedules. What is stored is specified in `FORMAT.md`; the types
+//! are in [`mod@format`].
+
+mod chunker;
+mod digest;
+mod error;
+pub mod format;
+mod grade;
+mod ids;
+mod index;
+mod keys;
+mod pack;
+mod read;
+mod seal;
+mod segment;
+pub mod store;
+mod vault;
+mod write;
+
+pub use digest::RowDigest;
+pub use error::{Error, Result};
+pub use grade::{Grade, Realm};
+pub use ids::{AgentId, ChunkId, IndexId, NotAnId, PackId, SnapshotId, VaultId};
+pub use index::SyncReport;
+pub use keys::{AgentKey, EnrolmentRequest, Identities, Person, fingerprint};
+pub use read::{Rows, Selector, Snapshot, SnapshotReader, list_snapshots};
+pub use store::Store;
+pub use vault::{NewVault, Opener, Vault, create};
+pub use write::{Draft, Lane, SnapshotWriter, StreamWriter, Written};

@@ -1,0 +1,201 @@
+//! What can go wrong with a vault, named by what the caller should do about it.
+
+use crate::{Grade, SnapshotId};
+
+/// The result of a vault operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A vault's error. Text is a fragment; [`Error::hints`] says what to do next.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no vault at this place.
+    #[error("there is no vault at {url}")]
+    NoVault {
+        /// Where it was looked for.
+        url: String,
+    },
+    /// There is a vault, or something else, where a new one was to be made.
+    #[error("{url} already holds {found}")]
+    NotEmpty {
+        /// Where.
+        url: String,
+        /// What is there.
+        found: String,
+    },
+    /// The store's URL or settings make no sense.
+    #[error("the store {url} cannot be used: {reason}")]
+    BadStore {
+        /// As given, without secrets.
+        url: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An object that must be there is not.
+    #[error("{object} is missing")]
+    Missing {
+        /// Its path in the store.
+        object: String,
+    },
+    /// An object is not what was written.
+    #[error("{object} is damaged: {reason}")]
+    Damaged {
+        /// Its path in the store.
+        object: String,
+        /// Where and how.
+        reason: String,
+    },
+    /// An object carries no signature of anyone this vault trusts.
+    #[error("{object} cannot be trusted: {reason}")]
+    Untrusted {
+        /// Its path in the store.
+        object: String,
+        /// Whose signature is missing or wrong.
+        reason: String,
+    },
+    /// The vault was written by something newer (or older) than this program understands.
+    #[error("the vault's format {found} is not one this program knows (it knows {known})")]
+    Unsupported {
+        /// What the vault says.
+        found: String,
+        /// What is understood.
+        known: String,
+    },
+    /// None of the identities at hand opens what is needed.
+    #[error("no identity given opens {what}")]
+    NoKey {
+        /// Such as `the vault's metadata` or `rows of grade high, epoch 1`.
+        what: String,
+    },
+    /// A recipient or identity cannot be read.
+    #[error("{what} is not usable: {reason}")]
+    BadKey {
+        /// Which one; never its secret.
+        what: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Nothing, or more than one thing, fits what was asked for.
+    #[error("{0}")]
+    NoSuchSnapshot(String),
+    /// The store does not answer, after retries.
+    #[error("the store failed to {operation} {object}")]
+    Unavailable {
+        /// `read`, `write`, `list`.
+        operation: &'static str,
+        /// The object's path.
+        object: String,
+        /// The store's words.
+        #[source]
+        source: object_store::Error,
+    },
+    /// The store refuses these credentials.
+    #[error("the store denies to {operation} {object}")]
+    Denied {
+        /// `read`, `write`, `list`.
+        operation: &'static str,
+        /// The object's path.
+        object: String,
+        /// The store's words.
+        #[source]
+        source: object_store::Error,
+    },
+    /// Rows handed in, or read back, contradict what they should be.
+    #[error("{what}: {reason}")]
+    Mismatch {
+        /// The table or stream.
+        what: String,
+        /// Expected and found.
+        reason: String,
+    },
+    /// The local state cannot be used.
+    #[error("the local state failed")]
+    State(#[from] sqlx::Error),
+    /// A local file cannot be used.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// The system's words.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A worker of the run stopped early; the error beside it says why.
+    #[error("the run was cancelled")]
+    Cancelled,
+}
+
+impl Error {
+    /// What the operator should do or ask next; may be empty.
+    pub fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::NoVault { .. } => "check the URL, or make a vault with `lifeboat-agent init`",
+            Self::NotEmpty { .. } => "choose an empty place; an existing vault is never overwritten",
+            Self::Missing { .. } | Self::Damaged { .. } => {
+                "run `lifeboat-restore verify` to see which tables and snapshots are still whole"
+            }
+            Self::Untrusted { .. } => {
+                "compare the vault's root fingerprint with the one on the recovery sheet"
+            }
+            Self::Unsupported { .. } => "install a version of Lifeboat that knows this format",
+            Self::NoKey { .. } => "give the identity of a person on the recovery sheet with `--identity`",
+            Self::Unavailable { source, .. } if is_disk_full(source) => {
+                "free space on the store's disk and run the same command again; nothing written before is lost"
+            }
+            Self::Unavailable { .. } => {
+                "is the store up, and do endpoint, region and network fit? run the same command again afterwards"
+            }
+            Self::Denied { .. } => "the credentials need put, get and list below the vault's prefix",
+            Self::State(_) => "the local state is a cache: delete its folder and run the same command again",
+            _ => return Vec::new(),
+        };
+        vec![hint.to_owned()]
+    }
+
+    /// Whether this says that stored data is missing or not what was written.
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Missing { .. } | Self::Damaged { .. } | Self::Untrusted { .. } | Self::Mismatch { .. }
+        )
+    }
+
+    pub(crate) fn damaged(object: impl ToString, reason: impl ToString) -> Self {
+        Self::Damaged { object: object.to_string(), reason: reason.to_string() }
+    }
+
+    pub(crate) fn untrusted(object: impl ToString, reason: impl ToString) -> Self {
+        Self::Untrusted { object: object.to_string(), reason: reason.to_string() }
+    }
+
+    pub(crate) fn no_grade_key(grade: Grade, epoch: u32) -> Self {
+        Self::NoKey { what: format!("rows of grade {grade}, epoch {epoch}") }
+    }
+
+    pub(crate) fn io(path: &std::path::Path, source: std::io::Error) -> Self {
+        Self::Io { path: path.display().to_string(), source }
+    }
+
+    pub(crate) fn in_snapshot(self, id: SnapshotId) -> Self {
+        match self {
+            Self::Mismatch { what, reason } => {
+                Self::Mismatch { what: format!("{what} of snapshot {}", id.short()), reason }
+            }
+            other => other,
+        }
+    }
+}
+
+/// Whether the store's words mean that its disk is full.
+fn is_disk_full(error: &object_store::Error) -> bool {
+    let mut source: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = source {
+        if let Some(io) = error.downcast_ref::<std::io::Error>()
+            && matches!(io.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+        {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}

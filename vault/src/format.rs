@@ -1,0 +1,70 @@
+//! Everything that is ever written to a store, in format version 1, as `FORMAT.md` specifies it.
+//!
+//! Only types below this module are serialised for storage, and none of them does any work. Stored
+//! things are of three shapes: an [`envelope`] (a signed header and a body), a pack (segments, a
+//! table of contents and a trailer), and an age file that wraps a key. Text inside is lines, so that
+//! a person with `age` and `zstd` can read it.
+
+pub mod contents;
+pub mod envelope;
+pub mod keys;
+pub mod manifest;
+pub mod recipe;
+pub mod record;
+pub mod trailer;
+
+/// The one version this program reads and writes.
+pub const VERSION: u32 = 1;
+
+/// Names of objects in the store.
+pub mod names {
+    use crate::{AgentId, IndexId, PackId, SnapshotId};
+
+    /// The vault record.
+    pub const VAULT: &str = "vault";
+    /// Folder of keyrings and wrapped keys.
+    pub const KEYS: &str = "keys";
+    /// Folder of enrolled agents.
+    pub const AGENTS: &str = "agents";
+    /// Folder of packs.
+    pub const PACKS: &str = "packs";
+    /// Folder of index objects.
+    pub const INDEX: &str = "index";
+    /// Folder of manifests.
+    pub const SNAPSHOTS: &str = "snapshots";
+
+    /// The keyring of this sequence number.
+    pub fn keyring(sequence: u32) -> String {
+        format!("{KEYS}/keyring-{sequence:08}")
+    }
+
+    /// A wrapped key; `tag` tells two wraps of the same key apart.
+    pub fn wrap(key: &str, epoch: u32, tag: &str) -> String {
+        format!("{KEYS}/{key}-{epoch}-{tag}.age")
+    }
+
+    /// An enrolment.
+    pub fn agent(id: AgentId) -> String {
+        format!("{AGENTS}/{id}")
+    }
+
+    /// A pack, in one of 256 folders.
+    pub fn pack(id: PackId) -> String {
+        format!("{PACKS}/{:02x}/{id}", id.0[0])
+    }
+
+    /// An index object.
+    pub fn index(id: IndexId) -> String {
+        format!("{INDEX}/{id}")
+    }
+
+    /// A manifest.
+    pub fn snapshot(id: SnapshotId) -> String {
+        format!("{SNAPSHOTS}/{id}")
+    }
+
+    /// The id at the end of an object's name.
+    pub fn id<T: std::str::FromStr>(name: &str) -> Option<T> {
+        name.rsplit('/').next()?.parse().ok()
+    }
+}

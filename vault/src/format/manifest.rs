@@ -1,0 +1,114 @@
+//! Manifests: the root record of a snapshot, and the catalogue of its tables.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::recipe::{Part, Text};
+use crate::{ChunkId, Grade, SnapshotId};
+
+/// The JSON inside the sealed body of `snapshots/ID`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The source's name.
+    pub source: String,
+    /// 1 for the first snapshot of this source, and up.
+    pub number: u64,
+    /// The snapshot of this source before this one, as its writer saw it.
+    pub previous: Option<SnapshotId>,
+    /// When the point was fixed, by the agent's clock: RFC 3339, UTC.
+    pub time: String,
+    /// When the manifest was written, by the agent's clock: RFC 3339, UTC.
+    pub finished: String,
+    /// The agent's name and Lifeboat's version, for people.
+    pub agent: String,
+    /// The sequence of the keyring that was in force.
+    pub keyring: u32,
+    /// What the connector says of the point; opaque to the vault.
+    pub point: Value,
+    /// Tables in the catalogue.
+    pub tables: u64,
+    /// Rows in all tables.
+    pub rows: u64,
+    /// Raw bytes of all rows and files.
+    pub raw_bytes: u64,
+    /// Schema files.
+    pub files: Vec<FileRecord>,
+    /// The catalogue: one [`TableRecord`] a line, as JSON.
+    pub catalogue: Text,
+}
+
+/// A file of the schema.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// The connector's name for it.
+    pub name: String,
+    /// Which key opens it.
+    pub grade: Grade,
+    /// Its size.
+    pub bytes: u64,
+    /// The chunks that make its content, in order.
+    pub chunks: Vec<ChunkId>,
+}
+
+/// One line of the catalogue, as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRecord {
+    /// The table as the connector describes it; opaque to the vault but for `columns`' count.
+    #[serde(flatten)]
+    pub table: TableHead,
+    /// Its rows.
+    pub rows: u64,
+    /// Order-independent digest of its whole rows as they were read: 32 hex digits.
+    pub digest: String,
+    /// One stream for each grade that its columns have.
+    pub streams: Vec<StreamRecord>,
+}
+
+/// What a table is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableHead {
+    /// Schema, where the system has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Name.
+    pub name: String,
+    /// What its rows are, in the connector's words.
+    pub kind: String,
+    /// The fields of a row, in order.
+    pub columns: Vec<ColumnRecord>,
+}
+
+/// One field of a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnRecord {
+    /// Name.
+    pub name: String,
+    /// Type, in the system's words.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Whether it belongs to the primary key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub key: bool,
+}
+
+/// The columns of one grade, row for row in the table's order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamRecord {
+    /// Which key opens it.
+    pub grade: Grade,
+    /// Places of its columns in the table's, in the order of the fields of its lines.
+    pub columns: Vec<u32>,
+    /// Order-independent digest of its own lines: 32 hex digits.
+    pub digest: String,
+    /// Its recipe.
+    pub parts: Vec<Part>,
+}
+
+impl std::fmt::Display for TableHead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(schema) = &self.schema {
+            write!(f, "{}.", schema.escape_debug())?;
+        }
+        write!(f, "{}", self.name.escape_debug())
+    }
+}

@@ -1,0 +1,242 @@
+//! Which chunk lies where: the index objects of a vault, gathered in a local SQLite file.
+//!
+//! The file is a cache. [`ChunkIndex::sync`] brings it in line with the store before it is believed:
+//! index objects not seen yet are read, packs that no index names are read by their own tables of
+//! contents, and packs that the store does not have are marked absent, so that nothing in them is
+//! reused. Memory stays the same however many chunks there are.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::StreamExt;
+use sqlx::Row;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+use crate::format::contents::{PackContents, packs_from_text};
+use crate::format::envelope::Kind;
+use crate::format::names;
+use crate::store::Listed;
+use crate::{Error, IndexId, PackId, Realm, Result, Vault, pack};
+
+mod rows;
+
+/// Objects read at once while syncing.
+const READS_AT_ONCE: usize = 8;
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS indexes (id BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS packs (
+    n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, bytes INTEGER NOT NULL,
+    contents BLOB, -- as in an index, compressed, until an index object names the pack
+    present INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS segments (
+    n INTEGER PRIMARY KEY, pack INTEGER NOT NULL, at INTEGER NOT NULL, sealed_bytes INTEGER NOT NULL,
+    raw_bytes INTEGER NOT NULL, realm TEXT NOT NULL, epoch INTEGER NOT NULL, hash BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS chunks (
+    id BLOB NOT NULL, segment INTEGER NOT NULL, at INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    rows INTEGER NOT NULL, continues INTEGER NOT NULL, PRIMARY KEY (id, segment)) WITHOUT ROWID;
+";
+
+/// Where a chunk lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// The segment.
+    pub segment: SegmentLocation,
+    /// Where the chunk begins in the raw segment.
+    pub at: u32,
+    /// Its size.
+    pub bytes: u32,
+    /// Ends of rows in it.
+    pub rows: u32,
+    /// Whether it begins inside a row.
+    pub continues: bool,
+}
+
+/// Where a segment lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentLocation {
+    /// Its number in this index; means nothing elsewhere.
+    pub number: i64,
+    /// Its pack.
+    pub pack: PackId,
+    /// Whether the store has that pack, with the right size.
+    pub present: bool,
+    /// Where it begins in the pack.
+    pub at: u64,
+    /// Its bytes there.
+    pub sealed_bytes: u32,
+    /// Its bytes when opened.
+    pub raw_bytes: u32,
+    /// Which key opens it.
+    pub realm: Realm,
+    /// Of which epoch.
+    pub epoch: u32,
+    /// Of its sealed bytes.
+    pub hash: [u8; 16],
+}
+
+/// What a sync found wrong; none of it stops the sync.
+#[derive(Debug, Default)]
+pub struct SyncReport {
+    /// Objects that are damaged, untrusted or missing.
+    pub damage: Vec<Error>,
+    /// Packs that no index names: an interrupted run left them. Their chunks are known now.
+    pub adopted: u64,
+}
+
+/// The local index.
+#[derive(Clone)]
+pub struct ChunkIndex {
+    pool: SqlitePool,
+}
+
+impl ChunkIndex {
+    /// Opens the file at `path`, or makes it. One that cannot be read is made anew.
+    pub async fn open(path: &Path) -> Result<Self> {
+        match Self::try_open(path).await {
+            Ok(index) => Ok(index),
+            Err(error) => {
+                tracing::warn!(%error, "the local index cannot be read and is built anew");
+                for suffix in ["", "-wal", "-shm"] {
+                    let mut file = path.as_os_str().to_owned();
+                    file.push(suffix);
+                    let file = PathBuf::from(file);
+                    match std::fs::remove_file(&file) {
+                        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                            return Err(Error::io(&file, error));
+                        }
+                        _ => {}
+                    }
+                }
+                Self::try_open(path).await
+            }
+        }
+    }
+
+    async fn try_open(path: &Path) -> Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(Duration::from_secs(60))
+            .pragma("cache_size", "-8000");
+        let pool = SqlitePoolOptions::new().max_connections(3).connect_with(options).await?;
+        let sound: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&pool).await?;
+        if sound != "ok" {
+            return Err(Error::State(sqlx::Error::Protocol(sound)));
+        }
+        sqlx::raw_sql(SCHEMA).execute(&pool).await?;
+        Ok(Self { pool })
+    }
+
+    /// Brings the file in line with the store.
+    pub async fn sync(&self, vault: &Vault) -> Result<SyncReport> {
+        let mut report = SyncReport::default();
+        self.read_new_indexes(vault, &mut report).await?;
+        let listed = vault.store().list(names::PACKS).await?;
+        self.adopt_packs(vault, &listed, &mut report).await?;
+        self.mark_present(vault, &listed, &mut report).await?;
+        Ok(report)
+    }
+
+    /// Reads index objects not seen yet. When one that was seen is gone, everything is read anew.
+    async fn read_new_indexes(&self, vault: &Vault, report: &mut SyncReport) -> Result<()> {
+        let listed = vault.store().list(names::INDEX).await?;
+        let found: HashSet<IndexId> = listed.iter().filter_map(|object| names::id(&object.name)).collect();
+        let known: Vec<Vec<u8>> = sqlx::query_scalar("SELECT id FROM indexes").fetch_all(&self.pool).await?;
+        let known: HashSet<_> = known.iter().filter_map(|id| IndexId::from_slice(id)).collect();
+        let vanished = !known.is_subset(&found);
+        if vanished {
+            sqlx::raw_sql("DELETE FROM chunks; DELETE FROM segments; DELETE FROM packs; DELETE FROM indexes")
+                .execute(&self.pool)
+                .await?;
+        }
+        let new = found.iter().filter(|id| vanished || !known.contains(id)).copied();
+        let mut reads = futures::stream::iter(new.map(|id| async move { (id, read_index(vault, id).await) }))
+            .buffer_unordered(READS_AT_ONCE);
+        while let Some((id, read)) = reads.next().await {
+            match read {
+                Ok(packs) => self.insert(&packs, true, Some(id)).await?,
+                Err(error) if error.is_damage() => report.damage.push(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the packs that no index names.
+    async fn adopt_packs(&self, vault: &Vault, listed: &[Listed], report: &mut SyncReport) -> Result<()> {
+        let known = self.packs().await?;
+        let strays =
+            listed.iter().filter_map(|object| Some((names::id::<PackId>(&object.name)?, object.bytes)));
+        let strays = strays.filter(|(id, _)| !known.contains_key(id));
+        let mut reads =
+            futures::stream::iter(strays.map(|(id, bytes)| pack::read_contents(vault, id, bytes)))
+                .buffer_unordered(READS_AT_ONCE);
+        while let Some(read) = reads.next().await {
+            match read {
+                Ok(contents) => {
+                    report.adopted += 1;
+                    self.insert(&[contents], false, None).await?;
+                }
+                Err(error) if error.is_damage() => report.damage.push(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks the packs that are there with the right size. A listing may lag behind: what it does not
+    /// show is asked for by name.
+    async fn mark_present(&self, vault: &Vault, listed: &[Listed], report: &mut SyncReport) -> Result<()> {
+        let sizes: HashMap<PackId, u64> =
+            listed.iter().filter_map(|object| Some((names::id(&object.name)?, object.bytes))).collect();
+        let mut absent = Vec::new();
+        for (pack, bytes) in self.packs().await? {
+            let name = names::pack(pack);
+            let found = match sizes.get(&pack) {
+                Some(found) => Some(*found),
+                None => vault.store().size(&name).await?,
+            };
+            match found {
+                Some(found) if found == bytes => continue,
+                Some(found) => {
+                    report
+                        .damage
+                        .push(Error::damaged(name, format!("expected {bytes} bytes, found {found}")));
+                }
+                None => report.damage.push(Error::Missing { object: name }),
+            }
+            absent.push(hex::encode(pack.0));
+        }
+        let absent = serde_json::to_string(&absent).expect("a list of text serialises");
+        sqlx::query("UPDATE packs SET present = id NOT IN (SELECT unhex(value) FROM json_each(?))")
+            .bind(absent)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    async fn packs(&self) -> Result<HashMap<PackId, u64>> {
+        let rows = sqlx::query("SELECT id, bytes FROM packs").fetch_all(&self.pool).await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| Some((PackId::from_slice(row.get(0))?, row.get::<i64, _>(1).cast_unsigned())))
+            .collect())
+    }
+}
+
+/// Reads one index object.
+async fn read_index(vault: &Vault, id: IndexId) -> Result<Vec<PackContents>> {
+    let name = names::index(id);
+    let object = vault.store().get(&name).await?;
+    if IndexId(*blake3::hash(&object).as_bytes()) != id {
+        return Err(Error::damaged(name, "its bytes do not hash to its name"));
+    }
+    let (_, compressed) = vault.open_sealed(&name, Kind::Index, &object)?;
+    packs_from_text(&name, &pack::decompress_text(&name, &compressed)?)
+}

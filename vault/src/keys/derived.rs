@@ -1,0 +1,38 @@
+//! Keys derived from the vault's dedup secret, one for each use, by BLAKE3's key derivation.
+
+use crate::format::record::Secrets;
+use crate::{ChunkId, Realm};
+
+/// Everything keyed by the dedup secret.
+#[derive(Clone)]
+pub(crate) struct Derived {
+    chunk_keys: [[u8; 32]; 4],
+    row_key: [u8; 16],
+    pub(crate) gear_seed: u64,
+}
+
+impl Derived {
+    /// Nothing when the secret is not 32 bytes of hex.
+    pub(crate) fn from_secrets(secrets: &Secrets) -> Option<Self> {
+        let mut dedup = [0; 32];
+        hex::decode_to_slice(&secrets.dedup, &mut dedup).ok()?;
+        let chunk_keys = Realm::ALL.map(|realm| match realm {
+            Realm::Metadata => blake3::derive_key("lifeboat 1 chunk id metadata", &dedup),
+            Realm::Rows(grade) => blake3::derive_key(&format!("lifeboat 1 chunk id {grade}"), &dedup),
+        });
+        let row_key =
+            blake3::derive_key("lifeboat 1 row digest", &dedup)[..16].try_into().expect("16 of 32 bytes");
+        Some(Self { chunk_keys, row_key, gear_seed: secrets.gear })
+    }
+
+    /// The id of a chunk of this realm.
+    pub(crate) fn chunk_id(&self, realm: Realm, plain: &[u8]) -> ChunkId {
+        let at = Realm::ALL.iter().position(|known| *known == realm).expect("every realm is listed");
+        ChunkId(*blake3::keyed_hash(&self.chunk_keys[at], plain).as_bytes())
+    }
+
+    /// The key of row digests.
+    pub(crate) fn row_key(&self) -> &[u8; 16] {
+        &self.row_key
+    }
+}

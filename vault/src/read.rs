@@ -1,0 +1,142 @@
+//! Reading snapshots back: manifests, catalogues, files and rows. Every chunk is hashed on the way.
+
+use std::path::Path;
+
+use futures::{StreamExt, TryStreamExt};
+
+use crate::format::envelope::Kind;
+use crate::format::manifest::{FileRecord, Manifest, TableRecord};
+use crate::format::names;
+use crate::format::recipe::Text;
+use crate::index::{ChunkIndex, SyncReport};
+use crate::{AgentId, ChunkId, Error, Realm, Result, SnapshotId, Vault, pack};
+
+mod rows;
+mod segments;
+mod select;
+
+pub use rows::Rows;
+pub(crate) use segments::Segments;
+pub use select::Selector;
+
+/// Manifests read at once.
+const READS_AT_ONCE: usize = 16;
+
+/// A snapshot that its manifest proves to exist.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Its id.
+    pub id: SnapshotId,
+    /// Who wrote it.
+    pub writer: AgentId,
+    /// Its manifest.
+    pub manifest: Manifest,
+}
+
+/// Lists the vault's snapshots, oldest first, and what was found damaged among them.
+pub async fn list_snapshots(vault: &Vault) -> Result<(Vec<Snapshot>, Vec<Error>)> {
+    let listed = vault.store().list(names::SNAPSHOTS).await?;
+    let reads = listed.into_iter().map(|object| async move {
+        match names::id(&object.name) {
+            Some(id) => read_snapshot(vault, id).await,
+            None => Err(Error::untrusted(&object.name, "its name is no snapshot's id")),
+        }
+    });
+    let mut reads = futures::stream::iter(reads).buffer_unordered(READS_AT_ONCE);
+    let (mut snapshots, mut damage) = (Vec::new(), Vec::new());
+    while let Some(read) = reads.next().await {
+        match read {
+            Ok(snapshot) => snapshots.push(snapshot),
+            Err(error) if error.is_damage() => damage.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    snapshots.sort_by(|a, b| (&a.manifest.time, a.id).cmp(&(&b.manifest.time, b.id)));
+    Ok((snapshots, damage))
+}
+
+/// The newest snapshot of a source, by its number.
+pub(crate) fn newest_of<'a>(snapshots: &'a [Snapshot], source: &str) -> Option<&'a Snapshot> {
+    snapshots.iter().filter(|snapshot| snapshot.manifest.source == source).max_by_key(|s| s.manifest.number)
+}
+
+async fn read_snapshot(vault: &Vault, id: SnapshotId) -> Result<Snapshot> {
+    let name = names::snapshot(id);
+    let object = vault.store().get(&name).await?;
+    if SnapshotId(*blake3::hash(&object).as_bytes()) != id {
+        return Err(Error::damaged(name, "its bytes do not hash to its name"));
+    }
+    let (writer, compressed) = vault.open_sealed(&name, Kind::Manifest, &object)?;
+    let json = pack::decompress_text(&name, &compressed)?;
+    let manifest = serde_json::from_str(&json).map_err(|error| Error::damaged(&name, error))?;
+    Ok(Snapshot { id, writer, manifest })
+}
+
+/// Reads what snapshots are made of. Cheap to clone.
+#[derive(Clone)]
+pub struct SnapshotReader {
+    pub(crate) vault: Vault,
+    pub(crate) index: ChunkIndex,
+    pub(crate) segments: Segments,
+}
+
+impl SnapshotReader {
+    /// Gathers the vault's index in a scratch file below `scratch`. Damage found on the way is in the
+    /// report: what does not need the damaged objects can still be read.
+    pub async fn open(vault: &Vault, scratch: &Path) -> Result<(Self, SyncReport)> {
+        let index = ChunkIndex::open(&scratch.join(format!("index-{}.sqlite", vault.id()))).await?;
+        let report = index.sync(vault).await?;
+        let segments = Segments::new(vault.clone());
+        Ok((Self { vault: vault.clone(), index, segments }, report))
+    }
+
+    /// Reads the catalogue: the snapshot's tables, in the order in which they were listed.
+    pub async fn tables(&self, snapshot: &Snapshot) -> Result<Vec<TableRecord>> {
+        let what = format!("the catalogue of snapshot {}", snapshot.id.short());
+        let text = self.text(&what, &snapshot.manifest.catalogue).await?;
+        let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let tables: Result<Vec<TableRecord>, _> = lines.map(serde_json::from_slice).collect();
+        let tables = tables.map_err(|error| Error::damaged(&what, error))?;
+        if tables.len() as u64 != snapshot.manifest.tables {
+            let reason = format!("expected {} tables, found {}", snapshot.manifest.tables, tables.len());
+            return Err(Error::damaged(&what, reason));
+        }
+        Ok(tables)
+    }
+
+    /// Reads a file of the schema.
+    pub async fn file(&self, file: &FileRecord) -> Result<Vec<u8>> {
+        let what = format!("the schema file {}", file.name);
+        let bytes = self.concat(&what, Realm::Rows(file.grade), &file.chunks).await?;
+        if bytes.len() as u64 != file.bytes {
+            let reason = format!("expected {} bytes, found {}", file.bytes, bytes.len());
+            return Err(Error::damaged(what, reason));
+        }
+        Ok(bytes)
+    }
+
+    /// Reads a text of metadata.
+    pub(crate) async fn text(&self, what: &str, text: &Text) -> Result<Vec<u8>> {
+        match text {
+            Text::Inline(text) => Ok(text.clone().into_bytes()),
+            Text::Chunks(chunks) => self.concat(what, Realm::Metadata, chunks).await,
+        }
+    }
+
+    /// Reads chunks one after another into memory.
+    async fn concat(&self, what: &str, realm: Realm, chunks: &[ChunkId]) -> Result<Vec<u8>> {
+        let located = self.index.locate(chunks).await?;
+        let mut wanted = Vec::with_capacity(chunks.len());
+        for id in chunks {
+            wanted.push((*id, segments::usable(what, *id, located.get(id), realm)?.clone()));
+        }
+        let reads = wanted.into_iter().map(|(id, location)| self.segments.chunk(id, location));
+        futures::stream::iter(reads)
+            .buffered(segments::SEGMENTS_AHEAD)
+            .try_fold(Vec::new(), |mut all, chunk| async move {
+                all.extend_from_slice(chunk.bytes());
+                Ok(all)
+            })
+            .await
+    }
+}

@@ -1,0 +1,237 @@
+//! The dumb object storage beneath a vault: put once, get, list, with retries.
+//!
+//! Nothing is ever overwritten: [`Store::create`] is conditional where the store can do that, and
+//! finding the same object already there is for the caller to judge. A passing fault is tried again
+//! with growing pauses; a lasting one ends as [`Error::Unavailable`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+
+use crate::{Error, Result};
+
+mod open;
+mod probe;
+
+pub use probe::Creation;
+
+/// How often, and how patiently, a failing call is tried again.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Calls in all before giving up.
+    pub attempts: u32,
+    /// Pause after the first failure; each further one doubles, up to [`PAUSE_MAX`].
+    pub pause: Duration,
+}
+
+/// The longest pause between two tries.
+const PAUSE_MAX: Duration = Duration::from_secs(20);
+
+impl Default for Patience {
+    /// About half a minute, beyond what the store's own client already retries.
+    fn default() -> Self {
+        Self { attempts: 6, pause: Duration::from_millis(500) }
+    }
+}
+
+/// An object as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name below the vault's prefix.
+    pub name: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// The outcome of [`Store::create`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// It is written.
+    New,
+    /// An object of that name was there; it was left alone.
+    Exists,
+}
+
+/// A vault's place in an object store. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<dyn ObjectStore>,
+    prefix: Path,
+    url: String,
+    patience: Patience,
+    written: Arc<AtomicU64>,
+}
+
+impl Store {
+    /// Wraps any object store below `prefix`; `url` is what messages call it.
+    pub fn new(inner: Arc<dyn ObjectStore>, prefix: Path, url: impl Into<String>) -> Self {
+        Self { inner, prefix, url: url.into(), patience: Patience::default(), written: Arc::default() }
+    }
+
+    /// Replaces how patient it is with failing calls.
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// The store's URL, without secrets.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The same store with a count of written bytes of its own.
+    pub fn metered(&self) -> Self {
+        Self { written: Arc::default(), ..self.clone() }
+    }
+
+    /// Bytes of all objects this handle and its clones have created.
+    pub fn bytes_written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Writes an object that is not there yet. Durable when it returns.
+    pub async fn create(&self, name: &str, bytes: Bytes) -> Result<Created> {
+        let size = bytes.len() as u64;
+        let path = self.path(name);
+        let put = || async {
+            let options = PutOptions { mode: PutMode::Create, ..Default::default() };
+            match self.inner.put_opts(&path, PutPayload::from(bytes.clone()), options).await {
+                Err(
+                    object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. },
+                ) => self.create_unconditionally(&path, bytes.clone()).await,
+                Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+                    Ok(Created::Exists)
+                }
+                other => other.map(|_| Created::New),
+            }
+        };
+        let created = self.retry("write", name, put).await?;
+        if created == Created::New {
+            self.written.fetch_add(size, Ordering::Relaxed);
+        }
+        Ok(created)
+    }
+
+    /// For stores without conditional create: names are content hashes or drawn once, so that the
+    /// gap between looking and writing can only replace an object by itself.
+    async fn create_unconditionally(&self, path: &Path, bytes: Bytes) -> object_store::Result<Created> {
+        match self.inner.head(path).await {
+            Ok(_) => Ok(Created::Exists),
+            Err(object_store::Error::NotFound { .. }) => {
+                self.inner.put(path, PutPayload::from(bytes)).await.map(|_| Created::New)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a whole object.
+    pub async fn get(&self, name: &str) -> Result<Bytes> {
+        let path = self.path(name);
+        self.retry("read", name, || async { self.inner.get(&path).await?.bytes().await }).await
+    }
+
+    /// Reads `length` bytes from `offset`; fewer than that is damage.
+    pub async fn get_range(&self, name: &str, offset: u64, length: u64) -> Result<Bytes> {
+        let path = self.path(name);
+        let range = offset..offset + length;
+        let read = self.retry("read", name, || self.inner.get_range(&path, range.clone())).await;
+        let bytes = match read {
+            // Stores answer a range beyond the end in words of their own: ask for the size instead.
+            Err(error @ Error::Unavailable { .. }) => match self.size(name).await? {
+                Some(size) if size < offset + length => return Err(cut_short(name, offset + length, size)),
+                Some(_) => return Err(error),
+                None => return Err(Error::Missing { object: name.into() }),
+            },
+            other => other?,
+        };
+        if (bytes.len() as u64) < length {
+            return Err(cut_short(name, offset + length, offset + bytes.len() as u64));
+        }
+        Ok(bytes)
+    }
+
+    /// The object's size, or nothing where there is none.
+    pub async fn size(&self, name: &str) -> Result<Option<u64>> {
+        let path = self.path(name);
+        let head = || async {
+            match self.inner.head(&path).await {
+                Err(object_store::Error::NotFound { .. }) => Ok(None),
+                other => other.map(|meta| Some(meta.size)),
+            }
+        };
+        self.retry("read", name, head).await
+    }
+
+    /// Lists every object whose name begins with the folder `under`, in no order.
+    pub async fn list(&self, under: &str) -> Result<Vec<Listed>> {
+        let folder = self.path(under);
+        let list = || async {
+            let found: Vec<_> = self.inner.list(Some(&folder)).try_collect().await?;
+            Ok(found)
+        };
+        let found = self.retry("list", under, list).await?;
+        let own = self.prefix.as_ref().len() + usize::from(!self.prefix.as_ref().is_empty());
+        Ok(found
+            .into_iter()
+            .filter_map(|meta| {
+                Some(Listed { name: meta.location.as_ref().get(own..)?.to_owned(), bytes: meta.size })
+            })
+            .collect())
+    }
+
+    /// Removes an object. Only the probe of [`Store::probe_creation`] removes anything in this version.
+    async fn remove(&self, name: &str) -> Result<()> {
+        let path = self.path(name);
+        self.retry("remove", name, || self.inner.delete(&path)).await
+    }
+
+    fn path(&self, name: &str) -> Path {
+        name.split('/')
+            .filter(|part| !part.is_empty())
+            .fold(self.prefix.clone(), |path, part| path.join(part))
+    }
+
+    async fn retry<T, F>(&self, operation: &'static str, name: &str, mut call: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = object_store::Result<T>>,
+    {
+        let mut pause = self.patience.pause;
+        for attempt in 1.. {
+            let error = match call().await {
+                Ok(value) => return Ok(value),
+                Err(object_store::Error::NotFound { .. }) => {
+                    return Err(Error::Missing { object: name.into() });
+                }
+                Err(error) => error,
+            };
+            let object = name.to_owned();
+            if let object_store::Error::PermissionDenied { .. }
+            | object_store::Error::Unauthenticated { .. } = error
+            {
+                return Err(Error::Denied { operation, object, source: error });
+            }
+            if attempt >= self.patience.attempts {
+                return Err(Error::Unavailable { operation, object, source: error });
+            }
+            tracing::debug!(operation, name, attempt, %error, "the store failed, trying again");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+        unreachable!("the loop returns")
+    }
+}
+
+fn cut_short(name: &str, expected: u64, found: u64) -> Error {
+    Error::damaged(name, format!("it ends at byte {found}, before byte {expected}"))
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({})", self.url)
+    }
+}

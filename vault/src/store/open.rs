@@ -1,0 +1,71 @@
+//! From a URL to a store.
+
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use url::Url;
+
+use super::Store;
+use crate::{Error, Result};
+
+impl Store {
+    /// Opens the store that `url` names; connects to nothing yet.
+    ///
+    /// `file:///folder` (created when `create` is set), `s3://bucket/prefix`, `az://container/prefix`,
+    /// `gs://bucket/prefix`; credentials and endpoint come from the environment as object_store reads
+    /// them (`AWS_…`, `AZURE_…`, `GOOGLE_…`).
+    pub fn open(url: &Url, create: bool) -> Result<Self> {
+        let shown = without_secrets(url);
+        let bad = |reason: String| Error::BadStore { url: shown.clone(), reason };
+        if url.password().is_some() {
+            return Err(bad("credentials belong in the environment, not in the URL".into()));
+        }
+        if url.scheme() == "file" {
+            return open_folder(url, create, &shown);
+        }
+        let built: object_store::Result<Arc<dyn ObjectStore>> = match url.scheme() {
+            "s3" | "s3a" => {
+                AmazonS3Builder::from_env().with_url(url.as_str()).build().map(|s| Arc::new(s) as _)
+            }
+            "az" | "azure" | "abfs" | "abfss" => {
+                MicrosoftAzureBuilder::from_env().with_url(url.as_str()).build().map(|s| Arc::new(s) as _)
+            }
+            "gs" => {
+                GoogleCloudStorageBuilder::from_env().with_url(url.as_str()).build().map(|s| Arc::new(s) as _)
+            }
+            other => {
+                return Err(bad(format!("{other}: is not one of file:, s3:, az:, gs:")));
+            }
+        };
+        let inner = built.map_err(|error| bad(error.to_string()))?;
+        let prefix = Path::from_url_path(url.path()).map_err(|error| bad(error.to_string()))?;
+        Ok(Self::new(inner, prefix, shown))
+    }
+}
+
+/// A local folder: files and their folders are synced to disk before a write counts.
+fn open_folder(url: &Url, create: bool, shown: &str) -> Result<Store> {
+    let bad = |reason: String| Error::BadStore { url: shown.to_owned(), reason };
+    let folder = url.to_file_path().map_err(|()| bad("it is not an absolute path of this machine".into()))?;
+    if create {
+        std::fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
+    } else if !folder.is_dir() {
+        return Err(Error::NoVault { url: shown.to_owned() });
+    }
+    let inner = LocalFileSystem::new_with_prefix(&folder).map_err(|error| bad(error.to_string()))?;
+    Ok(Store::new(Arc::new(inner.with_fsync(true)), Path::default(), shown))
+}
+
+fn without_secrets(url: &Url) -> String {
+    let mut url = url.clone();
+    if url.password().is_some() {
+        let _ = url.set_password(Some("…"));
+    }
+    url.set_query(None);
+    url.to_string()
+}

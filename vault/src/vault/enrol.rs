@@ -1,0 +1,57 @@
+//! Enrolling a host: the root signs its public keys and seals the metadata identity to it.
+
+use age::secrecy::ExposeSecret;
+use age::x25519;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use ed25519_dalek::SigningKey;
+use jiff::Timestamp;
+
+use super::{Vault, create};
+use crate::format::envelope::Kind;
+use crate::format::keys::Enrolment;
+use crate::format::names;
+use crate::keys::{EnrolmentRequest, Identities};
+use crate::seal::seal_to;
+use crate::store::Store;
+use crate::{AgentId, Realm, Result, VaultId};
+
+impl Vault {
+    /// Enrols a host, with the identities of a person whom the root key is wrapped to.
+    ///
+    /// # Errors
+    /// `NoKey` when these identities do not open the root key; `NotEmpty` when the host is enrolled.
+    pub async fn enrol(
+        &self,
+        request: &EnrolmentRequest,
+        by: &Identities,
+        now: Timestamp,
+    ) -> Result<AgentId> {
+        let root = self.root_key(by).await?;
+        let (epoch, _) = self.sealing(Realm::Metadata)?;
+        let metadata = self.identity(Realm::Metadata, epoch)?;
+        write(self.store(), self.id(), &root, metadata, request, now).await
+    }
+}
+
+/// Writes the enrolment object.
+pub(super) async fn write(
+    store: &Store,
+    vault: VaultId,
+    root: &SigningKey,
+    metadata: &x25519::Identity,
+    request: &EnrolmentRequest,
+    now: Timestamp,
+) -> Result<AgentId> {
+    let id = request.id();
+    let sealed = seal_to(&request.recipient, metadata.to_string().expose_secret().as_bytes());
+    let enrolment = Enrolment {
+        id,
+        name: request.name.clone(),
+        created: now.to_string(),
+        signing: hex::encode(request.signing.as_bytes()),
+        metadata: BASE64_STANDARD.encode(sealed),
+    };
+    create::write_signed(store, &names::agent(id), Kind::Agent, root, vault, &enrolment).await?;
+    Ok(id)
+}

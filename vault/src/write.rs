@@ -1,0 +1,264 @@
+//! Writing a snapshot: many lanes cut, hash, compress and seal; one packer fills packs and uploads.
+//!
+//! ```text
+//! Lane (a thread) ─┐                    ┌─ upload ─┐
+//! Lane (a thread) ─┴─ sealed segments ──▶ packer ──┴─▶ local index ─▶ index objects ─▶ manifest
+//! ```
+//!
+//! A lane is plain blocking code on a thread of its own; a bounded channel to the packer makes a slow
+//! store slow the lanes down. A chunk is *claimed* before it is written, so that two lanes never write
+//! the same one. The order is packs, then index, then manifest, each confirmed to be there before the
+//! next: killed at any moment, a run leaves packs that the next run adopts, and no snapshot.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::format::envelope::{Kind, Signer, sign};
+use crate::format::manifest::{FileRecord, Manifest, TableRecord};
+use crate::format::names;
+use crate::format::recipe::Text;
+use crate::index::{ChunkIndex, SyncReport};
+use crate::keys::AgentKey;
+use crate::read::{list_snapshots, newest_of};
+use crate::segment::SealedSegment;
+use crate::store::{Created, Store};
+use crate::{ChunkId, Error, Realm, Result, SnapshotId, Vault, pack, seal};
+
+mod lane;
+mod packer;
+mod stream;
+
+pub use lane::Lane;
+pub use stream::StreamWriter;
+
+/// Sealed segments that may wait for the packer, about 3 MiB of them.
+const SEGMENTS_WAITING: usize = 8;
+
+/// What the caller says of the snapshot beside its rows.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The source's name.
+    pub source: String,
+    /// When the point was fixed.
+    pub time: Timestamp,
+    /// Agent and version, for people.
+    pub agent: String,
+    /// What the connector says of the point.
+    pub point: Value,
+    /// Schema files, written by a lane.
+    pub files: Vec<FileRecord>,
+    /// Tables, their streams written by lanes; in the order in which they shall be listed.
+    pub tables: Vec<TableRecord>,
+}
+
+/// What a finished snapshot came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Its id.
+    pub snapshot: SnapshotId,
+    /// Raw bytes of rows and files handed in.
+    pub raw_bytes: u64,
+    /// Raw bytes of those that were not stored before.
+    pub new_raw_bytes: u64,
+    /// Bytes added to the store by this run, everything counted.
+    pub stored_bytes: u64,
+}
+
+/// A snapshot being written.
+pub struct SnapshotWriter {
+    shared: Arc<Shared>,
+    packer: JoinHandle<Result<()>>,
+    segments: mpsc::Sender<SealedSegment>,
+    /// What was found while the local index was brought in line with the store.
+    pub sync: SyncReport,
+}
+
+/// What every lane and the packer share.
+struct Shared {
+    vault: Vault,
+    agent: AgentKey,
+    store: Store,
+    index: ChunkIndex,
+    runtime: Handle,
+    /// Chunks claimed in this run that are not in the local index yet.
+    pending: Mutex<HashSet<ChunkId>>,
+    raw_bytes: AtomicU64,
+    new_raw_bytes: AtomicU64,
+}
+
+impl SnapshotWriter {
+    /// Starts a snapshot: brings the local index in `state` in line with the store, and adopts what an
+    /// interrupted run has uploaded.
+    ///
+    /// # Errors
+    /// `Unsupported` when the vault needs an ability to write that this program does not have.
+    pub async fn begin(vault: &Vault, agent: &AgentKey, state: &Path) -> Result<Self> {
+        if let Some(need) = vault.inner.record.needs.write.first() {
+            return Err(Error::Unsupported { found: format!("1 with {need}"), known: "1".into() });
+        }
+        vault.agent_key("this agent's key", agent.id())?;
+        std::fs::create_dir_all(state).map_err(|error| Error::io(state, error))?;
+        let index = ChunkIndex::open(&state.join(format!("index-{}.sqlite", vault.id()))).await?;
+        let sync = index.sync(vault).await?;
+        let shared = Arc::new(Shared {
+            vault: vault.clone(),
+            agent: agent.clone(),
+            store: vault.store().metered(),
+            index,
+            runtime: Handle::current(),
+            pending: Mutex::default(),
+            raw_bytes: AtomicU64::new(0),
+            new_raw_bytes: AtomicU64::new(0),
+        });
+        let (segments, waiting) = mpsc::channel(SEGMENTS_WAITING);
+        let packer = tokio::spawn(packer::run(Arc::clone(&shared), waiting));
+        Ok(Self { shared, packer, segments, sync })
+    }
+
+    /// Makes a lane. Call it from a thread that may block; every lane must be finished before
+    /// [`SnapshotWriter::finish`].
+    pub fn lane(&self) -> Result<Lane> {
+        Lane::new(Arc::clone(&self.shared), self.segments.clone())
+    }
+
+    /// Completes the snapshot: only when this returns does it exist.
+    pub async fn finish(self, draft: Draft) -> Result<Written> {
+        let Self { shared, packer, segments, .. } = self;
+        let written = write_catalogue(&shared, segments, &draft.tables).await;
+        let packed = packer.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        packed?;
+        let catalogue = written?;
+        let manifest = describe(&shared, draft, catalogue).await?;
+        let snapshot = write_manifest(&shared, &manifest).await?;
+        Ok(Written {
+            snapshot,
+            raw_bytes: shared.raw_bytes.load(Ordering::Relaxed),
+            new_raw_bytes: shared.new_raw_bytes.load(Ordering::Relaxed),
+            stored_bytes: shared.store.bytes_written(),
+        })
+    }
+
+    /// Gives up and returns why the packer stopped, if it was that which failed. What was uploaded
+    /// stays for the next run to adopt.
+    pub async fn abandon(self) -> Option<Error> {
+        let Self { packer, segments, .. } = self;
+        drop(segments);
+        match packer.await {
+            Ok(Err(error)) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Writes the catalogue through a lane of its own and lets go of the packer's channel.
+async fn write_catalogue(
+    shared: &Arc<Shared>,
+    segments: mpsc::Sender<SealedSegment>,
+    tables: &[TableRecord],
+) -> Result<Text> {
+    let mut text = String::new();
+    for table in tables {
+        text.push_str(&serde_json::to_string(table).expect("a table's record serialises"));
+        text.push('\n');
+    }
+    let shared = Arc::clone(shared);
+    let write = move || {
+        let mut lane = Lane::new(shared, segments)?;
+        let text = lane.text(text)?;
+        lane.finish()?;
+        Ok(text)
+    };
+    tokio::task::spawn_blocking(write)
+        .await
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+async fn describe(shared: &Shared, draft: Draft, catalogue: Text) -> Result<Manifest> {
+    let (snapshots, _) = list_snapshots(&shared.vault).await?;
+    let previous = newest_of(&snapshots, &draft.source);
+    Ok(Manifest {
+        number: previous.map_or(1, |snapshot| snapshot.manifest.number + 1),
+        previous: previous.map(|snapshot| snapshot.id),
+        time: draft.time.to_string(),
+        finished: Timestamp::now().to_string(),
+        agent: draft.agent,
+        keyring: shared.vault.keyring_sequence(),
+        point: draft.point,
+        tables: draft.tables.len() as u64,
+        rows: draft.tables.iter().map(|table| table.rows).sum(),
+        raw_bytes: shared.raw_bytes.load(Ordering::Relaxed),
+        files: draft.files,
+        catalogue,
+        source: draft.source,
+    })
+}
+
+async fn write_manifest(shared: &Shared, manifest: &Manifest) -> Result<SnapshotId> {
+    let (_, recipient) = shared.vault.sealing(Realm::Metadata)?;
+    let json = serde_json::to_string(manifest).expect("a manifest serialises");
+    let sealed = seal::seal_to(&recipient, &pack::compress_text(&json));
+    let object = shared.sign(Kind::Manifest, &sealed);
+    let id = SnapshotId(*blake3::hash(&object).as_bytes());
+    shared.create_confirmed(&names::snapshot(id), Bytes::from(object)).await?;
+    Ok(id)
+}
+
+impl Shared {
+    /// Of these chunks, marks those that the caller must write now, and that nobody else will.
+    fn claim(&self, ids: &[ChunkId]) -> Result<Vec<bool>> {
+        let mut mine = Vec::with_capacity(ids.len());
+        {
+            let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+            mine.extend(ids.iter().map(|id| pending.insert(*id)));
+        }
+        let asked: Vec<_> = ids.iter().zip(&mine).filter(|(_, mine)| **mine).map(|(id, _)| *id).collect();
+        if asked.is_empty() {
+            return Ok(mine);
+        }
+        let known = self.runtime.block_on(self.index.known(&asked))?;
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, mine) in ids.iter().zip(&mut mine) {
+            if *mine && known.contains(id) {
+                *mine = false;
+                pending.remove(id);
+            }
+        }
+        Ok(mine)
+    }
+
+    fn count_raw(&self, bytes: usize) {
+        self.raw_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn count_new(&self, bytes: usize) {
+        self.new_raw_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn sign(&self, kind: Kind, body: &[u8]) -> Vec<u8> {
+        sign(kind, Signer::Agent(self.agent.id()), &self.agent.signing, self.vault.id(), body)
+    }
+
+    /// Writes an object and asks the store whether it is there: one that forgets is noticed before
+    /// anything is built on it.
+    async fn create_confirmed(&self, name: &str, object: Bytes) -> Result<()> {
+        let bytes = object.len() as u64;
+        let created = self.store.create(name, object).await?;
+        match self.store.size(name).await? {
+            Some(found) if found == bytes => Ok(()),
+            Some(found) if created == Created::New => {
+                Err(Error::damaged(name, format!("the store kept {found} of {bytes} bytes")))
+            }
+            Some(found) => Err(Error::damaged(name, format!("another object of {found} bytes stands there"))),
+            None => Err(Error::Missing { object: name.to_owned() }),
+        }
+    }
+}

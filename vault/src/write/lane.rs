@@ -1,0 +1,115 @@
+//! A lane: one thread's way from rows to sealed segments. It keeps one open segment a realm, across
+//! tables, so that many small tables share a segment.
+
+use std::sync::Arc;
+
+use age::x25519;
+use tokio::sync::mpsc;
+
+use super::{Shared, StreamWriter};
+use crate::chunker::{Cut, Cutter};
+use crate::format::manifest::FileRecord;
+use crate::format::recipe::Text;
+use crate::segment::{OpenSegment, SealedSegment, Sealer};
+use crate::{ChunkId, Error, Grade, Realm, Result};
+
+/// Turns rows and files into sealed segments. Blocking: belongs on a thread of its own.
+pub struct Lane {
+    pub(super) shared: Arc<Shared>,
+    pub(super) rows: Cutter,
+    metadata: Cutter,
+    segments: mpsc::Sender<SealedSegment>,
+    sealer: Sealer,
+    open: Vec<Open>,
+}
+
+/// The open segment of one realm, and what seals it.
+struct Open {
+    realm: Realm,
+    epoch: u32,
+    recipient: x25519::Recipient,
+    segment: OpenSegment,
+}
+
+impl Lane {
+    pub(super) fn new(shared: Arc<Shared>, segments: mpsc::Sender<SealedSegment>) -> Result<Self> {
+        let sizes = shared.vault.inner.record.chunks;
+        let seed = shared.vault.inner.derived.gear_seed;
+        let mut open = Vec::new();
+        for realm in Realm::ALL {
+            let (epoch, recipient) = shared.vault.sealing(realm)?;
+            open.push(Open { realm, epoch, recipient, segment: OpenSegment::default() });
+        }
+        Ok(Self {
+            rows: Cutter::new(sizes.rows, seed),
+            metadata: Cutter::new(sizes.metadata, seed),
+            shared,
+            segments,
+            sealer: Sealer::new(),
+            open,
+        })
+    }
+
+    /// Starts a stretch of rows of one grade.
+    pub fn stream(&mut self, grade: Grade) -> StreamWriter<'_> {
+        StreamWriter::new(self, grade)
+    }
+
+    /// Writes a file of the schema.
+    pub fn file(&mut self, name: &str, grade: Grade, bytes: &[u8]) -> Result<FileRecord> {
+        self.shared.count_raw(bytes.len());
+        let cuts = self.metadata.cut_bytes(bytes);
+        let chunks = self.put(Realm::Rows(grade), bytes, &cuts)?;
+        Ok(FileRecord { name: name.to_owned(), grade, bytes: bytes.len() as u64, chunks })
+    }
+
+    /// Writes a text of metadata, unless it is short enough to stand where it is used.
+    pub(super) fn text(&mut self, text: String) -> Result<Text> {
+        if text.len() <= Text::INLINE_BYTES_MAX {
+            return Ok(Text::Inline(text));
+        }
+        let cuts = self.metadata.cut_bytes(text.as_bytes());
+        Ok(Text::Chunks(self.put(Realm::Metadata, text.as_bytes(), &cuts)?))
+    }
+
+    /// Stores those of the chunks that are new and returns the ids of all, in order.
+    pub(super) fn put(&mut self, realm: Realm, bytes: &[u8], cuts: &[Cut]) -> Result<Vec<ChunkId>> {
+        let derived = &self.shared.vault.inner.derived;
+        let ids: Vec<_> = cuts.iter().map(|cut| derived.chunk_id(realm, &bytes[cut.range.clone()])).collect();
+        let mine = self.shared.claim(&ids)?;
+        for ((cut, id), mine) in cuts.iter().zip(&ids).zip(mine) {
+            if !mine {
+                continue;
+            }
+            if realm != Realm::Metadata {
+                self.shared.count_new(cut.range.len());
+            }
+            let at = self.open_at(realm);
+            self.open[at].segment.push(*id, &bytes[cut.range.clone()], cut.rows, cut.continues);
+            if self.open[at].segment.is_full() {
+                self.seal(at)?;
+            }
+        }
+        Ok(ids)
+    }
+
+    fn open_at(&self, realm: Realm) -> usize {
+        self.open.iter().position(|open| open.realm == realm).expect("every realm has a segment")
+    }
+
+    fn seal(&mut self, at: usize) -> Result<()> {
+        let Open { realm, epoch, recipient, segment } = &mut self.open[at];
+        let sealed = self.sealer.seal(segment, *realm, *epoch, recipient);
+        self.segments.blocking_send(sealed).map_err(|_| Error::Cancelled)
+    }
+
+    /// Sends what is left in the open segments.
+    pub fn finish(mut self) -> Result<()> {
+        for at in 0..self.open.len() {
+            if !self.open[at].segment.is_empty() {
+                self.seal(at)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! The packer: gathers sealed segments from every lane into packs, uploads them, and names them in
+//! index objects.
+
+use std::sync::{Arc, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::Shared;
+use crate::format::contents::PackContents;
+use crate::format::envelope::Kind;
+use crate::format::names;
+use crate::pack::{self, PackBuilder};
+use crate::segment::SealedSegment;
+use crate::{IndexId, Realm, Result, seal};
+
+/// Packs uploaded at once; each is in memory while it is.
+const UPLOADS_AT_ONCE: usize = 2;
+
+/// Packs that one index object names.
+const PACKS_PER_INDEX: u32 = 64;
+
+/// Runs until every lane has let go of the channel, then writes what is left.
+pub(super) async fn run(shared: Arc<Shared>, mut segments: mpsc::Receiver<SealedSegment>) -> Result<()> {
+    let mut builder = PackBuilder::default();
+    let mut uploads = JoinSet::new();
+    let mut uploaded = 0;
+    while let Some(segment) = segments.recv().await {
+        builder.push(segment);
+        if !builder.is_full() {
+            continue;
+        }
+        while uploads.len() >= UPLOADS_AT_ONCE {
+            uploaded += wait_for_one(&mut uploads).await?;
+        }
+        start_upload(&shared, &mut uploads, std::mem::take(&mut builder))?;
+        if uploaded >= PACKS_PER_INDEX {
+            write_index(&shared, PACKS_PER_INDEX).await?;
+            uploaded -= PACKS_PER_INDEX;
+        }
+    }
+    if !builder.is_empty() {
+        start_upload(&shared, &mut uploads, builder)?;
+    }
+    while !uploads.is_empty() {
+        wait_for_one(&mut uploads).await?;
+    }
+    while write_index(&shared, PACKS_PER_INDEX).await? {}
+    Ok(())
+}
+
+fn start_upload(shared: &Arc<Shared>, uploads: &mut JoinSet<Result<()>>, builder: PackBuilder) -> Result<()> {
+    let (contents, object) = builder.finish(&shared.vault, &shared.agent)?;
+    let shared = Arc::clone(shared);
+    uploads.spawn(async move { upload(&shared, contents, object).await });
+    Ok(())
+}
+
+async fn wait_for_one(uploads: &mut JoinSet<Result<()>>) -> Result<u32> {
+    match uploads.join_next().await {
+        None => Ok(0),
+        Some(Ok(result)) => result.map(|()| 1),
+        Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+/// Uploads a pack; only then does the local index know its chunks.
+async fn upload(shared: &Shared, contents: PackContents, object: Bytes) -> Result<()> {
+    shared.create_confirmed(&names::pack(contents.pack), object).await?;
+    shared.index.insert(std::slice::from_ref(&contents), false, None).await?;
+    let mut pending = shared.pending.lock().unwrap_or_else(PoisonError::into_inner);
+    for chunk in contents.segments.iter().flat_map(|segment| &segment.chunks) {
+        pending.remove(&chunk.id);
+    }
+    Ok(())
+}
+
+/// Writes an index object for packs that none names yet, those of an interrupted run included.
+/// Returns whether there were any.
+async fn write_index(shared: &Shared, packs_max: u32) -> Result<bool> {
+    let packs = shared.index.unindexed(packs_max).await?;
+    if packs.is_empty() {
+        return Ok(false);
+    }
+    let (ids, texts): (Vec<_>, Vec<_>) = packs.into_iter().unzip();
+    let (_, recipient) = shared.vault.sealing(Realm::Metadata)?;
+    let sealed = seal::seal_to(&recipient, &pack::compress_text(&texts.concat()));
+    let object = shared.sign(Kind::Index, &sealed);
+    let id = IndexId(*blake3::hash(&object).as_bytes());
+    shared.create_confirmed(&names::index(id), Bytes::from(object)).await?;
+    shared.index.mark_indexed(&ids, id).await?;
+    Ok(true)
+}

@@ -1,0 +1,169 @@
+//! Whether a target is empty, whose leftovers it holds if not, and how those are cleared away.
+//!
+//! A restore's first act is a marker with the snapshot's id, its last act to drop it: whatever lies in a
+//! database with our marker was put there by that restore, since it began in an empty one.
+
+use sqlx::PgConnection;
+
+use super::sql;
+
+/// The marker's schema.
+const MARKER: &str = "lifeboat_restore";
+
+/// Objects dropped by one statement: each takes locks, and the server has room for a few thousand.
+const DROP_BATCH: usize = 50;
+
+/// Held by a session that restores, so that a second one does not take it for an interrupted one.
+const LOCK: &str = "SELECT pg_catalog.pg_try_advisory_lock(7810209834211)";
+
+/// What is in a target.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// Nothing that a new database would not have.
+    Nothing,
+    /// What an interrupted restore of the same snapshot left.
+    Ours,
+    /// Somebody's data, in words.
+    Else(String),
+}
+
+/// User objects of a database apart from extensions' members, as kind and name.
+const OBJECTS: &str = "WITH own AS (SELECT oid, nspname FROM pg_catalog.pg_namespace \
+    WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'lifeboat_restore')), \
+  member AS (SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e') \
+  SELECT kind, name FROM ( \
+    SELECT CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence' \
+        WHEN 'f' THEN 'foreign table' WHEN 'c' THEN 'type' ELSE 'table' END AS kind, \
+      format('%I.%I', own.nspname, relname) AS name, 'pg_class'::regclass AS class, c.oid AS object \
+      FROM pg_catalog.pg_class c JOIN own ON own.oid = relnamespace WHERE relkind IN ('r','p','v','m','S','f','c') \
+    UNION ALL SELECT 'routine', p.oid::regprocedure::text, 'pg_proc'::regclass, p.oid \
+      FROM pg_catalog.pg_proc p JOIN own ON own.oid = pronamespace \
+    UNION ALL SELECT 'type', format('%I.%I', own.nspname, typname), 'pg_type'::regclass, t.oid \
+      FROM pg_catalog.pg_type t JOIN own ON own.oid = typnamespace \
+      WHERE typrelid = 0 AND typcategory <> 'A' AND typtype IN ('b', 'd', 'e', 'r') \
+    UNION ALL SELECT 'operator', o.oid::regoperator::text, 'pg_operator'::regclass, o.oid \
+      FROM pg_catalog.pg_operator o JOIN own ON own.oid = oprnamespace \
+    UNION ALL SELECT 'collation', format('%I.%I', own.nspname, collname), 'pg_collation'::regclass, o.oid \
+      FROM pg_catalog.pg_collation o JOIN own ON own.oid = collnamespace \
+    UNION ALL SELECT 'text search configuration', format('%I.%I', own.nspname, cfgname), 'pg_ts_config'::regclass, \
+      o.oid FROM pg_catalog.pg_ts_config o JOIN own ON own.oid = cfgnamespace \
+    UNION ALL SELECT 'text search dictionary', format('%I.%I', own.nspname, dictname), 'pg_ts_dict'::regclass, \
+      o.oid FROM pg_catalog.pg_ts_dict o JOIN own ON own.oid = dictnamespace \
+    UNION ALL SELECT 'schema', format('%I', nspname), 'pg_namespace'::regclass, oid FROM own WHERE nspname <> 'public' \
+    UNION ALL SELECT 'publication', format('%I', pubname), 'pg_publication'::regclass, oid \
+      FROM pg_catalog.pg_publication \
+    UNION ALL SELECT 'event trigger', format('%I', evtname), 'pg_event_trigger'::regclass, oid \
+      FROM pg_catalog.pg_event_trigger \
+    UNION ALL SELECT 'server', format('%I', srvname), 'pg_foreign_server'::regclass, oid \
+      FROM pg_catalog.pg_foreign_server \
+    UNION ALL SELECT 'foreign data wrapper', format('%I', fdwname), 'pg_foreign_data_wrapper'::regclass, oid \
+      FROM pg_catalog.pg_foreign_data_wrapper) o \
+  WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = o.class AND m.objid = o.object) \
+  ORDER BY kind = 'schema', kind, name";
+
+/// Looks at what a database holds; changes nothing.
+pub(super) async fn content(connection: &mut PgConnection, snapshot: &str) -> Result<Content, sqlx::Error> {
+    let marker = format!("SELECT to_regclass('{MARKER}.state') IS NOT NULL");
+    if sql::row(connection, &marker).await?.flag(0) {
+        let state = sql::rows(connection, &format!("SELECT snapshot FROM {MARKER}.state")).await?;
+        let whose = state.first().map(|row| row.text(0)).unwrap_or_default();
+        if whose != snapshot {
+            return Ok(Content::Else(format!("an interrupted restore of another snapshot, {whose}")));
+        }
+        let held = "SELECT count(*)::text FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted \
+            AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) \
+            AND ((classid::int8 << 32) | objid::int8) = 7810209834211 AND pid <> pg_backend_pid()";
+        if sql::row(connection, held).await?.number(0) > 0 {
+            return Ok(Content::Else("another restore of this snapshot is under way".into()));
+        }
+        return Ok(Content::Ours);
+    }
+    let objects = sql::rows(connection, OBJECTS).await?;
+    let large = sql::row(connection, "SELECT count(*)::text FROM pg_catalog.pg_largeobject_metadata")
+        .await?
+        .number(0);
+    Ok(match (objects.as_slice(), large) {
+        ([], 0) => Content::Nothing,
+        ([], large) => Content::Else(format!("{large} large objects")),
+        ([one], _) => Content::Else(format!("{} {}", one.text(0), one.text(1))),
+        ([first, rest @ ..], _) => {
+            Content::Else(format!("{} {} and {} more objects", first.text(0), first.text(1), rest.len()))
+        }
+    })
+}
+
+/// Claims the database for this session; false when another restore holds it.
+pub(super) async fn hold(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    Ok(sql::row(connection, LOCK).await?.flag(0))
+}
+
+/// Leaves the marker that tells this restore's objects from anybody else's.
+pub(super) async fn mark(connection: &mut PgConnection, snapshot: &str) -> Result<(), sqlx::Error> {
+    let statement = format!(
+        "CREATE SCHEMA {MARKER}; CREATE TABLE {MARKER}.state AS SELECT {}::text AS snapshot, now() AS begun, \
+         ARRAY(SELECT extname::text FROM pg_catalog.pg_extension) AS extensions",
+        sql::literal(snapshot)
+    );
+    sql::run(connection, &statement).await
+}
+
+/// Takes the marker away: the restore is complete.
+pub(super) async fn unmark(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sql::run(connection, &format!("DROP SCHEMA {MARKER} CASCADE")).await
+}
+
+/// Drops everything that an interrupted restore made; the marker stays until the next one is through.
+/// Returns what would not go.
+pub(super) async fn clear(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
+    // An event trigger of the restored database must not meddle with clearing it away.
+    let triggers =
+        "SELECT format('DROP EVENT TRIGGER IF EXISTS %I', evtname) FROM pg_catalog.pg_event_trigger";
+    for row in sql::rows(connection, triggers).await? {
+        sql::run(connection, &row.text(0)).await?;
+    }
+    let extensions = format!(
+        "SELECT format('DROP EXTENSION IF EXISTS %I CASCADE', extname) FROM pg_catalog.pg_extension \
+         WHERE extname <> ALL (SELECT unnest(extensions) FROM {MARKER}.state)"
+    );
+    for row in sql::rows(connection, &extensions).await? {
+        sql::run(connection, &row.text(0)).await?;
+    }
+    drop_objects(connection).await?;
+    let unlink = "SELECT count(pg_catalog.lo_unlink(oid))::text FROM (SELECT oid FROM \
+        pg_catalog.pg_largeobject_metadata LIMIT 1000) o";
+    while sql::row(connection, unlink).await?.number(0) > 0 {}
+    let left = sql::rows(connection, OBJECTS).await?;
+    Ok(left.first().map(|row| format!("{} {}", row.text(0), row.text(1))))
+}
+
+async fn drop_objects(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let objects = sql::rows(connection, OBJECTS).await?;
+    let of_kind = |kind: &str| {
+        objects.iter().filter(|row| row.text(0) == kind).map(|row| row.text(1)).collect::<Vec<_>>()
+    };
+    for kind in [
+        "table",
+        "foreign table",
+        "view",
+        "materialized view",
+        "sequence",
+        "routine",
+        "operator",
+        "type",
+        "collation",
+        "text search configuration",
+        "text search dictionary",
+        "publication",
+        "server",
+        "foreign data wrapper",
+        "schema",
+    ] {
+        let names = of_kind(kind);
+        for batch in names.chunks(DROP_BATCH) {
+            let statements: Vec<_> =
+                batch.iter().map(|name| format!("DROP {kind} IF EXISTS {name} CASCADE")).collect();
+            sql::run(connection, &statements.join("; ")).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! What comes after the rows: sequences, indexes, constraints, triggers, large objects' owners,
+//! materialised views, statistics, the database's settings; and last the marker goes.
+
+use sqlx::PgConnection;
+
+use super::facts::{self, Database, LargeObject, Roles, Sequences, Setting};
+use super::load::PostgresLoad;
+use super::{empty, sql};
+use crate::{Result, TableKind, TableName};
+
+/// Sequences set by one statement.
+const SEQUENCE_BATCH: usize = 200;
+
+/// Makes the restore complete. What the target refuses goes into the report.
+pub(super) async fn finish(load: &PostgresLoad) -> Result<()> {
+    set_sequences(load).await?;
+    load.restore_section("post-data", load.options.writers).await?;
+    own_large_objects(load).await?;
+    refresh_views(load).await?;
+    analyze_expressions(load).await?;
+    if load.plan.whole {
+        set_database(load).await?;
+    }
+    note_roles(load).await?;
+    let mut guard = load.guard.lock().await;
+    empty::unmark(&mut guard).await.map_err(|error| load.map("taking the marker away", error))
+}
+
+async fn set_sequences(load: &PostgresLoad) -> Result<()> {
+    let sequences: Sequences = facts::parse(&load.plan.schema, "sequences.json")?;
+    let mut guard = load.guard.lock().await;
+    for batch in sequences.sequences.chunks(SEQUENCE_BATCH) {
+        let calls = batch.iter().map(|sequence| {
+            // A sequence of a table that was left out is not there, and a name of nothing sets nothing.
+            let name = sql::literal(&sql::table(&sequence.name));
+            format!(
+                "pg_catalog.setval(pg_catalog.to_regclass({name}), {}, {})",
+                sequence.last_value, sequence.is_called
+            )
+        });
+        let statement = format!("SELECT {}", calls.collect::<Vec<_>>().join(", "));
+        sql::run(&mut guard, &statement).await.map_err(|error| load.map("setting the sequences", error))?;
+    }
+    Ok(())
+}
+
+/// Runs one statement that may be refused without making the restore worthless.
+async fn attempt(
+    load: &PostgresLoad,
+    guard: &mut PgConnection,
+    object: &str,
+    statement: &str,
+) -> Result<bool> {
+    match sql::run(guard, statement).await {
+        Ok(()) => Ok(true),
+        Err(error) => match error.as_database_error().map(|error| error.message().to_owned()) {
+            Some(message) => {
+                load.report.lock().await.refused.push(format!("{object}: {message}"));
+                Ok(false)
+            }
+            None => Err(load.map(object, error)),
+        },
+    }
+}
+
+async fn own_large_objects(load: &PostgresLoad) -> Result<()> {
+    if !load.plan.tables.iter().any(|table| table.kind == TableKind::LargeObjects) {
+        return Ok(());
+    }
+    let mut guard = load.guard.lock().await;
+    for object in &load.database.large_objects {
+        for statement in around(object, &load.endpoint.user, load.options.no_owner, &load.options.map_roles) {
+            attempt(load, &mut guard, &format!("large object {}", object.oid), &statement).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The statements that give an object its comment, grants and owner, the owner last.
+fn around(object: &LargeObject, me: &str, no_owner: bool, roles: &[(String, String)]) -> Vec<String> {
+    let role = |name: &str| sql::ident(mapped(name, roles));
+    let oid = object.oid;
+    let comment = object.comment.iter();
+    let mut statements: Vec<_> =
+        comment.map(|text| format!("COMMENT ON LARGE OBJECT {oid} IS {}", sql::literal(text))).collect();
+    if !no_owner {
+        statements.extend(object.grants.iter().map(|grant| {
+            let grantee = grant.grantee.as_deref().map_or("PUBLIC".to_owned(), role);
+            let option = if grant.grantable { " WITH GRANT OPTION" } else { "" };
+            format!("GRANT {} ON LARGE OBJECT {oid} TO {grantee}{option}", grant.privilege)
+        }));
+        let other = mapped(&object.owner, roles) != me;
+        statements
+            .extend(other.then(|| format!("ALTER LARGE OBJECT {oid} OWNER TO {}", role(&object.owner))));
+    }
+    statements
+}
+
+fn mapped<'a>(name: &'a str, roles: &'a [(String, String)]) -> &'a str {
+    roles.iter().find(|(old, _)| old == name).map_or(name, |(_, new)| new)
+}
+
+/// Refreshes the materialised views that held rows. One may read another: those that fail for it come
+/// round again, for as long as a round gets further.
+async fn refresh_views(load: &PostgresLoad) -> Result<()> {
+    if !load.plan.whole {
+        return Ok(());
+    }
+    let mut guard = load.guard.lock().await;
+    let mut left: Vec<&TableName> = load.database.populated_views.iter().collect();
+    loop {
+        let mut failed = Vec::new();
+        for view in &left {
+            let statement = format!("REFRESH MATERIALIZED VIEW {}", sql::table(view));
+            match sql::run(&mut guard, &statement).await {
+                Ok(()) => {}
+                Err(error) => match error.as_database_error().map(|error| error.message().to_owned()) {
+                    Some(message) => failed.push((*view, message)),
+                    None => return Err(load.map(&view.to_string(), error)),
+                },
+            }
+        }
+        if failed.is_empty() || failed.len() == left.len() {
+            let sentences =
+                failed.iter().map(|(view, why)| format!("materialized view {view} is not filled: {why}"));
+            load.report.lock().await.refused.extend(sentences);
+            return Ok(());
+        }
+        left = failed.into_iter().map(|(view, _)| view).collect();
+    }
+}
+
+/// Tables were analysed right after their rows; what only indexes on expressions, statistics objects and
+/// materialised views ask for could not be known then.
+async fn analyze_expressions(load: &PostgresLoad) -> Result<()> {
+    let query = "SELECT format('ANALYZE %I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c \
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND (c.relkind = 'm' OR c.relkind IN ('r', 'p') \
+          AND (EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indexprs IS NOT NULL) \
+            OR EXISTS (SELECT FROM pg_catalog.pg_statistic_ext s WHERE s.stxrelid = c.oid) \
+            OR c.relkind = 'p' AND NOT c.relispartition))";
+    let mut guard = load.guard.lock().await;
+    let statements = sql::rows(&mut guard, query).await.map_err(|error| load.map("analysing", error))?;
+    for row in statements {
+        attempt(load, &mut guard, "statistics", &row.text(0)).await?;
+    }
+    Ok(())
+}
+
+async fn set_database(load: &PostgresLoad) -> Result<()> {
+    let Database { comment, settings, .. } = &load.database;
+    let name = sql::ident(&load.endpoint.database);
+    let mut guard = load.guard.lock().await;
+    if let Some(comment) = comment {
+        let statement = format!("COMMENT ON DATABASE {name} IS {}", sql::literal(comment));
+        attempt(load, &mut guard, "the database's comment", &statement).await?;
+    }
+    for setting in settings {
+        let statement = set(setting, &name, &load.options.map_roles);
+        attempt(load, &mut guard, &format!("setting {}", setting.name), &statement).await?;
+    }
+    Ok(())
+}
+
+fn set(setting: &Setting, database: &str, roles: &[(String, String)]) -> String {
+    // These hold a list of names, quoted already; as one string they would be one name.
+    let lists = [
+        "search_path",
+        "session_preload_libraries",
+        "local_preload_libraries",
+        "temp_tablespaces",
+        "unix_socket_directories",
+        "DateStyle",
+    ];
+    let is_list = lists.iter().any(|list| list.eq_ignore_ascii_case(&setting.name));
+    let value = if is_list && !setting.value.is_empty() {
+        list_items(&setting.value).iter().map(|item| sql::literal(item)).collect::<Vec<_>>().join(", ")
+    } else {
+        sql::literal(&setting.value)
+    };
+    let parameter = setting.name.split('.').map(sql::ident).collect::<Vec<_>>().join(".");
+    match &setting.role {
+        Some(role) => {
+            let role = sql::ident(mapped(role, roles));
+            format!("ALTER ROLE {role} IN DATABASE {database} SET {parameter} TO {value}")
+        }
+        None => format!("ALTER DATABASE {database} SET {parameter} TO {value}"),
+    }
+}
+
+/// Splits a list of names, each perhaps in double quotes.
+fn list_items(text: &str) -> Vec<String> {
+    let mut items = vec![String::new()];
+    let mut quoted = false;
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let last = items.len() - 1;
+        match character {
+            '"' if quoted && characters.peek() == Some(&'"') => {
+                characters.next();
+                items[last].push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => items.push(String::new()),
+            ' ' if !quoted => {}
+            other => items[last].push(other),
+        }
+    }
+    items
+}
+
+/// Names the roles that own or were granted something and are not here.
+async fn note_roles(load: &PostgresLoad) -> Result<()> {
+    if load.options.no_owner {
+        return Ok(());
+    }
+    let roles: Roles = facts::parse(&load.plan.schema, "roles.json")?;
+    let mut guard = load.guard.lock().await;
+    let here = sql::rows(&mut guard, "SELECT rolname::text FROM pg_catalog.pg_roles")
+        .await
+        .map_err(|error| load.map("looking at the roles", error))?;
+    let is_here = |name: &str| here.iter().any(|row| row.text(0) == name);
+    let missing: Vec<_> = roles
+        .roles
+        .iter()
+        .filter(|role| role.used_here && !is_here(mapped(&role.name, &load.options.map_roles)))
+        .map(|role| role.name.as_str())
+        .collect();
+    if !missing.is_empty() {
+        let note = format!(
+            "roles that are not on this server, whose objects belong to {} now: {}",
+            load.endpoint.user,
+            missing.join(", ")
+        );
+        load.report.lock().await.notes.push(note);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_names_stays_a_list() {
+        let setting = Setting { role: None, name: "search_path".into(), value: "\"a, b\", public".into() };
+        assert_eq!(
+            set(&setting, "\"crm\"", &[]),
+            "ALTER DATABASE \"crm\" SET \"search_path\" TO 'a, b', 'public'"
+        );
+    }
+}

@@ -1,0 +1,113 @@
+//! What there is to read: every table that holds rows of its own, with its columns and how it is
+//! reached. Parents of partitions hold none and are locked but not read.
+
+use std::collections::HashMap;
+
+use sqlx::PgConnection;
+
+use super::sql;
+use crate::{Column, Error, Result, TableName};
+
+/// A table as the catalogue has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Relation {
+    pub(super) oid: u64,
+    pub(super) name: TableName,
+    /// `r` holds rows; `p` only partitions.
+    pub(super) partitioned: bool,
+    /// Bytes of the table itself, without its long values, indexes and the like.
+    pub(super) heap_bytes: u64,
+    /// Bytes with its long values.
+    pub(super) total_bytes: u64,
+    pub(super) rows_estimated: u64,
+    /// Whether it is stored as a heap, the only kind with pages to slice by.
+    pub(super) heap: bool,
+    pub(super) readable: bool,
+    pub(super) schema_usable: bool,
+    /// Whether a policy would hide rows from this account.
+    pub(super) thinned: bool,
+    /// An extension's own table: only the rows that this condition (perhaps empty) picks are the user's.
+    pub(super) condition: Option<String>,
+    pub(super) columns: Vec<Column>,
+}
+
+/// The tables of the database by name, members of extensions only where the extension says that users
+/// keep rows in them. Foreign, temporary and the system's own are left out.
+pub(super) const TABLES: &str = "SELECT c.oid::text, n.nspname::text, c.relname::text, (c.relkind = 'p')::text, \
+    pg_catalog.pg_relation_size(c.oid)::text, pg_catalog.pg_table_size(c.oid)::text, c.reltuples::int8::text, \
+    COALESCE(a.amname = 'heap', false), \
+    pg_catalog.has_table_privilege(c.oid, 'SELECT'), pg_catalog.has_schema_privilege(n.oid, 'USAGE'), \
+    pg_catalog.row_security_active(c.oid), \
+    (SELECT e.extcondition[i] FROM pg_catalog.pg_extension e, pg_catalog.generate_subscripts(e.extconfig, 1) i \
+      WHERE e.extconfig[i] = c.oid) \
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+  LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam \
+  WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' \
+    AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.nspname <> 'lifeboat_restore' \
+    AND (NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass \
+        AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e') \
+      OR EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE c.oid = ANY (e.extconfig))) \
+  ORDER BY n.nspname::text COLLATE \"C\", c.relname::text COLLATE \"C\"";
+
+const COLUMNS: &str = "SELECT t.attrelid::text, t.attname::text, pg_catalog.format_type(t.atttypid, t.atttypmod), \
+    COALESCE(t.attnum = ANY (k.conkey), false) \
+  FROM pg_catalog.pg_attribute t JOIN pg_catalog.pg_class c ON c.oid = t.attrelid \
+  LEFT JOIN pg_catalog.pg_constraint k ON k.conrelid = c.oid AND k.contype = 'p' \
+  WHERE c.relkind IN ('r', 'p') AND t.attnum > 0 AND NOT t.attisdropped AND t.attgenerated = '' \
+    AND c.relnamespace <> 'pg_catalog'::regnamespace \
+  ORDER BY t.attrelid, t.attnum";
+
+/// Lists the tables that this session sees, by name.
+pub(super) async fn relations(connection: &mut PgConnection) -> Result<Vec<Relation>, sqlx::Error> {
+    let mut columns: HashMap<u64, Vec<Column>> = HashMap::new();
+    for row in sql::rows(connection, COLUMNS).await? {
+        let column = Column { name: row.text(1), type_name: row.text(2), key: row.flag(3) };
+        columns.entry(row.number(0)).or_default().push(column);
+    }
+    let relations = sql::rows(connection, TABLES).await?.into_iter().map(|row| {
+        let oid = row.number(0);
+        Relation {
+            oid,
+            name: TableName { schema: Some(row.text(1)), name: row.text(2) },
+            partitioned: row.text(3) == "true",
+            heap_bytes: row.number(4),
+            total_bytes: row.number(5),
+            rows_estimated: row.number(6),
+            heap: row.flag(7),
+            readable: row.flag(8),
+            schema_usable: row.flag(9),
+            thinned: row.flag(10),
+            condition: row.some(11),
+            columns: columns.remove(&oid).unwrap_or_default(),
+        }
+    });
+    Ok(relations.collect())
+}
+
+/// Refuses to begin when a table cannot be read whole by this account.
+pub(super) fn refuse_unreadable(relations: &[Relation], user: &str) -> Result<()> {
+    match relations.iter().find_map(|relation| trouble(relation, user)) {
+        Some((what, reason, hint)) => Err(Error::Denied { what, reason, hint }),
+        None => Ok(()),
+    }
+}
+
+/// What keeps `user` from reading a table whole: what, why, and the statement that helps.
+pub(super) fn trouble(relation: &Relation, user: &str) -> Option<(String, String, String)> {
+    let user = sql::ident(user);
+    let what = format!("reading {}", relation.name);
+    let schema = sql::ident(relation.name.schema.as_deref().unwrap_or_default());
+    if !relation.schema_usable {
+        let reason = format!("no USAGE on schema {schema}");
+        return Some((what, reason, format!("GRANT USAGE ON SCHEMA {schema} TO {user};")));
+    }
+    if !relation.readable {
+        let hint = format!("GRANT SELECT ON {} TO {user};", sql::table(&relation.name));
+        return Some((what, "no SELECT on the table".into(), hint));
+    }
+    if relation.thinned {
+        let reason = "a row-level security policy would hide rows from the backup".into();
+        return Some((what, reason, format!("ALTER ROLE {user} BYPASSRLS;")));
+    }
+    None
+}

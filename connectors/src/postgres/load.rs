@@ -1,0 +1,340 @@
+//! One restore under way: definitions before the rows, the rows over several connections, then the rest.
+//!
+//! A table is emptied and filled in one transaction, so its rows go in frozen: no later vacuum has to
+//! write them again.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use sqlx::PgConnection;
+use tempfile::TempDir;
+use tokio::sync::{Mutex, Semaphore};
+
+use super::connect::Endpoint;
+use super::facts::{self, Database};
+use super::fault::During;
+use super::finish;
+use super::restore_schema::{Archive, Refusal, map_role, sentences};
+use super::snapshot::server_facts;
+use super::target::LOCK_TIMEOUT_MS;
+use super::{empty, inventory, large_objects, sql, subset, tools};
+use crate::{
+    Error, Load, LoadOptions, LoadPlan, LoadReport, LoadTable, Result, RowReceiver, SchemaFile, TableKind,
+    TableName,
+};
+
+/// A restore of one snapshot into one database.
+#[derive(Debug)]
+pub(super) struct PostgresLoad {
+    pub(super) endpoint: Endpoint,
+    pub(super) plan: LoadPlan,
+    pub(super) options: LoadOptions,
+    pub(super) archive: Archive,
+    pub(super) database: Database,
+    /// Holds the claim on the database to the end, and finishes it.
+    pub(super) guard: Mutex<PgConnection>,
+    pub(super) report: Mutex<LoadReport>,
+    /// Extensions' own tables: some of their rows are there already.
+    kept: BTreeSet<TableName>,
+    permits: Semaphore,
+    idle: Mutex<Vec<PgConnection>>,
+    _folder: TempDir,
+}
+
+impl PostgresLoad {
+    /// Claims the target, clears what an interrupted restore left, and restores the definitions that rows
+    /// need.
+    pub(super) async fn begin(
+        endpoint: &Endpoint,
+        mut plan: LoadPlan,
+        options: &LoadOptions,
+        notes: Vec<String>,
+    ) -> Result<Self> {
+        let mut guard = endpoint.connect(LOCK_TIMEOUT_MS).await?;
+        let label = endpoint.label();
+        let during = |what| During {
+            endpoint: &label,
+            user: &endpoint.user,
+            what,
+            lock_seconds: LOCK_TIMEOUT_MS / 1000,
+        };
+        let server =
+            server_facts(&mut guard).await.map_err(|e| during("asking the server's version").map(e))?;
+        let database: Database = facts::parse(&plan.schema, "database.json")?;
+        refuse_mapping(&mut guard, options).await.map_err(|e| during("looking at the roles").map(e))??;
+        let tool = tools::find("pg_restore", server.major().max(database.archive_major)).await?;
+        let (folder, path) = scratch(options, &plan.schema).await?;
+        let mut archive =
+            Archive { tool, endpoint: endpoint.clone(), path, list: None, no_owner: options.no_owner };
+        let mut report = LoadReport { refused: Vec::new(), notes };
+        if !plan.whole {
+            report.notes.extend(choose(&mut archive, &folder, &plan, &database).await?);
+        }
+        claim(&mut guard, endpoint, &plan.snapshot).await?;
+        plan.schema.retain(|file| file.name != facts::ARCHIVE);
+        let mut this = Self {
+            endpoint: endpoint.clone(),
+            plan,
+            options: options.clone(),
+            archive,
+            database,
+            guard: Mutex::new(guard),
+            report: Mutex::new(report),
+            kept: BTreeSet::new(),
+            permits: Semaphore::new(options.writers.max(1)),
+            idle: Mutex::default(),
+            _folder: folder,
+        };
+        this.restore_section("pre-data", 1).await?;
+        this.expect_tables().await?;
+        Ok(this)
+    }
+
+    /// Restores a section, tries again what failed only for a role that is mapped, and keeps the rest for
+    /// the report.
+    pub(super) async fn restore_section(&self, section: &str, jobs: usize) -> Result<()> {
+        let refusals = self.archive.restore(section, jobs).await?;
+        let mut guard = self.guard.lock().await;
+        let mut kept: Vec<Refusal> = Vec::new();
+        for refusal in refusals {
+            let mapped = map_role(&refusal, &self.options.map_roles);
+            let Some(command) = mapped else {
+                kept.push(refusal);
+                continue;
+            };
+            if let Err(error) = sql::run(&mut guard, &command).await {
+                let error = error.as_database_error().map_or(error.to_string(), |e| e.message().to_owned());
+                kept.push(Refusal { error, ..refusal });
+            }
+        }
+        self.report.lock().await.refused.extend(sentences(&kept));
+        Ok(())
+    }
+
+    /// A table that has rows to come and was not created is a failure, not a note.
+    async fn expect_tables(&mut self) -> Result<()> {
+        let mut guard = self.guard.lock().await;
+        let found =
+            inventory::relations(&mut guard).await.map_err(|e| self.map("looking at the new tables", e))?;
+        drop(guard);
+        let names: BTreeSet<_> = found.iter().map(|relation| &relation.name).collect();
+        let missing =
+            self.plan.tables.iter().find(|t| t.kind == TableKind::Table && !names.contains(&t.name));
+        if let Some(missing) = missing {
+            let refused = &self.report.lock().await.refused;
+            let why = refused.iter().find(|why| why.contains(&missing.name.name)).or(refused.first());
+            return Err(Error::Failed {
+                what: format!("creating table {}", missing.name),
+                reason: why
+                    .cloned()
+                    .unwrap_or_else(|| "pg_restore did not create it, and did not say why".into()),
+            });
+        }
+        self.kept = found.into_iter().filter(|r| r.condition.is_some()).map(|r| r.name).collect();
+        Ok(())
+    }
+
+    /// A connection for loading.
+    pub(super) async fn take(&self) -> Result<PgConnection> {
+        if let Some(connection) = self.idle.lock().await.pop() {
+            return Ok(connection);
+        }
+        let mut connection = self.endpoint.connect(LOCK_TIMEOUT_MS).await?;
+        // What a crash of the server would lose, the restore starts over for anyway.
+        let settings = "SET synchronous_commit = off; SET maintenance_work_mem = '64MB'";
+        sql::run(&mut connection, settings).await.map_err(|error| self.map("setting a session up", error))?;
+        Ok(connection)
+    }
+
+    /// Gives a healthy connection back.
+    pub(super) async fn give_back(&self, connection: PgConnection) {
+        self.idle.lock().await.push(connection);
+    }
+
+    pub(super) fn map(&self, what: &str, error: sqlx::Error) -> Error {
+        let endpoint = self.endpoint.label();
+        let lock_seconds = LOCK_TIMEOUT_MS / 1000;
+        During { endpoint: &endpoint, user: &self.endpoint.user, what, lock_seconds }.map(error)
+    }
+
+    async fn fill(
+        &self,
+        connection: &mut PgConnection,
+        table: &LoadTable,
+        rows: u64,
+        from: RowReceiver,
+    ) -> Result<u64> {
+        let what = table.name.to_string();
+        sql::run(connection, "BEGIN").await.map_err(|error| self.map(&what, error))?;
+        let loaded = match table.kind {
+            TableKind::LargeObjects => self.fill_large_objects(connection, &what, rows, from).await?,
+            TableKind::Table => self.copy_in(connection, table, rows, from).await?,
+        };
+        sql::run(connection, "COMMIT").await.map_err(|error| self.map(&what, error))?;
+        Ok(loaded)
+    }
+
+    async fn copy_in(
+        &self,
+        connection: &mut PgConnection,
+        table: &LoadTable,
+        rows_expected: u64,
+        mut rows: RowReceiver,
+    ) -> Result<u64> {
+        let what = table.name.to_string();
+        let name = sql::table(&table.name);
+        let fresh = !self.kept.contains(&table.name);
+        if fresh {
+            sql::run(connection, &format!("TRUNCATE ONLY {name}"))
+                .await
+                .map_err(|error| self.map(&what, error))?;
+        }
+        let columns =
+            table.columns.iter().map(|column| sql::ident(&column.name)).collect::<Vec<_>>().join(", ");
+        // No list means every column that is not generated, which is what a table of no columns needs.
+        let columns = if columns.is_empty() { String::new() } else { format!("({columns})") };
+        let freeze = if fresh { " (FREEZE)" } else { "" };
+        let statement = format!("COPY {name} {columns} FROM STDIN{freeze}");
+        let mut copy = connection.copy_in_raw(&statement).await.map_err(|error| self.map(&what, error))?;
+        let mut arrived = 0;
+        while let Some(batch) = rows.recv().await {
+            arrived += batch.rows() as u64;
+            copy.send(batch.bytes).await.map_err(|error| self.map(&what, error))?;
+        }
+        if arrived != rows_expected {
+            // The transaction goes with its connection, whatever the server answers.
+            drop(copy.abort("rows are missing").await);
+            return Err(short(&what, rows_expected, arrived));
+        }
+        let loaded = copy.finish().await.map_err(|error| self.map(&what, error))?;
+        if loaded == rows_expected { Ok(loaded) } else { Err(short(&what, rows_expected, loaded)) }
+    }
+
+    async fn fill_large_objects(
+        &self,
+        connection: &mut PgConnection,
+        what: &str,
+        rows_expected: u64,
+        mut rows: RowReceiver,
+    ) -> Result<u64> {
+        let mut writer = large_objects::Writer::default();
+        let mut arrived = 0;
+        while let Some(batch) = rows.recv().await {
+            arrived += batch.rows() as u64;
+            writer.write(connection, &batch).await?.map_err(|error| self.map(what, error))?;
+        }
+        writer.flush(connection).await.map_err(|error| self.map(what, error))?;
+        if arrived == rows_expected { Ok(arrived) } else { Err(short(what, rows_expected, arrived)) }
+    }
+}
+
+#[async_trait]
+impl Load for PostgresLoad {
+    async fn load(&self, table: &LoadTable, rows_expected: u64, rows: RowReceiver) -> Result<u64> {
+        let _permit = self.permits.acquire().await.map_err(|_| Error::Cancelled)?;
+        // A connection that failed is dropped, and its transaction with it.
+        let mut connection = self.take().await?;
+        let loaded = self.fill(&mut connection, table, rows_expected, rows).await?;
+        if table.kind == TableKind::Table && loaded > 0 {
+            let analyze = format!("ANALYZE {}", sql::table(&table.name));
+            sql::run(&mut connection, &analyze).await.map_err(|e| self.map(&table.name.to_string(), e))?;
+        }
+        self.give_back(connection).await;
+        Ok(loaded)
+    }
+
+    async fn finish(self: Box<Self>) -> Result<LoadReport> {
+        finish::finish(&self).await?;
+        Ok(self.report.into_inner())
+    }
+
+    async fn abort(self: Box<Self>) {
+        // The marker stays: the next run finds it and starts over.
+        drop(self);
+    }
+}
+
+fn short(what: &str, expected: u64, arrived: u64) -> Error {
+    Error::Damaged {
+        what: what.to_owned(),
+        reason: format!("{expected} rows were expected and {arrived} arrived"),
+    }
+}
+
+/// Takes the database for this restore, emptied of what an earlier try left in it.
+async fn claim(guard: &mut PgConnection, endpoint: &Endpoint, snapshot: &str) -> Result<()> {
+    let label = endpoint.label();
+    let during = During {
+        endpoint: &label,
+        user: &endpoint.user,
+        what: "claiming the target",
+        lock_seconds: LOCK_TIMEOUT_MS / 1000,
+    };
+    let target = || format!("{label}/{}", endpoint.database);
+    if !empty::hold(guard).await.map_err(|error| during.map(error))? {
+        return Err(Error::Refused { target: target(), found: "another restore is under way".into() });
+    }
+    // Looked at again under the claim: somebody may have come first since `inspect`.
+    match empty::content(guard, snapshot).await.map_err(|error| during.map(error))? {
+        empty::Content::Nothing => empty::mark(guard, snapshot).await.map_err(|error| during.map(error)),
+        empty::Content::Else(found) => Err(Error::Refused { target: target(), found }),
+        empty::Content::Ours => match empty::clear(guard).await.map_err(|error| during.map(error))? {
+            None => Ok(()),
+            Some(left) => Err(Error::Failed {
+                what: format!("clearing what an interrupted restore left in {}", target()),
+                reason: format!("{left} would not go: drop the database and create it anew"),
+            }),
+        },
+    }
+}
+
+/// A role can stand in for one that is not here. One that is here would be used as it is by pg_restore.
+async fn refuse_mapping(guard: &mut PgConnection, options: &LoadOptions) -> Result<Result<()>, sqlx::Error> {
+    let here = sql::rows(guard, "SELECT rolname::text FROM pg_catalog.pg_roles").await?;
+    let here: BTreeSet<_> = here.iter().map(|row| row.text(0)).collect();
+    for (old, new) in &options.map_roles {
+        if !here.contains(new) {
+            return Ok(Err(Error::NotFound { what: format!("role {new}, which {old} is mapped to,") }));
+        }
+        if here.contains(old) {
+            return Ok(Err(Error::Unsupported {
+                what: format!("mapping role {old} to {new}"),
+                reason: format!("{old} exists on the target's server and would keep what is its own"),
+            }));
+        }
+    }
+    Ok(Ok(()))
+}
+
+async fn scratch(options: &LoadOptions, schema: &[SchemaFile]) -> Result<(TempDir, std::path::PathBuf)> {
+    let io = |source| Error::Io { path: options.scratch.display().to_string(), source };
+    let folder =
+        tempfile::Builder::new().prefix("lifeboat-restore-").tempdir_in(&options.scratch).map_err(io)?;
+    let path = folder.path().join(facts::ARCHIVE);
+    tokio::fs::write(&path, facts::bytes(schema, facts::ARCHIVE)?).await.map_err(io)?;
+    Ok((folder, path))
+}
+
+/// Narrows the archive to the plan's tables; returns what had to be left out.
+async fn choose(
+    archive: &mut Archive,
+    folder: &TempDir,
+    plan: &LoadPlan,
+    database: &Database,
+) -> Result<Vec<String>> {
+    let oid =
+        |name: &TableName| database.tables.iter().find(|table| table.name == *name).map(|table| table.oid);
+    let chosen = plan.tables.iter().filter(|table| table.kind == TableKind::Table);
+    let oids = chosen
+        .map(|table| {
+            oid(&table.name).ok_or_else(|| Error::NotFound { what: format!("table {}", table.name) })
+        })
+        .collect::<Result<BTreeSet<_>>>()?;
+    let (list, left_out) = subset::choose(&archive.entries().await?, &oids);
+    let path = folder.path().join("entries");
+    tokio::fs::write(&path, list)
+        .await
+        .map_err(|source| Error::Io { path: path.display().to_string(), source })?;
+    archive.list = Some(path);
+    Ok(left_out)
+}

@@ -1,0 +1,209 @@
+//! Reading rows: slices of a table by `COPY … TO STDOUT`, over connections that share the snapshot.
+//!
+//! Each message of the server's is one row, so a batch is filled by appending, with nothing parsed.
+
+use futures::TryStreamExt as _;
+use sqlx::PgConnection;
+use tokio::sync::{Mutex, Semaphore};
+
+use super::connect::Endpoint;
+use super::fault::{self, During};
+use super::inventory::Relation;
+use super::{large_objects, sql};
+use crate::{Error, Result, RowBatch, RowSender, Slice, Table, TableKind};
+
+/// Connections on one exported snapshot, made when first needed.
+#[derive(Debug)]
+pub(super) struct Readers {
+    endpoint: Endpoint,
+    snapshot: String,
+    lock_timeout_ms: u64,
+    permits: Semaphore,
+    idle: Mutex<Vec<PgConnection>>,
+    /// The connection that exported the snapshot and holds every table's lock. Missing once it broke.
+    keeper: Mutex<Option<PgConnection>>,
+}
+
+impl Readers {
+    pub(super) fn new(
+        endpoint: Endpoint,
+        snapshot: String,
+        lock_timeout_ms: u64,
+        readers: usize,
+        keeper: PgConnection,
+    ) -> Self {
+        Self {
+            endpoint,
+            snapshot,
+            lock_timeout_ms,
+            permits: Semaphore::new(readers.max(1)),
+            idle: Mutex::default(),
+            keeper: Mutex::new(Some(keeper)),
+        }
+    }
+
+    /// Reads one slice once a reader is free.
+    pub(super) async fn read(
+        &self,
+        table: &Table,
+        relation: Option<&Relation>,
+        slice: &Slice,
+        rows: &RowSender,
+    ) -> Result<u64> {
+        let _permit = self.permits.acquire().await.map_err(|_| Error::Cancelled)?;
+        let name = table.name.to_string();
+        let label = self.endpoint.label();
+        let during = self.during(&label, &name);
+        let statement = match (table.kind, relation) {
+            (TableKind::Table, Some(relation)) => copy_out(relation, slice),
+            _ => large_objects::copy_out(),
+        };
+        let mut connection = self.take().await?;
+        if let Some(relation) = relation {
+            let lock = format!("LOCK TABLE ONLY {} IN ACCESS SHARE MODE NOWAIT", sql::table(&relation.name));
+            match sql::run(&mut connection, &lock).await {
+                Ok(()) => {}
+                Err(error) if fault::code(&error).as_deref() == Some("55P03") => {
+                    return self.read_by_keeper(&statement, rows, during).await;
+                }
+                Err(error) => return Err(during.map(error)),
+            }
+        }
+        // A connection that failed, or whose receiver went away in mid-stream, is dropped with its state.
+        let read = copy(&mut connection, &statement, rows, during).await?;
+        self.idle.lock().await.push(connection);
+        Ok(read)
+    }
+
+    /// Somebody waits for an exclusive lock that only the keeper is ahead of: a reader would queue
+    /// behind him, who waits for the keeper, who waits for the reader.
+    async fn read_by_keeper(&self, statement: &str, rows: &RowSender, during: During<'_>) -> Result<u64> {
+        let mut keeper = self.keeper.lock().await;
+        let mut connection = keeper.take().ok_or_else(|| self.lost())?;
+        let read = copy(&mut connection, statement, rows, during).await?;
+        *keeper = Some(connection);
+        Ok(read)
+    }
+
+    async fn take(&self) -> Result<PgConnection> {
+        if let Some(connection) = self.idle.lock().await.pop() {
+            return Ok(connection);
+        }
+        let mut connection = self.endpoint.connect(self.lock_timeout_ms).await?;
+        let label = self.endpoint.label();
+        let during = self.during(&label, "joining the snapshot");
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        sql::run(&mut connection, begin).await.map_err(|error| during.map(error))?;
+        let join = format!("SET TRANSACTION SNAPSHOT {}", sql::literal(&self.snapshot));
+        sql::run(&mut connection, &join).await.map_err(|error| match fault::code(&error).as_deref() {
+            Some("22023" | "42704" | "55000") => self.lost(),
+            _ => during.map(error),
+        })?;
+        Ok(connection)
+    }
+
+    /// Proves that the point is still held.
+    pub(super) async fn ping(&self) -> Result<()> {
+        let mut keeper = self.keeper.lock().await;
+        let mut connection = keeper.take().ok_or_else(|| self.lost())?;
+        let label = self.endpoint.label();
+        sql::run(&mut connection, "SELECT 1")
+            .await
+            .map_err(|error| self.during(&label, "holding the snapshot").map(error))?;
+        *keeper = Some(connection);
+        Ok(())
+    }
+
+    /// Confirms the point a last time and lets go of it.
+    pub(super) async fn finish(&self) -> Result<()> {
+        let mut connection = self.keeper.lock().await.take().ok_or_else(|| self.lost())?;
+        let label = self.endpoint.label();
+        sql::run(&mut connection, "COMMIT")
+            .await
+            .map_err(|error| self.during(&label, "letting go of the snapshot").map(error))
+    }
+
+    fn during<'a>(&'a self, endpoint: &'a str, what: &'a str) -> During<'a> {
+        During { endpoint, user: &self.endpoint.user, what, lock_seconds: self.lock_timeout_ms / 1000 }
+    }
+
+    fn lost(&self) -> Error {
+        Error::Interrupted {
+            endpoint: self.endpoint.label(),
+            reason: "the snapshot is no longer held".into(),
+        }
+    }
+}
+
+async fn copy(
+    connection: &mut PgConnection,
+    statement: &str,
+    rows: &RowSender,
+    during: During<'_>,
+) -> Result<u64> {
+    let mut stream = connection.copy_out_raw(statement).await.map_err(|error| during.map(error))?;
+    let mut batch = RowBatch::with_room();
+    let mut read = 0;
+    while let Some(line) = stream.try_next().await.map_err(|error| during.map(error))? {
+        batch.push_line(&line);
+        if batch.is_full() {
+            read += batch.rows() as u64;
+            let full = std::mem::replace(&mut batch, RowBatch::with_room());
+            rows.send(full).await.map_err(|_| Error::Cancelled)?;
+        }
+    }
+    if batch.rows() > 0 {
+        read += batch.rows() as u64;
+        rows.send(batch).await.map_err(|_| Error::Cancelled)?;
+    }
+    Ok(read)
+}
+
+/// The statement that prints a slice's rows.
+fn copy_out(relation: &Relation, slice: &Slice) -> String {
+    let name = sql::table(&relation.name);
+    let columns =
+        relation.columns.iter().map(|column| sql::ident(&column.name)).collect::<Vec<_>>().join(", ");
+    let pages: Vec<_> = [slice.range.0.map(|page| (">=", page)), slice.range.1.map(|page| ("<", page))]
+        .into_iter()
+        .flatten()
+        .map(|(operator, page)| format!("ctid {operator} '({page},0)'::pg_catalog.tid"))
+        .collect();
+    let condition = match (&relation.condition, pages.is_empty()) {
+        (Some(condition), _) if !condition.is_empty() => condition.clone(),
+        (_, false) => format!("WHERE {}", pages.join(" AND ")),
+        // An empty list of columns is no syntax of COPY's; without one, a row of no columns is an empty line.
+        _ if columns.is_empty() => return format!("COPY {name} TO STDOUT"),
+        _ => return format!("COPY {name} ({columns}) TO STDOUT"),
+    };
+    format!("COPY (SELECT {columns} FROM ONLY {name} {condition}) TO STDOUT")
+}
+
+/// Cuts a table into slices of whole pages. They start at fixed pages, so that an unchanged stretch is
+/// read the same way each night; the last is open, for pages that were added since the size was asked.
+pub(super) fn slices(
+    relation: &Relation,
+    table: usize,
+    slice_bytes: u64,
+    block_bytes: u64,
+    can: bool,
+) -> Vec<Slice> {
+    let pages_each = (slice_bytes / block_bytes).max(1);
+    let pages = relation.heap_bytes.div_ceil(block_bytes);
+    let count = if can && relation.heap && relation.condition.is_none() {
+        pages.div_ceil(pages_each).max(1)
+    } else {
+        1
+    };
+    (0..count)
+        .map(|index| Slice {
+            table,
+            index: index as usize,
+            range: (
+                (index > 0).then_some(index * pages_each),
+                (index + 1 < count).then_some((index + 1) * pages_each),
+            ),
+            bytes_estimated: relation.total_bytes / count,
+        })
+        .collect()
+}

@@ -1,0 +1,184 @@
+//! Definitions, through pg_restore over the wire: never as SQL text through psql, whose meta-commands a
+//! hostile name could smuggle in (CVE-2025-8714) and whose exit code hides failures.
+//!
+//! pg_restore goes on after an error; each one is read from what it says and told, none is dropped.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use super::connect::Endpoint;
+use super::tools::Tool;
+use crate::{Error, Result};
+
+/// Memory for one index build; as many as there are writers may be under way.
+const MAINTENANCE_WORK_MEM: &str = "256MB";
+
+/// A pg_restore on one archive, and what of it is wanted.
+#[derive(Debug)]
+pub(super) struct Archive {
+    pub(super) tool: Tool,
+    pub(super) endpoint: Endpoint,
+    pub(super) path: PathBuf,
+    /// A list of entries to restore, in pg_restore's own form; all when there is none.
+    pub(super) list: Option<PathBuf>,
+    pub(super) no_owner: bool,
+}
+
+/// One thing that the target would not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// Such as `TABLE contacts`.
+    pub(super) object: String,
+    /// The server's words.
+    pub(super) error: String,
+    /// The statement.
+    pub(super) command: String,
+}
+
+impl Archive {
+    /// Restores one section, `pre-data` or `post-data`.
+    pub(super) async fn restore(&self, section: &str, jobs: usize) -> Result<Vec<Refusal>> {
+        let mut command = Command::new(&self.tool.path);
+        command.arg(format!("--section={section}")).arg("--no-password");
+        command.arg(format!("--dbname=dbname='{}'", quote_conninfo(&self.endpoint.database)));
+        if jobs > 1 {
+            command.arg(format!("--jobs={jobs}"));
+        }
+        if self.no_owner {
+            command.args(["--no-owner", "--no-privileges"]);
+        }
+        if let Some(list) = &self.list {
+            command.arg("--use-list").arg(list);
+        }
+        command.arg(&self.path);
+        let (success, said) = self.run(command).await?;
+        let refusals = parse(&said);
+        if !success && (refusals.is_empty() || !said.contains("errors ignored on restore")) {
+            let reason = said.lines().find(|line| line.contains("error:")).unwrap_or(&said).trim();
+            let reason = reason.trim_start_matches("pg_restore: error: ").to_owned();
+            if ["connection to server", "closed the connection"].iter().any(|words| reason.contains(words)) {
+                return Err(Error::Interrupted { endpoint: self.endpoint.label(), reason });
+            }
+            return Err(Error::Failed { what: format!("restoring the {section} definitions"), reason });
+        }
+        Ok(refusals)
+    }
+
+    /// Lists the archive's entries, each followed by what it depends on.
+    pub(super) async fn entries(&self) -> Result<String> {
+        let mut command = Command::new(&self.tool.path);
+        command.args(["--list", "--verbose"]).arg(&self.path).env("LC_ALL", "C").stdin(Stdio::null());
+        let output = command.output().await.map_err(|source| self.io(source))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(Error::Damaged { what: "the schema's archive".into(), reason })
+    }
+
+    async fn run(&self, mut command: Command) -> Result<(bool, String)> {
+        let settings = format!("-c maintenance_work_mem={MAINTENANCE_WORK_MEM} -c synchronous_commit=off");
+        self.endpoint.lend(&mut command, &settings);
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        let output = command.output().await.map_err(|source| self.io(source))?;
+        Ok((output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned()))
+    }
+
+    fn io(&self, source: std::io::Error) -> Error {
+        Error::Io { path: self.tool.path.display().to_string(), source }
+    }
+}
+
+fn quote_conninfo(name: &str) -> String {
+    name.replace('\\', "\\\\").replace('\'', "\\'")
+}
+
+/// Reads the errors out of what pg_restore said.
+fn parse(said: &str) -> Vec<Refusal> {
+    let mut refusals: Vec<Refusal> = Vec::new();
+    let mut object = String::new();
+    let mut in_command = false;
+    for line in said.lines() {
+        if let Some(entry) = line.strip_prefix("pg_restore: from TOC entry ") {
+            // `215; 1259 16386 TABLE contacts owner`
+            object = entry.splitn(4, ' ').nth(3).unwrap_or(entry).to_owned();
+            in_command = false;
+        } else if let Some(error) = line.strip_prefix("pg_restore: error: ") {
+            let error = error.split_once("ERROR:").map_or(error, |(_, error)| error).trim().to_owned();
+            refusals.push(Refusal { object: object.clone(), error, command: String::new() });
+            in_command = false;
+        } else if line.starts_with("pg_restore: ") {
+            in_command = false;
+        } else if let (Some(command), Some(last)) = (line.strip_prefix("Command was: "), refusals.last_mut())
+        {
+            last.command = command.to_owned();
+            in_command = true;
+        } else if let (true, Some(last)) = (in_command, refusals.last_mut()) {
+            last.command.push('\n');
+            last.command.push_str(line);
+        }
+    }
+    // A newer pg_restore sets what an older server does not know, and needs not.
+    refusals.retain(|refusal| {
+        !refusal.error.contains("unrecognized configuration parameter \"transaction_timeout\"")
+    });
+    refusals
+}
+
+/// One sentence for each reason, with the objects it hit.
+pub(super) fn sentences(refusals: &[Refusal]) -> Vec<String> {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for refusal in refusals {
+        match reasons.iter_mut().find(|(error, _)| *error == refusal.error) {
+            Some((_, objects)) => objects.push(&refusal.object),
+            None => reasons.push((&refusal.error, vec![&refusal.object])),
+        }
+    }
+    reasons.iter().map(|(error, objects)| format!("{}: {error}", objects.join(", "))).collect()
+}
+
+/// Rewrites a statement that failed for a role that is not here, for the one it is mapped to.
+pub(super) fn map_role(refusal: &Refusal, roles: &[(String, String)]) -> Option<String> {
+    let missing = refusal.error.strip_prefix("role \"")?.strip_suffix("\" does not exist")?;
+    roles.iter().find(|(old, _)| old == missing)?;
+    let mut command = refusal.command.clone();
+    for (old, new) in roles {
+        let quoted = super::sql::ident(old);
+        let new = super::sql::ident(new);
+        for before in [" TO ", " FROM ", " FOR ROLE ", " FOR USER "] {
+            for spelling in [quoted.as_str(), old.as_str()] {
+                for after in [";", " ", ",", "\n"] {
+                    command = command
+                        .replace(&format!("{before}{spelling}{after}"), &format!("{before}{new}{after}"));
+                }
+            }
+        }
+    }
+    (command != refusal.command).then_some(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAID: &str = "pg_restore: while PROCESSING TOC:\n\
+        pg_restore: from TOC entry 215; 1259 16386 TABLE bob bob\n\
+        pg_restore: error: could not execute query: ERROR:  role \"bob\" does not exist\n\
+        Command was: ALTER TABLE public.bob OWNER TO bob;\n\n\n\
+        pg_restore: warning: errors ignored on restore: 1\n";
+
+    #[test]
+    fn what_pg_restore_says_is_read() {
+        let refusals = parse(SAID);
+        assert_eq!(sentences(&refusals), ["TABLE bob bob: role \"bob\" does not exist"]);
+        assert_eq!(refusals[0].command.trim(), "ALTER TABLE public.bob OWNER TO bob;");
+    }
+
+    #[test]
+    fn a_role_is_mapped_where_it_is_a_role_and_nowhere_else() {
+        let mapped = map_role(&parse(SAID)[0], &[("bob".into(), "app".into())]);
+        assert_eq!(mapped.as_deref().map(str::trim), Some("ALTER TABLE public.bob OWNER TO \"app\";"));
+    }
+}

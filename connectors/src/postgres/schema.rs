@@ -1,0 +1,210 @@
+//! Everything that is not rows: pg_dump's archive on the same snapshot, and what pg_dump leaves to
+//! pg_dumpall or to its data section.
+
+use std::path::Path;
+
+use sqlx::PgConnection;
+use tokio::process::Command;
+
+use super::connect::Endpoint;
+use super::facts::{
+    Database, Grant, LargeObject, Membership, Role, Roles, Sequence, Sequences, Setting, TableOid,
+};
+use super::inventory::Relation;
+use super::snapshot::ServerFacts;
+use super::{sql, tools};
+use crate::{Error, Result, TableName};
+
+/// Sequences asked in one statement.
+const SEQUENCE_BATCH: usize = 200;
+
+/// Runs pg_dump on the snapshot and returns its archive and its major version.
+pub(super) async fn archive(
+    endpoint: &Endpoint,
+    snapshot: &str,
+    major: u32,
+    lock_timeout_ms: u64,
+    scratch: &Path,
+) -> Result<(Vec<u8>, u32)> {
+    let tool = tools::find("pg_dump", major).await?;
+    let folder = tempfile::Builder::new().prefix("lifeboat-schema-").tempdir_in(scratch);
+    let folder = folder.map_err(|source| Error::Io { path: scratch.display().to_string(), source })?;
+    let path = folder.path().join("schema.pgdump");
+    let mut command = Command::new(&tool.path);
+    command
+        .args(["--format=custom", "--schema-only", "--no-sync", "--no-password"])
+        .arg(format!("--snapshot={snapshot}"))
+        .arg(format!("--lock-wait-timeout={lock_timeout_ms}"))
+        .arg("--file")
+        .arg(&path)
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true);
+    endpoint.lend(&mut command, "");
+    let output = command
+        .output()
+        .await
+        .map_err(|source| Error::Io { path: tool.path.display().to_string(), source })?;
+    if !output.status.success() {
+        return Err(dump_failed(endpoint, lock_timeout_ms, &String::from_utf8_lossy(&output.stderr)));
+    }
+    Ok((tools::read_file(&path).await?, tool.version.0))
+}
+
+fn dump_failed(endpoint: &Endpoint, lock_timeout_ms: u64, said: &str) -> Error {
+    let error = said.lines().find(|line| line.contains("error:")).unwrap_or(said).trim();
+    let reason = error.trim_start_matches("pg_dump: error: ").to_owned();
+    let what = "reading the schema with pg_dump".to_owned();
+    if reason.contains("lock timeout") {
+        return Error::Locked {
+            what: "a table that pg_dump asked for".into(),
+            seconds: lock_timeout_ms / 1000,
+        };
+    }
+    if reason.contains("permission denied") {
+        let hint = format!("GRANT pg_read_all_data TO {}; (14 and newer)", sql::ident(&endpoint.user));
+        return Error::Denied { what, reason, hint };
+    }
+    let lost = [
+        "server closed the connection",
+        "terminating connection",
+        "connection to server",
+        "invalid snapshot",
+    ];
+    if lost.iter().any(|words| reason.contains(words)) {
+        return Error::Interrupted { endpoint: endpoint.label(), reason };
+    }
+    Error::Failed { what, reason }
+}
+
+/// Reads where every sequence stands.
+pub(super) async fn sequences(connection: &mut PgConnection) -> Result<Sequences, sqlx::Error> {
+    let query = "SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_class c \
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' \
+          AND n.nspname <> 'information_schema' \
+          AND (NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass \
+              AND d.objid = c.oid AND d.deptype = 'e') \
+            OR EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE c.oid = ANY (e.extconfig))) \
+        ORDER BY n.nspname::text COLLATE \"C\", c.relname::text COLLATE \"C\"";
+    let names = sql::rows(connection, query).await?;
+    let names: Vec<_> =
+        names.iter().map(|row| TableName { schema: Some(row.text(0)), name: row.text(1) }).collect();
+    let mut sequences = Vec::with_capacity(names.len());
+    for batch in names.chunks(SEQUENCE_BATCH) {
+        let each = batch.iter().enumerate().map(|(index, name)| {
+            format!("SELECT {index} AS i, last_value::text, is_called FROM {}", sql::table(name))
+        });
+        let query = format!("{} ORDER BY i", each.collect::<Vec<_>>().join(" UNION ALL "));
+        for (name, row) in batch.iter().zip(sql::rows(connection, &query).await?) {
+            let last_value = row.text(1).parse().unwrap_or_default();
+            sequences.push(Sequence { name: name.clone(), last_value, is_called: row.flag(2) });
+        }
+    }
+    Ok(Sequences { sequences })
+}
+
+/// Reads the roles, without passwords, from what every account may see.
+pub(super) async fn roles(connection: &mut PgConnection) -> Result<Roles, sqlx::Error> {
+    let query = "SELECT r.rolname::text, concat_ws(' ', CASE WHEN r.rolsuper THEN 'SUPERUSER' END, \
+        CASE WHEN NOT r.rolinherit THEN 'NOINHERIT' END, CASE WHEN r.rolcreaterole THEN 'CREATEROLE' END, \
+        CASE WHEN r.rolcreatedb THEN 'CREATEDB' END, CASE WHEN r.rolcanlogin THEN 'LOGIN' END, \
+        CASE WHEN r.rolreplication THEN 'REPLICATION' END, CASE WHEN r.rolbypassrls THEN 'BYPASSRLS' END), \
+        r.rolconnlimit::text, r.rolvaliduntil::text, \
+        EXISTS (SELECT FROM pg_catalog.pg_shdepend d WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass \
+          AND d.refobjid = r.oid \
+          AND (d.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))) \
+        FROM pg_catalog.pg_roles r WHERE r.rolname !~ '^pg_' ORDER BY r.rolname::text COLLATE \"C\"";
+    let roles = sql::rows(connection, query).await?.into_iter().map(|row| Role {
+        name: row.text(0),
+        attributes: row.text(1).split_whitespace().map(str::to_owned).collect(),
+        connection_limit: row.text(2).parse().unwrap_or(-1),
+        valid_until: row.some(3),
+        used_here: row.flag(4),
+    });
+    let roles = roles.collect();
+    let query = "SELECT pg_catalog.pg_get_userbyid(m.roleid)::text, pg_catalog.pg_get_userbyid(m.member)::text, \
+        bool_or(m.admin_option) FROM pg_catalog.pg_auth_members m GROUP BY 1, 2 ORDER BY 1, 2";
+    let memberships = sql::rows(connection, query).await?.into_iter();
+    let memberships = memberships
+        .map(|row| Membership { role: row.text(0), member: row.text(1), admin: row.flag(2) })
+        .collect();
+    Ok(Roles { roles, memberships })
+}
+
+/// Reads the database's own properties, and its large objects' owners and grants.
+pub(super) async fn database(
+    connection: &mut PgConnection,
+    facts: &ServerFacts,
+    relations: &[Relation],
+) -> Result<Database, sqlx::Error> {
+    let (provider, locale) = match facts.major() {
+        ..=14 => ("'c'", "NULL"),
+        15..=16 => ("d.datlocprovider::text", "d.daticulocale"),
+        _ => ("d.datlocprovider::text", "d.datlocale"),
+    };
+    let query = format!(
+        "SELECT d.datname::text, pg_catalog.pg_get_userbyid(d.datdba)::text, \
+         pg_catalog.pg_encoding_to_char(d.encoding)::text, d.datcollate::text, d.datctype::text, {provider}, \
+         {locale}::text, pg_catalog.shobj_description(d.oid, 'pg_database') \
+         FROM pg_catalog.pg_database d WHERE d.datname = current_database()"
+    );
+    let row = sql::row(connection, &query).await?;
+    Ok(Database {
+        name: row.text(0),
+        owner: row.text(1),
+        encoding: row.text(2),
+        collate: row.text(3),
+        ctype: row.text(4),
+        provider: row.text(5),
+        locale: row.some(6),
+        comment: row.some(7),
+        settings: settings(connection).await?,
+        large_objects: large_objects(connection).await?,
+        populated_views: populated_views(connection).await?,
+        tables: relations.iter().map(|r| TableOid { name: r.name.clone(), oid: r.oid }).collect(),
+        archive_major: 0,
+    })
+}
+
+async fn settings(connection: &mut PgConnection) -> Result<Vec<Setting>, sqlx::Error> {
+    let query = "SELECT CASE WHEN s.setrole <> 0 THEN pg_catalog.pg_get_userbyid(s.setrole)::text END, c.entry \
+        FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) WITH ORDINALITY c(entry, place) \
+        WHERE s.setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) \
+        ORDER BY 1 NULLS FIRST, c.place";
+    let rows = sql::rows(connection, query).await?;
+    let setting = |row: &sql::Row| {
+        let entry = row.text(1);
+        let (name, value) = entry.split_once('=')?;
+        Some(Setting { role: row.some(0), name: name.to_owned(), value: value.to_owned() })
+    };
+    Ok(rows.iter().filter_map(setting).collect())
+}
+
+async fn large_objects(connection: &mut PgConnection) -> Result<Vec<LargeObject>, sqlx::Error> {
+    let query = "SELECT m.oid::text, pg_catalog.pg_get_userbyid(m.lomowner)::text, \
+        pg_catalog.obj_description(m.oid, 'pg_largeobject'), \
+        a.privilege_type::text, a.grantee <> 0, pg_catalog.pg_get_userbyid(a.grantee)::text, a.is_grantable \
+        FROM pg_catalog.pg_largeobject_metadata m \
+        LEFT JOIN LATERAL pg_catalog.aclexplode(m.lomacl) a ON a.grantee <> m.lomowner ORDER BY m.oid";
+    let mut objects: Vec<LargeObject> = Vec::new();
+    for row in sql::rows(connection, query).await? {
+        let oid = row.number(0);
+        if objects.last().is_none_or(|last| last.oid != oid) {
+            objects.push(LargeObject { oid, owner: row.text(1), comment: row.some(2), grants: Vec::new() });
+        }
+        if let (Some(privilege), Some(object)) = (row.some(3), objects.last_mut()) {
+            let grantee = row.flag(4).then(|| row.text(5));
+            object.grants.push(Grant { grantee, privilege, grantable: row.flag(6) });
+        }
+    }
+    Ok(objects)
+}
+
+async fn populated_views(connection: &mut PgConnection) -> Result<Vec<TableName>, sqlx::Error> {
+    let query = "SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_class c \
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm' AND c.relispopulated \
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass \
+          AND d.objid = c.oid AND d.deptype = 'e') ORDER BY c.oid";
+    let rows = sql::rows(connection, query).await?;
+    Ok(rows.iter().map(|row| TableName { schema: Some(row.text(0)), name: row.text(1) }).collect())
+}

@@ -1,0 +1,179 @@
+//! The target: a URL that a snapshot can be restored to.
+
+use async_trait::async_trait;
+use sqlx::PgConnection;
+use url::Url;
+
+use super::connect::Endpoint;
+use super::empty::{self, Content};
+use super::facts::{self, Database};
+use super::fault::During;
+use super::load::PostgresLoad;
+use super::snapshot::server_facts;
+use super::{PostgresSource, sql, tools};
+use crate::{Error, Load, LoadOptions, LoadPlan, Result, Source, Target};
+
+/// How long a restore waits for a lock in a database that should be its own.
+pub(super) const LOCK_TIMEOUT_MS: u64 = 60_000;
+
+/// A PostgreSQL database that a snapshot can be restored to.
+#[derive(Debug, Clone)]
+pub struct PostgresTarget {
+    endpoint: Endpoint,
+}
+
+impl PostgresTarget {
+    /// Parses the URL; connects to nothing yet. Parameters and errors are those of [`PostgresSource::open`].
+    pub fn open(url: &Url, password: Option<String>, allow_plaintext: bool) -> Result<Self> {
+        Ok(Self { endpoint: Endpoint::parse(url, password, allow_plaintext)? })
+    }
+}
+
+#[async_trait]
+impl Target for PostgresTarget {
+    async fn inspect(&self, plan: &LoadPlan) -> Result<Vec<String>> {
+        if plan.point.system != "postgres" {
+            return Err(Error::Unsupported {
+                what: format!("restoring a snapshot of {} into PostgreSQL", plan.point.system),
+                reason: "a snapshot goes back into the system it came from".into(),
+            });
+        }
+        match self.endpoint.connect(LOCK_TIMEOUT_MS).await {
+            Ok(mut connection) => look(&mut connection, &self.endpoint, plan).await,
+            Err(Error::NotFound { .. }) => {
+                drop(maintenance(&self.endpoint).await?);
+                Ok(vec![format!("database {} does not exist: --into-new creates it", self.endpoint.database)])
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn begin(&self, plan: LoadPlan, options: &LoadOptions) -> Result<Box<dyn Load>> {
+        self.inspect(&plan).await?;
+        let notes = if options.into_new { create(&self.endpoint, &plan).await? } else { Vec::new() };
+        Ok(Box::new(PostgresLoad::begin(&self.endpoint, plan, options, notes).await?))
+    }
+
+    fn as_source(&self) -> Box<dyn Source> {
+        Box::new(PostgresSource::of(self.endpoint.clone()))
+    }
+}
+
+async fn look(connection: &mut PgConnection, endpoint: &Endpoint, plan: &LoadPlan) -> Result<Vec<String>> {
+    let label = endpoint.label();
+    let during = During {
+        endpoint: &label,
+        user: &endpoint.user,
+        what: "looking at the target",
+        lock_seconds: LOCK_TIMEOUT_MS / 1000,
+    };
+    let server = server_facts(connection).await.map_err(|error| during.map(error))?;
+    if !super::MAJORS.contains(&server.major()) {
+        return Err(Error::Unsupported {
+            what: format!("PostgreSQL {}", server.version),
+            reason: format!("{} to {} are supported", super::MAJORS.start(), super::MAJORS.end()),
+        });
+    }
+    if server.standby {
+        return Err(Error::Unsupported {
+            what: "a standby as target".into(),
+            reason: "it cannot be written to".into(),
+        });
+    }
+    let mut notes = Vec::new();
+    match empty::content(connection, &plan.snapshot).await.map_err(|error| during.map(error))? {
+        Content::Nothing => {}
+        Content::Ours => notes.push("found an interrupted restore of this snapshot: starting it over".into()),
+        Content::Else(found) => {
+            return Err(Error::Refused {
+                target: format!("{}/{}", endpoint.label(), endpoint.database),
+                found,
+            });
+        }
+    }
+    let database: Database = facts::parse(&plan.schema, "database.json")?;
+    tools::find("pg_restore", server.major().max(database.archive_major)).await?;
+    let source_major =
+        plan.point.server_version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
+    if server.major() < source_major {
+        notes.push(format!(
+            "the target's PostgreSQL {} is older than the source's {}: it may refuse some definitions",
+            server.version, plan.point.server_version
+        ));
+    }
+    Ok(notes)
+}
+
+/// Connects to a database that every server has.
+async fn maintenance(endpoint: &Endpoint) -> Result<PgConnection> {
+    match endpoint.with_database("postgres").connect(LOCK_TIMEOUT_MS).await {
+        Err(Error::NotFound { .. }) => endpoint.with_database("template1").connect(LOCK_TIMEOUT_MS).await,
+        other => other,
+    }
+}
+
+/// Creates the database as the source had it. One that an interrupted restore of the same snapshot left
+/// behind is dropped first; any other is refused.
+async fn create(endpoint: &Endpoint, plan: &LoadPlan) -> Result<Vec<String>> {
+    let label = endpoint.label();
+    let during = During {
+        endpoint: &label,
+        user: &endpoint.user,
+        what: "creating the database",
+        lock_seconds: LOCK_TIMEOUT_MS / 1000,
+    };
+    let name = sql::ident(&endpoint.database);
+    let mut notes = Vec::new();
+    let leftover = match endpoint.connect(LOCK_TIMEOUT_MS).await {
+        Ok(mut connection) => {
+            let content =
+                empty::content(&mut connection, &plan.snapshot).await.map_err(|error| during.map(error))?;
+            if !matches!(content, Content::Ours)
+                || !empty::hold(&mut connection).await.map_err(|e| during.map(e))?
+            {
+                let found = "the database exists already, and --into-new is to create it".into();
+                return Err(Error::Refused { target: format!("{label}/{}", endpoint.database), found });
+            }
+            true
+        }
+        Err(Error::NotFound { .. }) => false,
+        Err(error) => return Err(error),
+    };
+    let mut connection = maintenance(endpoint).await?;
+    if leftover {
+        sql::run(&mut connection, &format!("DROP DATABASE {name}"))
+            .await
+            .map_err(|error| during.map(error))?;
+    }
+    let database: Database = facts::parse(&plan.schema, "database.json")?;
+    let encoding =
+        format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING {}", sql::literal(&database.encoding));
+    let alike = format!("{encoding}{}", locale(&database));
+    if let Err(error) = sql::run(&mut connection, &alike).await {
+        if !matches!(
+            super::fault::code(&error).as_deref(),
+            Some("42809" | "22023" | "0A000" | "42602" | "42601")
+        ) {
+            return Err(during.map(error));
+        }
+        let plain = format!("{encoding} LC_COLLATE 'C' LC_CTYPE 'C'");
+        sql::run(&mut connection, &plain).await.map_err(|error| during.map(error))?;
+        notes.push(format!(
+            "the source's locale {} is not known here: the database was created with locale C, and text sorts by bytes",
+            database.locale.as_deref().unwrap_or(&database.collate)
+        ));
+    }
+    Ok(notes)
+}
+
+fn locale(database: &Database) -> String {
+    let libc =
+        format!(" LC_COLLATE {} LC_CTYPE {}", sql::literal(&database.collate), sql::literal(&database.ctype));
+    match (database.provider.as_str(), &database.locale) {
+        ("i", Some(locale)) => format!("{libc} LOCALE_PROVIDER icu ICU_LOCALE {}", sql::literal(locale)),
+        ("b", Some(locale)) => {
+            format!("{libc} LOCALE_PROVIDER builtin BUILTIN_LOCALE {}", sql::literal(locale))
+        }
+        _ => libc,
+    }
+}

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use serde_json::{Map, Value, json};
 
 use crate::escape::escape_lines;
-use crate::output::{print, print_err};
+use crate::output::{end_bars, print, print_err};
 
 /// What kind of ending this is: decides exit code and heading.
 ///
@@ -203,8 +203,10 @@ impl CommandError {
         format!("{}\n", Value::Object(object))
     }
 
-    /// Prints the error to stderr and, under `--json`, to stdout as well; gives the code to end with.
+    /// Takes progress off the terminal, prints the error to stderr and, under `--json`, to stdout as well;
+    /// gives the code to end with.
     pub fn report(&self, json: bool) -> ExitCode {
+        end_bars();
         print_err(&self.render());
         if json {
             // The error has just been told on stderr, and the exit code tells it again.

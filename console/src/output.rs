@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
-use indicatif::MultiProgress;
+use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -53,6 +53,16 @@ pub(crate) fn print_err(text: &str) {
 /// Says which bars are on the terminal from now on.
 pub(crate) fn set_bars(bars: Option<MultiProgress>) {
     *BARS.lock().unwrap_or_else(PoisonError::into_inner) = bars;
+}
+
+/// Takes the bars off the terminal for good, whoever still holds them: a program that reports an error
+/// leaves none behind.
+pub(crate) fn end_bars() {
+    let bars = BARS.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(bars) = bars {
+        let _ = bars.clear();
+        bars.set_draw_target(ProgressDrawTarget::hidden());
+    }
 }
 
 /// Runs `write` while the bars are off the terminal.

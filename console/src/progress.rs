@@ -130,9 +130,7 @@ impl Progress {
     /// nothing.
     pub fn finish(&self) {
         self.0.end_phase();
-        let ticker = lock(&self.0.ticker).take();
-        drop(ticker);
-        self.0.face.close();
+        self.0.close();
     }
 
     /// Finishes, and under `--json` prints `value` with `"type":"summary"` as the last line.
@@ -187,11 +185,24 @@ impl Run {
         }
     }
 
+    /// The drawing stops before the bars go: none can come back.
+    fn close(&self) {
+        let ticker = lock(&self.ticker).take();
+        drop(ticker);
+        self.face.close();
+    }
+
     fn tick(&self) {
         let phase = lock(&self.phase).clone();
         if let Some(phase) = phase {
             self.face.draw(&phase.status((self.clock)()));
         }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

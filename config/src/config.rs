@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use url::Url;
 
 use crate::{ConfigError, SecretRef, read};
@@ -106,7 +106,8 @@ pub struct Agent {
     #[schemars(default, with = "Option<String>", regex(pattern = "^[a-z0-9][a-z0-9._-]{0,63}$"))]
     pub name: String,
     /// The folder for the agent's keys and its local state.
-    #[schemars(default = "Agent::default_state")]
+    #[serde(serialize_with = "as_text")]
+    #[schemars(default = "Agent::default_state", with = "String")]
     pub state: PathBuf,
     /// Connections that read one source at once.
     #[schemars(default = "Agent::default_readers", range(min = 1, max = 64))]
@@ -166,6 +167,11 @@ impl fmt::Display for Grade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
+}
+
+/// A path that is no text still has to be shown.
+fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 impl Agent {

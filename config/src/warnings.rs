@@ -17,6 +17,10 @@ impl Config {
         if self.sources.is_empty() {
             warnings.push("no [[source]] is configured: there is nothing to back up".into());
         }
+        if self.agent.name == "localhost" {
+            warnings
+                .push("the agent is called localhost, as other machines are: set `name` in [agent]".into());
+        }
         for source in &self.sources {
             warnings
                 .extend(source.warnings().into_iter().map(|text| format!("source {}: {text}", source.name)));
@@ -53,6 +57,10 @@ mod tests {
     use super::*;
 
     fn check(sources: &str, expected: &[&str]) {
+        check_agent("db1", sources, expected);
+    }
+
+    fn check_agent(agent: &str, sources: &str, expected: &[&str]) {
         let folder = tempfile::tempdir().expect("a scratch folder");
         let path = folder.path().join("lifeboat.toml");
         let secret = folder.path().join("open.password");
@@ -61,7 +69,7 @@ mod tests {
             fs::set_permissions(file, fs::Permissions::from_mode(0o644)).expect("its mode");
         }
         let text = format!(
-            "version = 1\nvault.url = \"file:///v\"\npeople.wang.recipient = \"age1a\"\npeople.li.recipient = \"age1b\"\n{sources}"
+            "version = 1\nvault.url = \"file:///v\"\npeople.wang.recipient = \"age1a\"\npeople.li.recipient = \"age1b\"\nagent.name = \"{agent}\"\n{sources}"
         );
         let warnings = Config::parse(&text, &path).expect("a good configuration").warnings(&path);
         let found: Vec<_> =
@@ -87,6 +95,25 @@ mod tests {
             &[
                 "source crm: everybody on this machine can read DIR/open.password: run `chmod o= DIR/open.password`",
             ],
+        );
+    }
+
+    #[test]
+    fn what_many_machines_are_called_is_warned_of() {
+        check_agent(
+            "localhost",
+            "[[source]]\nname = \"crm\"\nurl = \"sqlite:///crm.db\"",
+            &["the agent is called localhost, as other machines are: set `name` in [agent]"],
+        );
+    }
+
+    #[test]
+    fn only_one_person_is_warned_of() {
+        let text = "version = 1\nvault.url = \"file:///v\"\npeople.wang.recipient = \"age1a\"\nagent.name = \"db1\"\n[[source]]\nname = \"crm\"\nurl = \"sqlite:///crm.db\"";
+        let config = Config::parse(text, Path::new("lifeboat.toml")).expect("a good configuration");
+        assert_eq!(
+            config.warnings(Path::new("lifeboat.toml")),
+            ["only wang can open the vault: name a second person, or an escrow key"]
         );
     }
 

@@ -24,7 +24,7 @@ pub struct Config {
     /// Where the snapshots are kept.
     pub vault: Vault,
     /// Who may open what is in the vault, by name.
-    #[schemars(extend("minProperties" = 1))]
+    #[schemars(extend("minProperties" = 1, "propertyNames" = { "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$" }))]
     pub people: BTreeMap<String, Person>,
     /// The agent on this machine.
     #[schemars(default = "Agent::default_for_schema")]
@@ -103,7 +103,7 @@ pub struct Source {
 #[non_exhaustive]
 pub struct Agent {
     /// The name under which this agent is enrolled in the vault; the machine's host name when left out.
-    #[schemars(default, with = "Option<String>", regex(pattern = "^[a-z0-9][a-z0-9._-]{0,63}$"))]
+    #[schemars(with = "Option<String>", regex(pattern = "^[a-z0-9][a-z0-9._-]{0,63}$"))]
     pub name: String,
     /// The folder for the agent's keys and its local state.
     #[serde(serialize_with = "as_text")]

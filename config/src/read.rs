@@ -191,7 +191,7 @@ fn sources(field: Option<Field<'_>>, folder: &Path) -> Result<Vec<Source>> {
 fn source(section: &Section<'_>, name: &Field<'_>, folder: &Path) -> Result<Source> {
     let url = section.required("url", "`url = \"postgres://user@host/database\"` or `sqlite:///path`")?;
     let password = section.optional("password");
-    let allow_plaintext = section.optional("allow_plaintext");
+    let plaintext = section.optional("allow_plaintext");
     let source = Source {
         name: value(name, values::name)?,
         url: value(&url, values::source_url)?,
@@ -199,14 +199,15 @@ fn source(section: &Section<'_>, name: &Field<'_>, folder: &Path) -> Result<Sour
             .as_ref()
             .map(|field| value(field, |text| SecretRef::parse(text, folder)))
             .transpose()?,
-        allow_plaintext: allow_plaintext.as_ref().map(Field::boolean).transpose()?.unwrap_or(false),
+        allow_plaintext: plaintext.as_ref().map(Field::boolean).transpose()?.unwrap_or(false),
     };
-    match [password, allow_plaintext].into_iter().flatten().next() {
-        Some(field) if source.url.scheme() == "sqlite" => {
+    let idle = password.or(plaintext.filter(|_| source.allow_plaintext));
+    match idle.filter(|_| source.url.scheme() == "sqlite") {
+        Some(field) => {
             let message = format!("{} means nothing for SQLite, which is a file", field.name());
             Err(field.refuse_key(message, vec!["take the line out".into()]))
         }
-        _ => Ok(source),
+        None => Ok(source),
     }
 }
 

@@ -1,20 +1,38 @@
 //! The configuration as a JSON Schema, for editors and for those who generate configurations.
 
-use schemars::schema_for;
+use schemars::Schema;
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use serde_json::Value;
 
 use crate::Config;
 
 impl Config {
     /// The JSON Schema (draft 2020-12) that `config schema` prints, indented.
     pub fn json_schema() -> String {
-        serde_json::to_string_pretty(&schema_for!(Config)).expect("a schema is JSON")
+        let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(as_toml));
+        let schema = settings.into_generator().into_root_schema_for::<Config>();
+        serde_json::to_string_pretty(&schema).expect("a schema is JSON")
+    }
+}
+
+/// TOML has no null, so what may be left out is simply not required; and a description is one line,
+/// however the comment in the code was wrapped.
+fn as_toml(schema: &mut Schema) {
+    if let Some(Value::Array(types)) = schema.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = &types[..] {
+            let only = only.clone();
+            schema.insert("type".into(), only);
+        }
+    }
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        *description = description.replace('\n', " ");
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
     use crate::read;
 
@@ -50,5 +68,7 @@ mod tests {
         assert_eq!(required("/$defs/Person/required"), serde_json::json!(["recipient"]));
         assert_eq!(required("/$defs/Agent/required"), Value::Null);
         assert_eq!(required("/$defs/Source/required"), serde_json::json!(["name", "url"]));
+        let text = Config::json_schema();
+        assert!(!text.contains("null") && !text.contains("\\n"), "{text}");
     }
 }

@@ -64,10 +64,13 @@ pub(crate) fn recipient(text: &str) -> Result<String, Fault> {
 
 pub(crate) fn fingerprint(text: &str) -> Result<String, Fault> {
     let text = text.trim();
-    if !text.is_empty() && !text.contains(char::is_whitespace) {
-        return Ok(text.into());
+    if !text.is_empty() && text.chars().all(|c| c.is_ascii_hexdigit()) {
+        return Ok(text.to_lowercase());
     }
-    Err(Fault::new("this is not a fingerprint", "copy the root's fingerprint from the recovery sheet"))
+    Err(Fault::new(
+        "this is not a fingerprint",
+        "copy the root's fingerprint, all hexadecimal digits, from the recovery sheet",
+    ))
 }
 
 pub(crate) fn vault_url(text: &str) -> Result<Url, Fault> {

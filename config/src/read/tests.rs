@@ -84,6 +84,9 @@ fn the_shipped_example_is_a_configuration_that_its_unit_can_run() {
     let text = include_str!("../../examples/lifeboat.toml");
     let config = Config::parse(text, Path::new("examples/lifeboat.toml")).expect("the example");
     assert_eq!((config.people.len(), config.sources.len()), (2, 2));
+    let shown = config.to_masked_toml();
+    let again = Config::parse(&shown, Path::new("shown.toml")).expect("what is shown is a configuration");
+    assert_eq!(again.to_masked_toml(), shown);
     let unit = include_str!("../../systemd/lifeboat-backup.service");
     for source in &config.sources {
         if let Some(SecretRef::Credential(name)) = &source.password {
@@ -228,6 +231,16 @@ fn a_recipient_that_cannot_be_one_is_refused() {
         "[agent]",
         "[people.li]\nrecipient = \"age1wang\"\n[agent]",
         "error: lifeboat.toml:5:13: wang and li have the same recipient\nhint: give each person a key of their own: two people with one key are one person",
+    );
+}
+
+#[test]
+fn a_pinned_root_is_a_fingerprint() {
+    let with = |root: &str| GOOD.replace("[people.wang]", &format!("root = \"{root}\"\n[people.wang]"));
+    check(&with("0F3ab2"), "ok");
+    check(
+        &with("crm vault"),
+        "error: lifeboat.toml:4:8: `root` in [vault]: this is not a fingerprint\nhint: copy the root's fingerprint, all hexadecimal digits, from the recovery sheet",
     );
 }
 

@@ -1,0 +1,274 @@
+//! What comes after the rows: indexes, SQLite's own tables, views, triggers and virtual tables, the
+//! order of the schema, the checks, and at last the name.
+
+use std::fs::File;
+use std::path::Path;
+
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection, Row};
+
+use super::connection::{error_of, integer, literal, open_to_write, quoted, rows, run};
+use super::load::{SqliteLoad, about};
+use super::place::{beside, io_error};
+use super::schema::Object;
+use super::target::require_free;
+use crate::{Error, LoadReport, LoadTable, Result};
+
+/// Lines of a check that are repeated to the operator; the rest are counted.
+const LINES_SHOWN: usize = 20;
+
+/// The name of the temporary table in which rows of SQLite's own `table` wait.
+pub fn staged(table: &str) -> String {
+    format!("lifeboat_{table}")
+}
+
+/// Completes the database and gives it its name.
+pub async fn finish(load: SqliteLoad) -> Result<LoadReport> {
+    let mut report = LoadReport::default();
+    {
+        let mut writer = load.writer.lock().await;
+        // From here on a statement may fail and be left out, so it must be undone in part.
+        run(&mut writer, &load.partial, "COMMIT; PRAGMA journal_mode = MEMORY; BEGIN").await?;
+        create_indexes(&load, &mut writer, &mut report).await?;
+        for table in &load.plan.tables {
+            unstage(&load, &mut writer, table, &mut report).await?;
+        }
+        if load.plan.whole {
+            write_definitions(&load, &mut writer).await?;
+        } else {
+            create_triggers(&load, &mut writer, &mut report).await?;
+        }
+        reorder(&load, &mut writer).await?;
+        let pragmas = &load.schema.pragmas;
+        let header = format!(
+            "PRAGMA user_version = {}; PRAGMA application_id = {}; COMMIT",
+            pragmas.user_version, pragmas.application_id
+        );
+        run(&mut writer, &load.partial, header).await?;
+    }
+    let SqliteLoad { path, partial, writer, schema, lock, .. } = load;
+    close(writer.into_inner(), &partial).await?;
+    examine(&partial, schema.pragmas.journal_mode == "wal", &mut report).await?;
+    give_name(&partial, &path)?;
+    drop(lock);
+    Ok(report)
+}
+
+async fn close(connection: SqliteConnection, partial: &Path) -> Result<()> {
+    connection.close().await.map_err(|error| error_of(partial, error, 0))
+}
+
+async fn create_indexes(load: &SqliteLoad, writer: &mut SqliteConnection, report: &mut LoadReport) -> Result<()> {
+    for object in load.schema.objects.iter().filter(|object| object.kind == "index" && load.wants(&object.tbl_name)) {
+        if let Some(sql) = &object.sql {
+            attempt(load, writer, object, sql, report).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Creates an object that the database can live without. Returns whether it is there.
+async fn attempt(
+    load: &SqliteLoad,
+    writer: &mut SqliteConnection,
+    object: &Object,
+    sql: &str,
+    report: &mut LoadReport,
+) -> Result<bool> {
+    match run(writer, &load.partial, sql).await {
+        Ok(()) => Ok(true),
+        Err(Error::Failed { reason, .. }) if reason != "the disk is full" => {
+            report.refused.push(refusal(object, &reason));
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn refusal(object: &Object, reason: &str) -> String {
+    format!("{} {}: {reason}", object.kind, object.name.escape_debug())
+}
+
+/// Replaces the rows of one of SQLite's own tables by those that waited for it.
+async fn unstage(
+    load: &SqliteLoad,
+    writer: &mut SqliteConnection,
+    table: &LoadTable,
+    report: &mut LoadReport,
+) -> Result<()> {
+    let name = &table.name.name;
+    let find = format!("SELECT count(*) FROM temp.sqlite_schema WHERE name = {}", literal(&staged(name)));
+    if integer(writer, &load.partial, &find).await? == 0 {
+        return Ok(());
+    }
+    match name.to_ascii_lowercase().as_str() {
+        // The table of sequences comes with the first AUTOINCREMENT, and stays.
+        "sqlite_sequence" => {
+            let sql = "CREATE TABLE lifeboat_sequence (id INTEGER PRIMARY KEY AUTOINCREMENT); DROP TABLE lifeboat_sequence";
+            run(writer, &load.partial, sql).await?;
+        }
+        "sqlite_stat1" | "sqlite_stat4" => run(writer, &load.partial, "ANALYZE sqlite_schema").await?,
+        _ => {
+            report.notes.push(format!("the rows of {name} were left out: this SQLite no longer knows the table"));
+            return Ok(());
+        }
+    }
+    let names: Vec<String> = table.columns.iter().map(|column| quoted(&column.name)).collect();
+    let (table, waiting) = (quoted(name), quoted(&staged(name)));
+    let sql = format!(
+        "DELETE FROM main.{table}; INSERT INTO main.{table} ({}) SELECT * FROM temp.{waiting}; DROP TABLE temp.{waiting}",
+        names.join(", ")
+    );
+    run(writer, &load.partial, sql).await
+}
+
+/// Writes views, triggers and virtual tables into the schema as they were, without running them.
+async fn write_definitions(load: &SqliteLoad, writer: &mut SqliteConnection) -> Result<()> {
+    run(writer, &load.partial, "PRAGMA writable_schema = ON").await?;
+    for object in load.schema.objects.iter().filter(|object| !object.stored && object.kind != "index") {
+        let sql = format!(
+            "INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql) VALUES ({}, {}, {}, 0, {})",
+            literal(&object.kind),
+            literal(&object.name),
+            literal(&object.tbl_name),
+            literal(object.sql.as_deref().unwrap_or_default())
+        );
+        run(writer, &load.partial, sql).await.map_err(|error| about(&object.name, error))?;
+    }
+    Ok(())
+}
+
+/// Creates the triggers of the chosen tables, save those that need what was not chosen: with such a
+/// trigger the table could not be written to.
+async fn create_triggers(load: &SqliteLoad, writer: &mut SqliteConnection, report: &mut LoadReport) -> Result<()> {
+    for object in load.schema.objects.iter().filter(|object| object.kind == "trigger" && load.wants(&object.tbl_name)) {
+        let Some(sql) = &object.sql else { continue };
+        if !attempt(load, writer, object, sql, report).await? {
+            continue;
+        }
+        if let Err(error) = compile_writes(load, writer, &object.tbl_name).await {
+            run(writer, &load.partial, format!("DROP TRIGGER {}", quoted(&object.name))).await?;
+            let reason = if let Error::Failed { reason, .. } = error { reason } else { error.to_string() };
+            report.refused.push(refusal(object, &reason));
+        }
+    }
+    Ok(())
+}
+
+async fn compile_writes(load: &SqliteLoad, writer: &mut SqliteConnection, table: &str) -> Result<()> {
+    let wanted = load.plan.tables.iter().find(|wanted| wanted.name.name == table);
+    let column = wanted.and_then(|wanted| wanted.columns.last()).map(|column| quoted(&column.name)).unwrap_or_default();
+    let table = quoted(table);
+    let sql = format!(
+        "EXPLAIN INSERT INTO {table} DEFAULT VALUES; EXPLAIN DELETE FROM {table}; \
+         EXPLAIN UPDATE {table} SET {column} = {column}"
+    );
+    run(writer, &load.partial, sql).await
+}
+
+/// Gives the schema's rows the order they had: triggers fire, and `.dump` prints, by it.
+async fn reorder(load: &SqliteLoad, writer: &mut SqliteConnection) -> Result<()> {
+    let objects = &load.schema.objects;
+    let far = objects.len() * 2 + 1000;
+    let mut sql = format!("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rowid = rowid + {far};");
+    for (at, object) in objects.iter().enumerate() {
+        sql.push_str(&format!(
+            "UPDATE sqlite_schema SET rowid = {} WHERE type = {} AND name = {};",
+            at + 1,
+            literal(&object.kind),
+            literal(&object.name)
+        ));
+    }
+    sql.push_str("PRAGMA writable_schema = OFF");
+    run(writer, &load.partial, sql).await?;
+    for extra in ["sqlite_stat1", "sqlite_stat4"] {
+        if !objects.iter().any(|object| object.name == extra) {
+            run(writer, &load.partial, format!("DROP TABLE IF EXISTS {extra}")).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens the finished file as an application would, and looks for damage.
+async fn examine(partial: &Path, wal: bool, report: &mut LoadReport) -> Result<()> {
+    let mut connection = open_to_write(partial).await?;
+    let lines = integrity(&mut connection, partial, report).await?;
+    // Rows that break a constraint were in the source: the rows are compared by whoever restores.
+    let (known, damage): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| {
+        line.contains("CHECK constraint failed") || line.contains("NULL value in") || line.contains("value in")
+    });
+    if let Some(first) = damage.first() {
+        return Err(Error::Damaged { what: partial.display().to_string(), reason: first.clone() });
+    }
+    note(report, known, "as in the source");
+    let orphans = rows(&mut connection, partial, "PRAGMA foreign_key_check").await;
+    match orphans {
+        Ok(orphans) => {
+            let tables: Vec<String> = orphans.iter().filter_map(|row| row.try_get_unchecked(0).ok()).collect();
+            let lines = tables.iter().map(|table| format!("a row of {table} refers to a row that is not there"));
+            note(report, lines.collect(), "as in the source");
+        }
+        Err(error) => report.notes.push(format!("foreign keys could not be checked: {error}")),
+    }
+    if wal {
+        run(&mut connection, partial, "PRAGMA journal_mode = WAL").await?;
+    }
+    close(connection, partial).await
+}
+
+async fn integrity(connection: &mut SqliteConnection, partial: &Path, report: &mut LoadReport) -> Result<Vec<String>> {
+    let lines = |rows: Vec<sqlx::sqlite::SqliteRow>| -> Vec<String> {
+        let texts = rows.iter().filter_map(|row| row.try_get_unchecked::<String, _>(0).ok());
+        texts.filter(|line| line != "ok").collect()
+    };
+    match rows(connection, partial, "PRAGMA integrity_check").await {
+        Ok(rows) => Ok(lines(rows)),
+        // A module or tokenizer of the application's own is not here: look at what can be looked at.
+        Err(Error::Failed { reason, .. }) => {
+            report.notes.push(format!("virtual tables could not be checked here: {reason}"));
+            let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0";
+            let mut found = Vec::new();
+            for row in rows(connection, partial, sql).await? {
+                let name: String = row.try_get(0).map_err(|error| error_of(partial, error, 0))?;
+                let check = format!("PRAGMA integrity_check({})", literal(&name));
+                found.extend(lines(rows(connection, partial, check).await?));
+            }
+            Ok(found)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn note(report: &mut LoadReport, lines: Vec<String>, why: &str) {
+    let more = lines.len().saturating_sub(LINES_SHOWN);
+    report.notes.extend(lines.into_iter().take(LINES_SHOWN).map(|line| format!("{line}, {why}")));
+    if more > 0 {
+        report.notes.push(format!("{more} more of the same kind"));
+    }
+}
+
+/// Makes the file durable and then gives it its name, never over another's.
+fn give_name(partial: &Path, path: &Path) -> Result<()> {
+    require_free(path)?;
+    for suffix in ["-wal", "-shm"] {
+        let left = beside(partial, suffix);
+        if left.try_exists().map_err(io_error(&left))? {
+            return Err(Error::Failed { what: left.display().to_string(), reason: "it is still in use".into() });
+        }
+    }
+    File::open(partial).and_then(|file| file.sync_all()).map_err(io_error(partial))?;
+    match std::fs::metadata(path) {
+        // The operator's empty file, which may have been made for its owner and mode.
+        Ok(empty) => {
+            std::fs::set_permissions(partial, empty.permissions()).map_err(io_error(partial))?;
+            std::fs::rename(partial, path).map_err(io_error(path))?;
+        }
+        // A link, unlike a rename, fails when somebody was faster.
+        Err(_) => {
+            std::fs::hard_link(partial, path).map_err(io_error(path))?;
+            std::fs::remove_file(partial).map_err(io_error(partial))?;
+        }
+    }
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error(folder))
+}

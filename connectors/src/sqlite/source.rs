@@ -1,0 +1,33 @@
+//! The source: a database file that can be captured.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use url::Url;
+
+use super::{capture::SqliteCapture, check, place};
+use crate::{Capture, CaptureOptions, Finding, Result, Source};
+
+/// A SQLite database file that can be captured.
+#[derive(Debug, Clone)]
+pub struct SqliteSource {
+    pub(super) path: PathBuf,
+}
+
+impl SqliteSource {
+    /// Opens the source that `sqlite:///path` names; touches nothing yet.
+    pub fn open(url: &Url) -> Result<Self> {
+        Ok(Self { path: place::path_of(url)? })
+    }
+}
+
+#[async_trait]
+impl Source for SqliteSource {
+    async fn check(&self) -> Result<Vec<Finding>> {
+        check::findings(&self.path).await
+    }
+
+    async fn capture(&self, options: &CaptureOptions) -> Result<Box<dyn Capture>> {
+        Ok(Box::new(SqliteCapture::begin(&self.path, options).await?))
+    }
+}

@@ -1,0 +1,163 @@
+//! What a load refuses, starts over and reports.
+
+use lifeboat_connectors::{CaptureOptions, Error, row_channel};
+
+use crate::support::{Backup, Server, fill, load_options, load_table};
+
+const SMALL: &str = "CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE people (id serial PRIMARY KEY, m mood); \
+    CREATE TABLE pets (id int, owner int REFERENCES people); CREATE TABLE other (n int); \
+    INSERT INTO people (m) SELECT 'ok' FROM generate_series(1, 10); INSERT INTO pets VALUES (1, 2); \
+    SELECT lo_from_bytea(99, '\\xaa'); CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'";
+
+async fn small(server: &Server) -> Backup {
+    server.sql("postgres", "CREATE DATABASE small; CREATE DATABASE target");
+    server.sql("small", SMALL);
+    Backup::take(server.source("postgres", "small").as_ref(), &CaptureOptions::default()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_target_that_holds_anything_is_refused_and_left_as_it_was() {
+    let server = Server::start("");
+    let backup = small(&server).await;
+    let target = server.target("target");
+    for (make, drop) in [
+        ("CREATE TABLE t (n int)", "DROP TABLE t"),
+        ("CREATE VIEW v AS SELECT 1", "DROP VIEW v"),
+        ("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "DROP FUNCTION f"),
+        ("CREATE TYPE t AS ENUM ()", "DROP TYPE t"),
+        ("CREATE SCHEMA s", "DROP SCHEMA s"),
+        ("SELECT lo_create(1)", "SELECT lo_unlink(1)"),
+    ] {
+        server.sql("target", make);
+        let before = server.dump("target", &["-b"]);
+        for into_new in [false, true] {
+            let refused = target.begin(backup.plan(), &load_options(into_new)).await.err().unwrap();
+            assert!(matches!(refused, Error::Refused { .. }), "{make}: {refused}");
+        }
+        assert_eq!(server.dump("target", &["-b"]), before, "{make}");
+        server.sql("target", drop);
+    }
+    backup.restore(target.as_ref(), backup.plan(), &load_options(false)).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_interrupted_load_is_told_and_started_over() {
+    let server = Server::start("");
+    let backup = small(&server).await;
+    let whole = server.dump("small", &["-b"]);
+    for (database, into_new) in [("target", false), ("created", true)] {
+        let target = server.target(database);
+        let load = target.begin(backup.plan(), &load_options(into_new)).await.unwrap();
+        for (table, batches) in &backup.tables {
+            fill(load.as_ref(), table, batches).await.unwrap();
+        }
+        let second = target.begin(backup.plan(), &load_options(into_new)).await.err().unwrap();
+        assert!(second.to_string().contains("under way"), "{second}");
+        load.abort().await;
+        let mut notes = target.inspect(&backup.plan()).await;
+        // The server notices a session's end in its own time; until then it is a restore under way.
+        while matches!(&notes, Err(Error::Refused { found, .. }) if found.contains("under way")) {
+            notes = target.inspect(&backup.plan()).await;
+        }
+        assert!(notes.unwrap()[0].contains("starting it over"));
+        let mut other = backup.plan();
+        other.snapshot = "another".into();
+        assert!(matches!(target.inspect(&other).await, Err(Error::Refused { .. })));
+        backup.restore(target.as_ref(), backup.plan(), &load_options(into_new)).await.unwrap();
+        assert_eq!(server.dump(database, &["-b"]), whole);
+    }
+}
+
+#[tokio::test]
+async fn rows_that_stop_short_leave_the_table_empty() {
+    let server = Server::start("");
+    let backup = small(&server).await;
+    let load = server.target("target").begin(backup.plan(), &load_options(false)).await.unwrap();
+    let (table, batches) = backup.tables.iter().find(|(table, _)| table.name.name == "people").unwrap();
+    let (sender, receiver) = row_channel();
+    sender.send(batches[0].clone()).await.unwrap();
+    drop(sender);
+    let short = load.load(&load_table(table), 11, receiver).await.unwrap_err();
+    assert!(short.to_string().contains("11 rows were expected and 10 arrived"), "{short}");
+    assert_eq!(server.sql("target", "SELECT count(*) FROM people"), "0");
+    fill(load.as_ref(), table, batches).await.unwrap();
+    assert_eq!(server.sql("target", "SELECT count(*) FROM people"), "10");
+}
+
+#[tokio::test]
+async fn rows_that_do_not_fit_fail_with_the_servers_words() {
+    let server = Server::start("");
+    let backup = small(&server).await;
+    let load = server.target("target").begin(backup.plan(), &load_options(false)).await.unwrap();
+    let (table, _) = backup.tables.iter().find(|(table, _)| table.name.name == "people").unwrap();
+    let mut batch = lifeboat_connectors::RowBatch::default();
+    batch.push_line(b"1\tfurious\n");
+    let wrong = fill(load.as_ref(), table, &[batch]).await.unwrap_err();
+    assert!(wrong.to_string().contains("furious"), "{wrong}");
+}
+
+#[tokio::test]
+async fn chosen_tables_come_with_what_they_need_and_without_the_rest() {
+    let server = Server::start("");
+    let backup = small(&server).await;
+    let mut plan = backup.plan();
+    plan.whole = false;
+    plan.tables.retain(|table| table.name.name == "pets");
+    let target = server.target("target");
+    let report = backup.restore(target.as_ref(), plan, &load_options(false)).await.unwrap();
+    assert_eq!(report.refused, Vec::<String>::new());
+    assert!(report.notes.iter().any(|note| note.contains("pets_owner_fkey")), "{:?}", report.notes);
+    let tables = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class \
+        WHERE relnamespace = 'public'::regnamespace";
+    assert_eq!(server.sql("target", tables), "pets");
+    assert_eq!(server.sql("target", "SELECT count(*) FROM pets"), "1");
+
+    server.sql("postgres", "CREATE DATABASE second");
+    let mut plan = backup.plan();
+    plan.whole = false;
+    plan.tables.retain(|table| table.name.name == "people");
+    let report = backup.restore(server.target("second").as_ref(), plan, &load_options(false)).await.unwrap();
+    assert_eq!(report.refused, Vec::<String>::new());
+    assert_eq!(server.sql("second", tables), "people people_id_seq people_pkey");
+    assert_eq!(server.sql("second", "INSERT INTO people (m) VALUES ('ok') RETURNING id"), "11");
+}
+
+#[tokio::test]
+async fn a_missing_role_is_reported_mapped_or_left_out() {
+    let server = Server::start("");
+    server.sql(
+        "postgres",
+        "CREATE DATABASE small; CREATE DATABASE a; CREATE DATABASE b; CREATE DATABASE c; CREATE ROLE app",
+    );
+    server.sql(
+        "small",
+        "CREATE ROLE bob; CREATE TABLE bob (n int); ALTER TABLE bob OWNER TO bob; CREATE TABLE t (n int); \
+        GRANT SELECT ON t TO bob; SELECT lo_create(5); ALTER LARGE OBJECT 5 OWNER TO bob",
+    );
+    let backup =
+        Backup::take(server.source("postgres", "small").as_ref(), &CaptureOptions::default()).await.unwrap();
+    let mut mapped = load_options(false);
+    mapped.map_roles = vec![("bob".into(), "app".into())];
+    let early = server.target("b").begin(backup.plan(), &mapped).await.err().unwrap();
+    assert!(matches!(early, Error::Unsupported { .. }), "{early}");
+    server.sql("small", "REASSIGN OWNED BY bob TO postgres; DROP OWNED BY bob; DROP ROLE bob");
+
+    let report =
+        backup.restore(server.target("a").as_ref(), backup.plan(), &load_options(false)).await.unwrap();
+    assert!(
+        report.refused.iter().any(|why| why.contains("TABLE bob") && why.contains("role \"bob\"")),
+        "{report:?}"
+    );
+    assert!(report.notes.iter().any(|note| note.contains("bob")), "{report:?}");
+
+    let report = backup.restore(server.target("b").as_ref(), backup.plan(), &mapped).await.unwrap();
+    assert_eq!((report.refused, report.notes), (vec![], vec![]));
+    assert_eq!(server.sql("b", "SELECT relowner::regrole FROM pg_class WHERE relname = 'bob'"), "app");
+    assert_eq!(server.sql("b", "SELECT has_table_privilege('app', 't', 'SELECT')"), "t");
+    assert_eq!(server.sql("b", "SELECT lomowner::regrole FROM pg_largeobject_metadata"), "app");
+
+    let mut without = load_options(false);
+    without.no_owner = true;
+    let report = backup.restore(server.target("c").as_ref(), backup.plan(), &without).await.unwrap();
+    assert_eq!((report.refused, report.notes), (vec![], vec![]));
+}

@@ -1,0 +1,14 @@
+//! Real servers on loopback, each in a temporary folder of its own, each gone when its value is
+//! dropped or the test process dies, however it dies.
+
+mod azure;
+mod certificates;
+mod keeper;
+mod port;
+mod postgres;
+mod s3;
+mod tools;
+
+pub use azure::AzureServer;
+pub use postgres::{PostgresOptions, PostgresServer};
+pub use s3::S3Server;

@@ -1,0 +1,73 @@
+//! An S3 server: moto, which honours conditional writes and object locks.
+
+use std::net::TcpStream;
+
+use object_store::ObjectStore;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use tempfile::TempDir;
+
+use super::keeper::Kept;
+use super::port::{PORTS_TRIED_MAX, free_port};
+use super::tools::tool;
+
+const LAUNCHER: &str = include_str!("s3.py");
+const BUCKET: &str = "lifeboat";
+
+/// An S3 server with one empty bucket, gone with everything in it when dropped.
+#[derive(Debug)]
+pub struct S3Server {
+    port: u16,
+    _server: Kept,
+    _folder: TempDir,
+}
+
+impl S3Server {
+    /// Starts the server with its bucket.
+    ///
+    /// # Panics
+    /// When moto is not installed or does not start.
+    pub fn start() -> Self {
+        let python = tool("moto/bin/python");
+        let folder = TempDir::with_prefix("lifeboat-s3-").expect("a temporary folder can be made");
+        let log = folder.path().join("log");
+        for _ in 0..PORTS_TRIED_MAX {
+            let port = free_port();
+            let command =
+                [python.to_str().expect("the path is text"), "-c", LAUNCHER, &port.to_string(), BUCKET];
+            let server = Kept::start(&command, &log, "KILL");
+            if server.wait_until("moto", &log, || TcpStream::connect(("127.0.0.1", port)).is_ok()) {
+                return Self { port, _server: server, _folder: folder };
+            }
+        }
+        panic!("moto does not start; it said:\n{}", std::fs::read_to_string(&log).unwrap_or_default())
+    }
+
+    /// The URL of `prefix` in the bucket, as `[vault] url` takes it.
+    pub fn url(&self, prefix: &str) -> String {
+        format!("s3://{BUCKET}/{prefix}")
+    }
+
+    /// The environment that leads `object_store`, and so both programs, to this server.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        [
+            ("AWS_ENDPOINT", format!("http://127.0.0.1:{}", self.port)),
+            ("AWS_ALLOW_HTTP", "true".into()),
+            ("AWS_REGION", "us-east-1".into()),
+            ("AWS_ACCESS_KEY_ID", "lifeboat".into()),
+            ("AWS_SECRET_ACCESS_KEY", "lifeboat-secret".into()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+
+    /// The bucket as a store, to look at or to damage what is in it.
+    pub fn store(&self) -> impl ObjectStore + use<> {
+        let mut builder = AmazonS3Builder::new().with_bucket_name(BUCKET);
+        for (name, value) in self.environment() {
+            let key: AmazonS3ConfigKey =
+                name.to_lowercase().parse().expect("object_store knows the variable");
+            builder = builder.with_config(key, value);
+        }
+        builder.build().expect("the settings are complete")
+    }
+}

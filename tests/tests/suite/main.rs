@@ -1,0 +1,4 @@
+//! Lifeboat's end-to-end tests, one binary by subject, so that the workspace is linked once.
+
+mod architecture;
+mod harness;

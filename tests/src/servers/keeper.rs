@@ -13,7 +13,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const KEEPER: &str =
-    r#"last=$1; shift; "$@" & echo $!; exec >&-; read -r signal; kill -s "${signal:-$last}" $!; wait $!"#;
+    r#"last=$1; shift; "$@" >&2 & echo $!; exec >&-; read -r signal; kill -s "${signal:-$last}" $!; wait $!"#;
 
 /// How long a server may take to be ready: far more than any needs on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(120);

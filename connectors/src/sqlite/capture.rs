@@ -16,7 +16,9 @@ use tokio::sync::Semaphore;
 use super::catalog::Catalog;
 use super::connection::{error_of, integer, open_to_read, quoted, run, text};
 use super::field;
-use crate::{Capture, CaptureOptions, Error, PointInTime, Result, RowBatch, RowSender, SchemaFile, Slice, Table};
+use crate::{
+    Capture, CaptureOptions, Error, PointInTime, Result, RowBatch, RowSender, SchemaFile, Slice, Table,
+};
 
 /// Times the readers begin anew when a commit falls between them, before one reader has to do.
 const BEGIN_TRIES: usize = 5;
@@ -51,7 +53,8 @@ impl SqliteCapture {
         let (mut batch, mut line, mut count) = (RowBatch::with_room(), Vec::new(), 0);
         while let Some(row) = stream.try_next().await.map_err(|error| error_of(&self.path, error, 0))? {
             line.clear();
-            self.encode(&row, table.columns.len(), &mut line).map_err(|error| error_of(&self.path, error, 0))?;
+            self.encode(&row, table.columns.len(), &mut line)
+                .map_err(|error| error_of(&self.path, error, 0))?;
             batch.push_line(&line);
             count += 1;
             if batch.is_full() {
@@ -155,7 +158,9 @@ async fn begin_readers(path: &Path, options: &CaptureOptions) -> Result<Vec<Sqli
         for reader in &mut readers {
             // The count makes the transaction begin in earnest.
             run(reader, path, "BEGIN").await?;
-            let _ = integer(reader, path, "SELECT count(*) FROM sqlite_schema").await.map_err(|error| waited(error, options))?;
+            let _ = integer(reader, path, "SELECT count(*) FROM sqlite_schema")
+                .await
+                .map_err(|error| waited(error, options))?;
         }
         let after = integer(&mut watcher, path, "PRAGMA data_version").await?;
         if before == after || readers.len() == 1 {
@@ -187,7 +192,8 @@ async fn point(
     let method = if catalog.schema.pragmas.journal_mode == "wal" {
         "read transaction in WAL mode".to_owned()
     } else {
-        "read transaction on a rollback-journal database: its writers' commits waited while it was read".to_owned()
+        "read transaction on a rollback-journal database: its writers' commits waited while it was read"
+            .to_owned()
     };
     tracing::debug!(readers = options.readers, %method, "captured {}", path.display());
     Ok(PointInTime {

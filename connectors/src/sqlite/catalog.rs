@@ -34,8 +34,13 @@ impl Catalog {
         let with_pk_index = tables_with_pk_index(connection, path).await?;
         let without_rowid = tables_without_rowid(connection, path).await?;
         let mut catalog = Self { schema, tables: Vec::new(), not_covered: Vec::new() };
-        let names: Vec<String> =
-            catalog.schema.objects.iter().filter(|object| object.has_rows()).map(|object| object.name.clone()).collect();
+        let names: Vec<String> = catalog
+            .schema
+            .objects
+            .iter()
+            .filter(|object| object.has_rows())
+            .map(|object| object.name.clone())
+            .collect();
         for name in names {
             let described = described.get(&name).map(Vec::as_slice).unwrap_or_default();
             let keys = described.iter().filter(|column| column.shown.key).count();
@@ -55,7 +60,8 @@ impl Catalog {
     fn table(&mut self, name: String, described: &[Described], rowid: bool) -> Table {
         let mut columns = Vec::with_capacity(described.len() + 1);
         if rowid {
-            let taken = |alias: &&&str| !described.iter().any(|column| column.shown.name.eq_ignore_ascii_case(alias));
+            let taken =
+                |alias: &&&str| !described.iter().any(|column| column.shown.name.eq_ignore_ascii_case(alias));
             match ROWID_NAMES.iter().find(taken) {
                 Some(alias) => {
                     columns.push(Column { name: (*alias).into(), type_name: "INTEGER".into(), key: true });
@@ -66,7 +72,8 @@ impl Catalog {
                 )),
             }
         }
-        columns.extend(described.iter().filter(|column| !column.generated).map(|column| column.shown.clone()));
+        columns
+            .extend(described.iter().filter(|column| !column.generated).map(|column| column.shown.clone()));
         let slice = Slice { table: 0, index: 0, range: (None, None), bytes_estimated: 0 };
         Table {
             name: TableName { schema: None, name },
@@ -105,7 +112,11 @@ async fn objects(connection: &mut SqliteConnection, path: &Path) -> Result<Vec<O
             sql: row.try_get(4)?,
         })
     };
-    rows(connection, path, sql).await?.iter().map(|row| read(row).map_err(|error| error_of(path, error, 0))).collect()
+    rows(connection, path, sql)
+        .await?
+        .iter()
+        .map(|row| read(row).map_err(|error| error_of(path, error, 0)))
+        .collect()
 }
 
 async fn columns(connection: &mut SqliteConnection, path: &Path) -> Result<BTreeMap<String, Vec<Described>>> {
@@ -135,7 +146,12 @@ async fn tables_with_pk_index(connection: &mut SqliteConnection, path: &Path) ->
 }
 
 async fn tables_without_rowid(connection: &mut SqliteConnection, path: &Path) -> Result<HashSet<String>> {
-    names(connection, path, "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type <> 'view' AND wr").await
+    names(
+        connection,
+        path,
+        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type <> 'view' AND wr",
+    )
+    .await
 }
 
 async fn names(connection: &mut SqliteConnection, path: &Path, sql: &str) -> Result<HashSet<String>> {

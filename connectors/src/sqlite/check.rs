@@ -3,10 +3,13 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use sqlx::Row;
+use sqlx::sqlite::SqliteConnection;
+
 use super::catalog::Catalog;
 use super::connection::{integer, open_to_read, rows, run, text};
 use super::place::{beside, io_error};
-use crate::{Finding, Result, Severity};
+use crate::{Error, Finding, Result, Severity};
 
 /// Milliseconds to wait for a lock: a check must not hang.
 const LOCK_TIMEOUT_MS: u64 = 5_000;
@@ -35,7 +38,7 @@ pub async fn findings(path: &Path) -> Result<Vec<Finding>> {
     found.extend(wal(path));
     found.extend(permissions(path)?);
     if bytes <= QUICK_CHECK_BYTES_MAX {
-        found.push(integrity(&rows(&mut connection, path, "PRAGMA quick_check(3)").await?));
+        found.push(integrity(&mut connection, path).await?);
     } else {
         let text = "not looked at, for its size".to_owned();
         found.push(hinted(finding(Severity::Ok, "integrity", text), "at a quiet hour: PRAGMA quick_check"));
@@ -68,25 +71,35 @@ fn permissions(path: &Path) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     if file.mode() & 0o004 != 0 {
         let text = format!("every account of this machine may read {}", path.display());
-        found.push(hinted(finding(Severity::Warning, "permissions", text), format!("chmod o-r '{}'", path.display())));
+        found.push(hinted(
+            finding(Severity::Warning, "permissions", text),
+            format!("chmod o-r '{}'", path.display()),
+        ));
     }
     let own = Path::new("/proc/self");
     let uid = std::fs::metadata(own).map_err(io_error(own))?.uid();
     if uid != 0 && uid != file.uid() {
         let text = format!("the file belongs to account {}, this program runs as {uid}", file.uid());
-        let hint = "give both accounts a common group, so that either can use the other's -shm and -wal files";
+        let hint =
+            "give both accounts a common group, so that either can use the other's -shm and -wal files";
         found.push(hinted(finding(Severity::Warning, "permissions", text), hint));
     }
     Ok(found)
 }
 
-fn integrity(rows: &[sqlx::sqlite::SqliteRow]) -> Finding {
-    let lines: Vec<String> = rows.iter().filter_map(|row| sqlx::Row::try_get_unchecked(row, 0).ok()).collect();
+async fn integrity(connection: &mut SqliteConnection, path: &Path) -> Result<Finding> {
+    let lines: Vec<String> = match rows(connection, path, "PRAGMA quick_check(3)").await {
+        Ok(rows) => rows.iter().filter_map(|row| row.try_get_unchecked(0).ok()).collect(),
+        // Damage can be such that it ends the check.
+        Err(Error::Damaged { reason, .. }) => vec![reason],
+        Err(error) => return Err(error),
+    };
     if lines == ["ok"] {
-        return finding(Severity::Ok, "integrity", "quick_check found nothing".into());
+        return Ok(finding(Severity::Ok, "integrity", "quick_check found nothing".into()));
     }
-    let hint = "restore a good snapshot beside it, or recover what can be read with the sqlite3 program's .recover";
-    hinted(finding(Severity::Problem, "integrity", lines.join("; ")), hint)
+    let hint =
+        "restore a good snapshot beside it, or recover what can be read with the sqlite3 program's .recover";
+    Ok(hinted(finding(Severity::Problem, "integrity", lines.join("; ")), hint))
 }
 
 fn finding(severity: Severity, subject: &str, text: String) -> Finding {

@@ -21,7 +21,10 @@ pub async fn open_to_read(path: &Path, lock_timeout_ms: u64) -> Result<SqliteCon
         _ => io_error(path)(error),
     })?;
     if !meta.is_file() {
-        return Err(Error::Unsupported { what: path.display().to_string(), reason: "it is not a file".into() });
+        return Err(Error::Unsupported {
+            what: path.display().to_string(),
+            reason: "it is not a file".into(),
+        });
     }
     let options = options(path, lock_timeout_ms).read_only(true);
     let mut connection = options.connect().await.map_err(|error| error_of(path, error, lock_timeout_ms))?;
@@ -63,7 +66,11 @@ pub async fn run(connection: &mut SqliteConnection, path: &Path, sql: impl Into<
 }
 
 /// Returns the rows of a query that is small.
-pub async fn rows(connection: &mut SqliteConnection, path: &Path, sql: impl Into<String>) -> Result<Vec<SqliteRow>> {
+pub async fn rows(
+    connection: &mut SqliteConnection,
+    path: &Path,
+    sql: impl Into<String>,
+) -> Result<Vec<SqliteRow>> {
     connection.fetch_all(AssertSqlSafe(sql.into())).await.map_err(|error| error_of(path, error, 0))
 }
 
@@ -76,7 +83,9 @@ pub async fn text(connection: &mut SqliteConnection, path: &Path, sql: &str) -> 
 /// Returns the first column of the one row as an integer; NULL is 0.
 pub async fn integer(connection: &mut SqliteConnection, path: &Path, sql: &str) -> Result<i64> {
     let row = one(connection, path, sql).await?;
-    row.try_get_unchecked::<Option<i64>, _>(0).map(Option::unwrap_or_default).map_err(|error| error_of(path, error, 0))
+    row.try_get_unchecked::<Option<i64>, _>(0)
+        .map(Option::unwrap_or_default)
+        .map_err(|error| error_of(path, error, 0))
 }
 
 async fn one(connection: &mut SqliteConnection, path: &Path, sql: &str) -> Result<SqliteRow> {
@@ -133,7 +142,9 @@ mod tests {
 
     #[test]
     fn a_sqlite_that_may_corrupt_a_wal_database_is_refused() {
-        for (version, accepted) in [("3.51.3", true), ("3.52.0", true), ("4.0.0", true), ("3.51.2", false), ("3.9.9", false)] {
+        for (version, accepted) in
+            [("3.51.3", true), ("3.52.0", true), ("4.0.0", true), ("3.51.2", false), ("3.9.9", false)]
+        {
             assert_eq!(require_version(version).is_ok(), accepted, "{version}");
         }
     }

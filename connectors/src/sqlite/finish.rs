@@ -58,8 +58,14 @@ async fn close(connection: SqliteConnection, partial: &Path) -> Result<()> {
     connection.close().await.map_err(|error| error_of(partial, error, 0))
 }
 
-async fn create_indexes(load: &SqliteLoad, writer: &mut SqliteConnection, report: &mut LoadReport) -> Result<()> {
-    for object in load.schema.objects.iter().filter(|object| object.kind == "index" && load.wants(&object.tbl_name)) {
+async fn create_indexes(
+    load: &SqliteLoad,
+    writer: &mut SqliteConnection,
+    report: &mut LoadReport,
+) -> Result<()> {
+    for object in
+        load.schema.objects.iter().filter(|object| object.kind == "index" && load.wants(&object.tbl_name))
+    {
         if let Some(sql) = &object.sql {
             attempt(load, writer, object, sql, report).await?;
         }
@@ -109,7 +115,9 @@ async fn unstage(
         }
         "sqlite_stat1" | "sqlite_stat4" => run(writer, &load.partial, "ANALYZE sqlite_schema").await?,
         _ => {
-            report.notes.push(format!("the rows of {name} were left out: this SQLite no longer knows the table"));
+            report
+                .notes
+                .push(format!("the rows of {name} were left out: this SQLite no longer knows the table"));
             return Ok(());
         }
     }
@@ -140,8 +148,14 @@ async fn write_definitions(load: &SqliteLoad, writer: &mut SqliteConnection) -> 
 
 /// Creates the triggers of the chosen tables, save those that need what was not chosen: with such a
 /// trigger the table could not be written to.
-async fn create_triggers(load: &SqliteLoad, writer: &mut SqliteConnection, report: &mut LoadReport) -> Result<()> {
-    for object in load.schema.objects.iter().filter(|object| object.kind == "trigger" && load.wants(&object.tbl_name)) {
+async fn create_triggers(
+    load: &SqliteLoad,
+    writer: &mut SqliteConnection,
+    report: &mut LoadReport,
+) -> Result<()> {
+    for object in
+        load.schema.objects.iter().filter(|object| object.kind == "trigger" && load.wants(&object.tbl_name))
+    {
         let Some(sql) = &object.sql else { continue };
         if !attempt(load, writer, object, sql, report).await? {
             continue;
@@ -157,7 +171,10 @@ async fn create_triggers(load: &SqliteLoad, writer: &mut SqliteConnection, repor
 
 async fn compile_writes(load: &SqliteLoad, writer: &mut SqliteConnection, table: &str) -> Result<()> {
     let wanted = load.plan.tables.iter().find(|wanted| wanted.name.name == table);
-    let column = wanted.and_then(|wanted| wanted.columns.last()).map(|column| quoted(&column.name)).unwrap_or_default();
+    let column = wanted
+        .and_then(|wanted| wanted.columns.last())
+        .map(|column| quoted(&column.name))
+        .unwrap_or_default();
     let table = quoted(table);
     let sql = format!(
         "EXPLAIN INSERT INTO {table} DEFAULT VALUES; EXPLAIN DELETE FROM {table}; \
@@ -195,7 +212,9 @@ async fn examine(partial: &Path, wal: bool, report: &mut LoadReport) -> Result<(
     let lines = integrity(&mut connection, partial, report).await?;
     // Rows that break a constraint were in the source: the rows are compared by whoever restores.
     let (known, damage): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| {
-        line.contains("CHECK constraint failed") || line.contains("NULL value in") || line.contains("value in")
+        line.contains("CHECK constraint failed")
+            || line.contains("NULL value in")
+            || line.contains("value in")
     });
     if let Some(first) = damage.first() {
         return Err(Error::Damaged { what: partial.display().to_string(), reason: first.clone() });
@@ -204,8 +223,10 @@ async fn examine(partial: &Path, wal: bool, report: &mut LoadReport) -> Result<(
     let orphans = rows(&mut connection, partial, "PRAGMA foreign_key_check").await;
     match orphans {
         Ok(orphans) => {
-            let tables: Vec<String> = orphans.iter().filter_map(|row| row.try_get_unchecked(0).ok()).collect();
-            let lines = tables.iter().map(|table| format!("a row of {table} refers to a row that is not there"));
+            let tables: Vec<String> =
+                orphans.iter().filter_map(|row| row.try_get_unchecked(0).ok()).collect();
+            let lines =
+                tables.iter().map(|table| format!("a row of {table} refers to a row that is not there"));
             note(report, lines.collect(), "as in the source");
         }
         Err(error) => report.notes.push(format!("foreign keys could not be checked: {error}")),
@@ -216,7 +237,11 @@ async fn examine(partial: &Path, wal: bool, report: &mut LoadReport) -> Result<(
     close(connection, partial).await
 }
 
-async fn integrity(connection: &mut SqliteConnection, partial: &Path, report: &mut LoadReport) -> Result<Vec<String>> {
+async fn integrity(
+    connection: &mut SqliteConnection,
+    partial: &Path,
+    report: &mut LoadReport,
+) -> Result<Vec<String>> {
     let lines = |rows: Vec<sqlx::sqlite::SqliteRow>| -> Vec<String> {
         let texts = rows.iter().filter_map(|row| row.try_get_unchecked::<String, _>(0).ok());
         texts.filter(|line| line != "ok").collect()
@@ -253,7 +278,10 @@ fn give_name(partial: &Path, path: &Path) -> Result<()> {
     for suffix in ["-wal", "-shm"] {
         let left = beside(partial, suffix);
         if left.try_exists().map_err(io_error(&left))? {
-            return Err(Error::Failed { what: left.display().to_string(), reason: "it is still in use".into() });
+            return Err(Error::Failed {
+                what: left.display().to_string(),
+                reason: "it is still in use".into(),
+            });
         }
     }
     File::open(partial).and_then(|file| file.sync_all()).map_err(io_error(partial))?;

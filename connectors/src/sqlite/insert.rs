@@ -88,7 +88,12 @@ impl Inserter {
         Ok(())
     }
 
-    async fn execute(&self, fields: Vec<Field>, connection: &mut SqliteConnection, path: &Path) -> Result<()> {
+    async fn execute(
+        &self,
+        fields: Vec<Field>,
+        connection: &mut SqliteConnection,
+        path: &Path,
+    ) -> Result<()> {
         let casts = fields.iter().any(|field| self.needs_cast(field));
         let mut sql = self.insert.clone();
         let mut arguments = SqliteArguments::default();
@@ -107,7 +112,12 @@ impl Inserter {
         query.execute(connection).await.map(drop).map_err(|error| error_of(path, error, 0))
     }
 
-    fn bind(&self, field: Field, sql: &mut String, into: &mut SqliteArguments) -> Result<(), sqlx::error::BoxDynError> {
+    fn bind(
+        &self,
+        field: Field,
+        sql: &mut String,
+        into: &mut SqliteArguments,
+    ) -> Result<(), sqlx::error::BoxDynError> {
         if self.needs_cast(&field) {
             // A blob written into the statement is cast by the database's own encoding; a bound one
             // would be taken for UTF-8.
@@ -148,7 +158,10 @@ impl Inserter {
         };
         let units = String::from_utf8_lossy(&text).encode_utf16().collect::<Vec<_>>();
         let little = self.encoding == Encoding::Utf16Le;
-        units.into_iter().flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() }).collect()
+        units
+            .into_iter()
+            .flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() })
+            .collect()
     }
 }
 

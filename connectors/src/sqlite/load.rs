@@ -107,11 +107,17 @@ impl Load for SqliteLoad {
                 }
             }
         }
-        inserter.flush(&mut *self.writer.lock().await, &self.partial).await.map_err(|error| about(&name, error))?;
+        inserter
+            .flush(&mut *self.writer.lock().await, &self.partial)
+            .await
+            .map_err(|error| about(&name, error))?;
         if count == rows_expected {
             return Ok(count);
         }
-        Err(Error::Damaged { what: name, reason: format!("{count} rows arrived where {rows_expected} were expected") })
+        Err(Error::Damaged {
+            what: name,
+            reason: format!("{count} rows arrived where {rows_expected} were expected"),
+        })
     }
 
     async fn finish(self: Box<Self>) -> Result<LoadReport> {
@@ -130,7 +136,9 @@ impl Load for SqliteLoad {
 /// Says which object an error is about.
 pub fn about(name: &str, error: Error) -> Error {
     match error {
-        Error::Failed { reason, .. } => Error::Failed { what: format!("restoring {}", name.escape_debug()), reason },
+        Error::Failed { reason, .. } => {
+            Error::Failed { what: format!("restoring {}", name.escape_debug()), reason }
+        }
         other => other,
     }
 }
@@ -151,7 +159,12 @@ fn start_over(partial: &Path) -> Result<File> {
             std::fs::remove_file(&left).map_err(io_error(&left))?;
         }
     }
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(partial).map_err(io_error(partial))?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(partial)
+        .map_err(io_error(partial))?;
     lock(&file, partial)?;
     Ok(file)
 }

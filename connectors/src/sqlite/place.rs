@@ -9,7 +9,8 @@ use crate::{Error, Result};
 
 /// Returns the absolute path that `sqlite:///path` names; `%20` and the like are decoded.
 pub fn path_of(url: &Url) -> Result<PathBuf> {
-    let unsupported = |reason: &str| Error::Unsupported { what: format!("the URL {url}"), reason: reason.into() };
+    let unsupported =
+        |reason: &str| Error::Unsupported { what: format!("the URL {url}"), reason: reason.into() };
     if url.host_str().is_some_and(|host| !host.is_empty()) {
         return Err(unsupported("a SQLite URL has three slashes: sqlite:///path/to/file.db"));
     }
@@ -77,7 +78,13 @@ mod tests {
 
     #[test]
     fn a_url_that_names_no_file_is_refused() {
-        for url in ["sqlite://srv/crm.db", "sqlite:crm.db", "sqlite:///srv/", "sqlite:///a?mode=ro", "sqlite:///a%00b"] {
+        for url in [
+            "sqlite://srv/crm.db",
+            "sqlite:crm.db",
+            "sqlite:///srv/",
+            "sqlite:///a?mode=ro",
+            "sqlite:///a%00b",
+        ] {
             check(url, None);
         }
     }

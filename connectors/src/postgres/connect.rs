@@ -271,7 +271,7 @@ mod tests {
             assert!(parse(&url, true).is_ok(), "{mode}");
         }
         assert!(parse("postgres://u@127.0.0.1/crm?sslmode=disable", false).is_ok());
-        assert!(parse("postgres://u@/crm?host=/run/postgresql", false).is_ok());
+        assert!(parse("postgres://u@localhost/crm?host=/run/postgresql", false).is_ok());
     }
 
     #[test]

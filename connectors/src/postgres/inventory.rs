@@ -33,8 +33,8 @@ pub(super) struct Relation {
 
 /// The tables of the database by name, members of extensions only where the extension says that users
 /// keep rows in them. Foreign, temporary and the system's own are left out.
-pub(super) const TABLES: &str = "SELECT c.oid::text, n.nspname::text, c.relname::text, (c.relkind = 'p')::text, \
-    pg_catalog.pg_relation_size(c.oid)::text, pg_catalog.pg_table_size(c.oid)::text, c.reltuples::int8::text, \
+const TABLES: &str = "SELECT c.oid::text, n.nspname::text, c.relname::text, (c.relkind = 'p')::text, \
+    {sizes}, c.reltuples::int8::text, \
     COALESCE(a.amname = 'heap', false), \
     pg_catalog.has_table_privilege(c.oid, 'SELECT'), pg_catalog.has_schema_privilege(n.oid, 'USAGE'), \
     pg_catalog.row_security_active(c.oid), \
@@ -57,14 +57,33 @@ const COLUMNS: &str = "SELECT t.attrelid::text, t.attname::text, pg_catalog.form
     AND c.relnamespace <> 'pg_catalog'::regnamespace \
   ORDER BY t.attrelid, t.attnum";
 
+/// How the tables' sizes are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sizes {
+    /// As of the last ANALYZE. Waits for no lock.
+    Estimated,
+    /// As the files are now, which waits for whoever holds an exclusive lock.
+    Exact,
+}
+
 /// Lists the tables that this session sees, by name.
-pub(super) async fn relations(connection: &mut PgConnection) -> Result<Vec<Relation>, sqlx::Error> {
+pub(super) async fn relations(
+    connection: &mut PgConnection,
+    sizes: Sizes,
+) -> Result<Vec<Relation>, sqlx::Error> {
     let mut columns: HashMap<u64, Vec<Column>> = HashMap::new();
     for row in sql::rows(connection, COLUMNS).await? {
         let column = Column { name: row.text(1), type_name: row.text(2), key: row.flag(3) };
         columns.entry(row.number(0)).or_default().push(column);
     }
-    let relations = sql::rows(connection, TABLES).await?.into_iter().map(|row| {
+    let tables = TABLES.replace(
+        "{sizes}",
+        match sizes {
+            Sizes::Estimated => "(c.relpages::int8 * 8192)::text, (c.relpages::int8 * 8192)::text",
+            Sizes::Exact => "pg_catalog.pg_relation_size(c.oid)::text, pg_catalog.pg_table_size(c.oid)::text",
+        },
+    );
+    let relations = sql::rows(connection, &tables).await?.into_iter().map(|row| {
         let oid = row.number(0);
         Relation {
             oid,

@@ -14,7 +14,7 @@ use super::connect::Endpoint;
 use super::facts::{self, Database};
 use super::fault::During;
 use super::finish;
-use super::restore_schema::{Archive, Refusal, map_role, sentences};
+use super::restore_schema::{Archive, Refusal, map_role};
 use super::snapshot::server_facts;
 use super::target::LOCK_TIMEOUT_MS;
 use super::{empty, inventory, large_objects, sql, subset, tools};
@@ -107,15 +107,16 @@ impl PostgresLoad {
                 kept.push(Refusal { error, ..refusal });
             }
         }
-        self.report.lock().await.refused.extend(sentences(&kept));
+        self.report.lock().await.refused.extend(kept.iter().map(Refusal::to_string));
         Ok(())
     }
 
     /// A table that has rows to come and was not created is a failure, not a note.
     async fn expect_tables(&mut self) -> Result<()> {
         let mut guard = self.guard.lock().await;
-        let found =
-            inventory::relations(&mut guard).await.map_err(|e| self.map("looking at the new tables", e))?;
+        let found = inventory::relations(&mut guard, inventory::Sizes::Estimated)
+            .await
+            .map_err(|e| self.map("looking at the new tables", e))?;
         drop(guard);
         let names: BTreeSet<_> = found.iter().map(|relation| &relation.name).collect();
         let missing =

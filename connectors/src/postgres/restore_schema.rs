@@ -29,12 +29,23 @@ pub(super) struct Archive {
 /// One thing that the target would not take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
-    /// Such as `TABLE contacts`.
-    pub(super) object: String,
     /// The server's words.
     pub(super) error: String,
     /// The statement.
     pub(super) command: String,
+}
+
+/// Characters of a statement that a sentence shows.
+const STATEMENT_CHARACTERS: usize = 160;
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let first =
+            self.command.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("a definition");
+        let shown: String =
+            first.trim_end_matches([';', '(', ' ']).chars().take(STATEMENT_CHARACTERS).collect();
+        write!(f, "{shown}: {}", self.error)
+    }
 }
 
 impl Archive {
@@ -98,16 +109,11 @@ fn quote_conninfo(name: &str) -> String {
 /// Reads the errors out of what pg_restore said.
 fn parse(said: &str) -> Vec<Refusal> {
     let mut refusals: Vec<Refusal> = Vec::new();
-    let mut object = String::new();
     let mut in_command = false;
     for line in said.lines() {
-        if let Some(entry) = line.strip_prefix("pg_restore: from TOC entry ") {
-            // `215; 1259 16386 TABLE contacts owner`
-            object = entry.splitn(4, ' ').nth(3).unwrap_or(entry).to_owned();
-            in_command = false;
-        } else if let Some(error) = line.strip_prefix("pg_restore: error: ") {
+        if let Some(error) = line.strip_prefix("pg_restore: error: ") {
             let error = error.split_once("ERROR:").map_or(error, |(_, error)| error).trim().to_owned();
-            refusals.push(Refusal { object: object.clone(), error, command: String::new() });
+            refusals.push(Refusal { error, command: String::new() });
             in_command = false;
         } else if line.starts_with("pg_restore: ") {
             in_command = false;
@@ -125,18 +131,6 @@ fn parse(said: &str) -> Vec<Refusal> {
         !refusal.error.contains("unrecognized configuration parameter \"transaction_timeout\"")
     });
     refusals
-}
-
-/// One sentence for each reason, with the objects it hit.
-pub(super) fn sentences(refusals: &[Refusal]) -> Vec<String> {
-    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    for refusal in refusals {
-        match reasons.iter_mut().find(|(error, _)| *error == refusal.error) {
-            Some((_, objects)) => objects.push(&refusal.object),
-            None => reasons.push((&refusal.error, vec![&refusal.object])),
-        }
-    }
-    reasons.iter().map(|(error, objects)| format!("{}: {error}", objects.join(", "))).collect()
 }
 
 /// Rewrites a statement that failed for a role that is not here, for the one it is mapped to.
@@ -163,17 +157,18 @@ pub(super) fn map_role(refusal: &Refusal, roles: &[(String, String)]) -> Option<
 mod tests {
     use super::*;
 
-    const SAID: &str = "pg_restore: while PROCESSING TOC:\n\
-        pg_restore: from TOC entry 215; 1259 16386 TABLE bob bob\n\
-        pg_restore: error: could not execute query: ERROR:  role \"bob\" does not exist\n\
+    const SAID: &str = "pg_restore: error: could not execute query: ERROR:  role \"bob\" does not exist\n\
         Command was: ALTER TABLE public.bob OWNER TO bob;\n\n\n\
         pg_restore: warning: errors ignored on restore: 1\n";
 
     #[test]
     fn what_pg_restore_says_is_read() {
         let refusals = parse(SAID);
-        assert_eq!(sentences(&refusals), ["TABLE bob bob: role \"bob\" does not exist"]);
-        assert_eq!(refusals[0].command.trim(), "ALTER TABLE public.bob OWNER TO bob;");
+        assert_eq!(refusals.len(), 1);
+        assert_eq!(
+            refusals[0].to_string(),
+            "ALTER TABLE public.bob OWNER TO bob: role \"bob\" does not exist"
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use super::connect::Endpoint;
 use super::fault::{self, During};
-use super::inventory::{self, Relation};
+use super::inventory::{self, Relation, Sizes};
 use super::sql;
 use crate::{Error, Result};
 
@@ -108,7 +108,10 @@ async fn attempt<'a>(
     endpoint: &Endpoint,
     during: &impl Fn(&'a str) -> During<'a>,
 ) -> Result<Attempt> {
-    let before = inventory::relations(connection).await.map_err(|e| during("listing the tables").map(e))?;
+    // Sizes wait for locks; they are asked once the tables are ours to read.
+    let before = inventory::relations(connection, Sizes::Estimated)
+        .await
+        .map_err(|e| during("listing the tables").map(e))?;
     inventory::refuse_unreadable(&before, &endpoint.user)?;
     sql::run(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         .await
@@ -120,8 +123,9 @@ async fn attempt<'a>(
         .await
         .map_err(|e| during("exporting the snapshot").map(e))?
         .text(0);
-    let after =
-        inventory::relations(connection).await.map_err(|e| during("listing the tables again").map(e))?;
+    let after = inventory::relations(connection, Sizes::Exact)
+        .await
+        .map_err(|e| during("listing the tables again").map(e))?;
     if let Some((what, how)) = difference(&before, &after) {
         return Ok(Attempt::Torn { what, how });
     }

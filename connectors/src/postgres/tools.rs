@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn versions_are_read_as_packagers_print_them() {
         assert_eq!(version("pg_dump (PostgreSQL) 15.19 (Debian 15.19-1)\n"), Some((15, 19)));
-        assert_eq!(version("pg_dump (PostgreSQL) 18beta1\n"), Some((18, 1)));
+        assert_eq!(version("pg_dump (PostgreSQL) 18beta1\n"), Some((18, 0)));
         assert_eq!(version("something else"), None);
     }
 }

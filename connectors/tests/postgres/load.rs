@@ -145,7 +145,10 @@ async fn a_missing_role_is_reported_mapped_or_left_out() {
     let report =
         backup.restore(server.target("a").as_ref(), backup.plan(), &load_options(false)).await.unwrap();
     assert!(
-        report.refused.iter().any(|why| why.contains("TABLE bob") && why.contains("role \"bob\"")),
+        report
+            .refused
+            .iter()
+            .any(|why| why.contains("ALTER TABLE public.bob") && why.contains("role \"bob\"")),
         "{report:?}"
     );
     assert!(report.notes.iter().any(|note| note.contains("bob")), "{report:?}");

@@ -58,7 +58,12 @@ pub struct CaptureOptions {
 
 impl Default for CaptureOptions {
     fn default() -> Self {
-        Self { readers: 2, slice_bytes: 128 * 1024 * 1024, lock_timeout_ms: 30_000, scratch: std::env::temp_dir() }
+        Self {
+            readers: 2,
+            slice_bytes: 128 * 1024 * 1024,
+            lock_timeout_ms: 30_000,
+            scratch: std::env::temp_dir(),
+        }
     }
 }
 

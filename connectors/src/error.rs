@@ -126,10 +126,16 @@ impl Error {
     /// What the operator should do or ask next; may be empty.
     pub fn hints(&self) -> Vec<String> {
         match self {
-            Self::Denied { hint, .. } | Self::Insecure { hint, .. } | Self::ToolMissing { hint, .. } => vec![hint.clone()],
-            Self::Unreachable { .. } => vec!["is the server running, and do host, port and firewall fit?".into()],
+            Self::Denied { hint, .. } | Self::Insecure { hint, .. } | Self::ToolMissing { hint, .. } => {
+                vec![hint.clone()]
+            }
+            Self::Unreachable { .. } => {
+                vec!["is the server running, and do host, port and firewall fit?".into()]
+            }
             Self::NotFound { .. } => vec!["check the spelling in the source's or target's URL".into()],
-            Self::Locked { .. } => vec!["find who holds the lock, or run the backup at a quieter hour".into()],
+            Self::Locked { .. } => {
+                vec!["find who holds the lock, or run the backup at a quieter hour".into()]
+            }
             Self::Changed { .. } | Self::Interrupted { .. } => {
                 vec!["nothing was recorded as good; run the same command again".into()]
             }

@@ -10,7 +10,9 @@ use crate::{Error, Result, Source, Target, postgres, sqlite};
 /// `allow_plaintext` permits an unencrypted connection to another host.
 pub fn open_source(url: &Url, password: Option<String>, allow_plaintext: bool) -> Result<Box<dyn Source>> {
     match url.scheme() {
-        "postgres" | "postgresql" => Ok(Box::new(postgres::PostgresSource::open(url, password, allow_plaintext)?)),
+        "postgres" | "postgresql" => {
+            Ok(Box::new(postgres::PostgresSource::open(url, password, allow_plaintext)?))
+        }
         "sqlite" => Ok(Box::new(sqlite::SqliteSource::open(url)?)),
         other => Err(unsupported(other)),
     }
@@ -19,7 +21,9 @@ pub fn open_source(url: &Url, password: Option<String>, allow_plaintext: bool) -
 /// Opens the target that `url` names.
 pub fn open_target(url: &Url, password: Option<String>, allow_plaintext: bool) -> Result<Box<dyn Target>> {
     match url.scheme() {
-        "postgres" | "postgresql" => Ok(Box::new(postgres::PostgresTarget::open(url, password, allow_plaintext)?)),
+        "postgres" | "postgresql" => {
+            Ok(Box::new(postgres::PostgresTarget::open(url, password, allow_plaintext)?))
+        }
         "sqlite" => Ok(Box::new(sqlite::SqliteTarget::open(url)?)),
         other => Err(unsupported(other)),
     }

@@ -36,7 +36,10 @@ pub fn row_channel() -> (RowSender, RowReceiver) {
 impl RowBatch {
     /// Returns an empty batch with room for [`ROW_BATCH_BYTES`].
     pub fn with_room() -> Self {
-        Self { bytes: Vec::with_capacity(ROW_BATCH_BYTES + ROW_BATCH_BYTES / 8), ends: Vec::with_capacity(4096) }
+        Self {
+            bytes: Vec::with_capacity(ROW_BATCH_BYTES + ROW_BATCH_BYTES / 8),
+            ends: Vec::with_capacity(4096),
+        }
     }
 
     /// Appends one row that already ends in its newline.

@@ -1,6 +1,6 @@
 //! What can go wrong with a vault, named by what the caller should do about it.
 
-use crate::{Grade, SnapshotId};
+use crate::Grade;
 
 /// The result of a vault operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -176,14 +176,6 @@ impl Error {
         Self::Io { path: path.display().to_string(), source }
     }
 
-    pub(crate) fn in_snapshot(self, id: SnapshotId) -> Self {
-        match self {
-            Self::Mismatch { what, reason } => {
-                Self::Mismatch { what: format!("{what} of snapshot {}", id.short()), reason }
-            }
-            other => other,
-        }
-    }
 }
 
 /// Whether the store's words mean that its disk is full.

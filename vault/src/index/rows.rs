@@ -37,7 +37,7 @@ impl ChunkIndex {
         indexed: bool,
         from: Option<IndexId>,
     ) -> Result<()> {
-        let mut change = self.pool.begin().await?;
+        let mut change = self.begin().await?;
         if let Some(id) = from {
             sqlx::query("INSERT OR IGNORE INTO indexes VALUES (?)")
                 .bind(&id.0[..])
@@ -48,6 +48,12 @@ impl ChunkIndex {
             insert_pack(&mut change, pack, indexed).await?;
         }
         Ok(change.commit().await?)
+    }
+
+    /// Starts a change. Immediate, because a change that begins with a look would fail, not wait, when
+    /// another upload's change comes between.
+    async fn begin(&self) -> Result<Transaction<'_, Sqlite>> {
+        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
     }
 
     /// Where these chunks lie; of several places one that is present. Unknown ones are left out.
@@ -96,7 +102,7 @@ impl ChunkIndex {
     /// Notes that an index object names these packs now.
     pub(crate) async fn mark_indexed(&self, packs: &[PackId], id: IndexId) -> Result<()> {
         let ids: Vec<_> = packs.iter().map(ToString::to_string).collect();
-        let mut change = self.pool.begin().await?;
+        let mut change = self.begin().await?;
         sqlx::query("UPDATE packs SET contents = NULL WHERE id IN (SELECT unhex(value) FROM json_each(?))")
             .bind(json!(ids).to_string())
             .execute(&mut *change)

@@ -21,27 +21,48 @@ const UPLOADS_AT_ONCE: usize = 2;
 /// Packs that one index object names.
 const PACKS_PER_INDEX: u32 = 64;
 
+/// The packs being filled: rows and metadata lie apart, so that a damaged pack of rows costs no
+/// catalogue, and so that what describes a snapshot can be read without passing over its rows.
+#[derive(Default)]
+struct Builders {
+    rows: PackBuilder,
+    metadata: PackBuilder,
+}
+
+impl Builders {
+    fn of(&mut self, realm: Realm) -> &mut PackBuilder {
+        match realm {
+            Realm::Metadata => &mut self.metadata,
+            Realm::Rows(_) => &mut self.rows,
+        }
+    }
+}
+
 /// Runs until every lane has let go of the channel, then writes what is left.
 pub(super) async fn run(shared: Arc<Shared>, mut segments: mpsc::Receiver<SealedSegment>) -> Result<()> {
-    let mut builder = PackBuilder::default();
+    let mut builders = Builders::default();
     let mut uploads = JoinSet::new();
     let mut uploaded = 0;
     while let Some(segment) = segments.recv().await {
+        let builder = builders.of(segment.contents.realm);
         builder.push(segment);
         if !builder.is_full() {
             continue;
         }
+        let full = std::mem::take(builder);
         while uploads.len() >= UPLOADS_AT_ONCE {
             uploaded += wait_for_one(&mut uploads).await?;
         }
-        start_upload(&shared, &mut uploads, std::mem::take(&mut builder))?;
+        start_upload(&shared, &mut uploads, full)?;
         if uploaded >= PACKS_PER_INDEX {
             write_index(&shared, PACKS_PER_INDEX).await?;
             uploaded -= PACKS_PER_INDEX;
         }
     }
-    if !builder.is_empty() {
-        start_upload(&shared, &mut uploads, builder)?;
+    for builder in [builders.rows, builders.metadata] {
+        if !builder.is_empty() {
+            start_upload(&shared, &mut uploads, builder)?;
+        }
     }
     while !uploads.is_empty() {
         wait_for_one(&mut uploads).await?;

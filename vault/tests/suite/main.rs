@@ -1,0 +1,11 @@
+//! The vault through its API: round trips, crashes at every store call, damage of every kind, stores
+//! that misbehave, and random days against a plain model.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod crash;
+mod damage;
+mod lab;
+mod model;
+mod round_trip;
+mod stores;
+mod trust;

@@ -112,7 +112,7 @@ pub(super) fn prose(out: &mut String, dice: &mut Dice, phrases: u64) {
         if phrase > 0 {
             out.push_str(dice.pick(JOINERS));
         }
-        match dice.below(10) {
+        match dice.below(11) {
             0 => write!(
                 out,
                 "{}{}，电话 1{:010}",
@@ -121,8 +121,9 @@ pub(super) fn prose(out: &mut String, dice: &mut Dice, phrases: u64) {
                 dice.below(10_000_000_000)
             ),
             1 => write!(out, "¥{}.{:02}", dice.below(5_000_000), dice.below(100)),
-            2 => write!(out, "ref {:08X}", dice.next() as u32),
+            2 => write!(out, "ref {:012X}", dice.below(1 << 48)),
             3 => write!(out, "{} {}", dice.pick(PRODUCTS), syllables(dice, 2, 4)),
+            4 => write!(out, "{}{}@{}", syllables(dice, 2, 4), dice.below(10_000), dice.pick(MAIL_HOSTS)),
             _ => write!(out, "{}", dice.pick(PHRASES)),
         }
         .expect("a string takes everything");

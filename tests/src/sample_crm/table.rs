@@ -255,7 +255,7 @@ impl World {
 
     fn order_lines(&self, out: &mut String, dice: &mut Dice) {
         out.push('[');
-        for line in 0..dice.between(1, 3) {
+        for line in 0..dice.between(1, 5) {
             let comma = if line > 0 { ", " } else { "" };
             let (product, quantity) = (self.any(Table::Products, dice), dice.between(1, 200));
             let price = dice.below(1_000_000);
@@ -278,7 +278,7 @@ impl World {
         row.integer(self.any(Table::Users, dice));
         row.text(dice.pick(&["call", "call", "email", "email", "meeting", "task", "message"]));
         row.text(dice.pick(SUBJECTS));
-        let phrases = dice.between(2, 5);
+        let phrases = dice.between(3, 9);
         row.build(|out| prose(out, dice, phrases));
         let second = dice.between(8 * 3600, 20 * 3600);
         row.build(|out| moment(out, born, second, 0));
@@ -309,8 +309,10 @@ impl World {
         row.integer(self.any(table, dice));
         row.text(dice.pick(&["update", "update", "update", "view", "export", "create"]));
         let field = dice.pick(&["phone", "stage", "amount", "owner_id", "email", "address"]);
-        let (old, new) = (dice.below(1_000_000), dice.below(1_000_000));
-        row.format(format_args!(r#"{{"field": "{field}", "old": "{old}", "new": "{new}"}}"#));
+        let (old, new, request) = (dice.below(1_000_000), dice.below(1_000_000), dice.below(1 << 48));
+        row.format(format_args!(
+            r#"{{"field": "{field}", "old": "{old}", "new": "{new}", "request": "{request:012x}"}}"#
+        ));
         row.format(format_args!("10.{}.{}.{}", dice.below(32), dice.below(256), dice.below(256)));
     }
 
@@ -318,7 +320,7 @@ impl World {
         row.integer(self.any(Table::Accounts, dice));
         row.integer(self.any(Table::Users, dice));
         row.text(dice.pick(SUBJECTS));
-        let phrases = dice.between(6, 16);
+        let phrases = dice.between(12, 30);
         row.build(|out| prose(out, dice, phrases));
         row.build(|out| moment(out, self.born(Table::Notes, id), dice.below(86_400), 0));
     }

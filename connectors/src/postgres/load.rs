@@ -1,7 +1,8 @@
 //! One restore under way: definitions before the rows, the rows over several connections, then the rest.
 //!
 //! A table is emptied and filled in one transaction, so its rows go in frozen: no later vacuum has to
-//! write them again.
+//! write them again. A large table's indexes are built as soon as it is filled, while others still load:
+//! waiting for the last table would leave a core idle.
 
 use std::collections::BTreeSet;
 
@@ -23,6 +24,10 @@ use crate::{
     TableName,
 };
 
+/// A table of this many bytes has its indexes built at once: below, starting pg_restore for it costs more
+/// than it saves.
+const INDEX_EARLY_BYTES: usize = 16 * 1024 * 1024;
+
 /// A restore of one snapshot into one database.
 #[derive(Debug)]
 pub(super) struct PostgresLoad {
@@ -38,7 +43,11 @@ pub(super) struct PostgresLoad {
     kept: BTreeSet<TableName>,
     permits: Semaphore,
     idle: Mutex<Vec<PgConnection>>,
-    _folder: TempDir,
+    /// The archive's entries that are wanted, as pg_restore lists them.
+    listing: String,
+    /// Entries of the last section that are there already.
+    built: Mutex<BTreeSet<u64>>,
+    folder: TempDir,
 }
 
 impl PostgresLoad {
@@ -64,11 +73,13 @@ impl PostgresLoad {
         refuse_mapping(&mut guard, options).await.map_err(|e| during("looking at the roles").map(e))??;
         let tool = tools::find("pg_restore", server.major().max(database.archive_major)).await?;
         let (folder, path) = scratch(options, &plan.schema).await?;
-        let mut archive =
-            Archive { tool, endpoint: endpoint.clone(), path, list: None, no_owner: options.no_owner };
+        let archive = Archive { tool, endpoint: endpoint.clone(), path, no_owner: options.no_owner };
         let mut report = LoadReport { refused: Vec::new(), notes };
+        let mut listing = archive.entries().await?;
         if !plan.whole {
-            report.notes.extend(choose(&mut archive, &folder, &plan, &database).await?);
+            let (list, left_out) = choose(&listing, &plan, &database)?;
+            listing = chosen_with_needs(&listing, &list);
+            report.notes.extend(left_out);
         }
         claim(&mut guard, endpoint, &plan.snapshot).await?;
         plan.schema.retain(|file| file.name != facts::ARCHIVE);
@@ -83,17 +94,44 @@ impl PostgresLoad {
             kept: BTreeSet::new(),
             permits: Semaphore::new(options.writers.max(1)),
             idle: Mutex::default(),
-            _folder: folder,
+            listing,
+            built: Mutex::default(),
+            folder,
         };
         this.restore_section("pre-data", 1).await?;
         this.expect_tables().await?;
         Ok(this)
     }
 
-    /// Restores a section, tries again what failed only for a role that is mapped, and keeps the rest for
-    /// the report.
+    /// Restores what is wanted of a section and not there yet.
     pub(super) async fn restore_section(&self, section: &str, jobs: usize) -> Result<()> {
-        let refusals = self.archive.restore(section, jobs).await?;
+        let list = subset::without(&self.listing, &*self.built.lock().await);
+        self.restore_list(section, jobs, &list).await
+    }
+
+    /// Builds the indexes of a table that was just filled.
+    async fn build_indexes(&self, table: &LoadTable) -> Result<()> {
+        let oid = self.database.tables.iter().find(|known| known.name == table.name).map(|known| known.oid);
+        let indexes = oid.map(|oid| subset::indexes(&self.listing, oid)).unwrap_or_default();
+        if indexes.is_empty() {
+            return Ok(());
+        }
+        let list = indexes.values().fold(String::new(), |list, line| list + line + "\n");
+        self.restore_list("post-data", 1, &list).await?;
+        self.built.lock().await.extend(indexes.into_keys());
+        Ok(())
+    }
+
+    /// Restores the entries that `list` names, tries again what failed only for a role that is mapped, and keeps the rest for
+    /// the report.
+    async fn restore_list(&self, section: &str, jobs: usize, list: &str) -> Result<()> {
+        let file = tempfile::NamedTempFile::new_in(self.folder.path()).and_then(|mut file| {
+            std::io::Write::write_all(&mut file, list.as_bytes())?;
+            Ok(file)
+        });
+        let path = self.folder.path().display().to_string();
+        let file = file.map_err(|source| Error::Io { path, source })?;
+        let refusals = self.archive.restore(section, jobs, Some(file.path())).await?;
         let mut guard = self.guard.lock().await;
         let mut kept: Vec<Refusal> = Vec::new();
         for refusal in refusals {
@@ -158,13 +196,14 @@ impl PostgresLoad {
         During { endpoint: &endpoint, user: &self.endpoint.user, what, lock_seconds }.map(error)
     }
 
+    /// Loads a table in one transaction; returns its rows and bytes.
     async fn fill(
         &self,
         connection: &mut PgConnection,
         table: &LoadTable,
         rows: u64,
         from: RowReceiver,
-    ) -> Result<u64> {
+    ) -> Result<(u64, usize)> {
         let what = table.name.to_string();
         sql::run(connection, "BEGIN").await.map_err(|error| self.map(&what, error))?;
         let loaded = match table.kind {
@@ -181,7 +220,7 @@ impl PostgresLoad {
         table: &LoadTable,
         rows_expected: u64,
         mut rows: RowReceiver,
-    ) -> Result<u64> {
+    ) -> Result<(u64, usize)> {
         let what = table.name.to_string();
         let name = sql::table(&table.name);
         let fresh = !self.kept.contains(&table.name);
@@ -197,9 +236,10 @@ impl PostgresLoad {
         let freeze = if fresh { " (FREEZE)" } else { "" };
         let statement = format!("COPY {name} {columns} FROM STDIN{freeze}");
         let mut copy = connection.copy_in_raw(&statement).await.map_err(|error| self.map(&what, error))?;
-        let mut arrived = 0;
+        let (mut arrived, mut bytes) = (0, 0);
         while let Some(batch) = rows.recv().await {
             arrived += batch.rows() as u64;
+            bytes += batch.bytes.len();
             copy.send(batch.bytes).await.map_err(|error| self.map(&what, error))?;
         }
         if arrived != rows_expected {
@@ -208,7 +248,7 @@ impl PostgresLoad {
             return Err(short(&what, rows_expected, arrived));
         }
         let loaded = copy.finish().await.map_err(|error| self.map(&what, error))?;
-        if loaded == rows_expected { Ok(loaded) } else { Err(short(&what, rows_expected, loaded)) }
+        if loaded == rows_expected { Ok((loaded, bytes)) } else { Err(short(&what, rows_expected, loaded)) }
     }
 
     async fn fill_large_objects(
@@ -217,15 +257,16 @@ impl PostgresLoad {
         what: &str,
         rows_expected: u64,
         mut rows: RowReceiver,
-    ) -> Result<u64> {
+    ) -> Result<(u64, usize)> {
         let mut writer = large_objects::Writer::default();
-        let mut arrived = 0;
+        let (mut arrived, mut bytes) = (0, 0);
         while let Some(batch) = rows.recv().await {
             arrived += batch.rows() as u64;
+            bytes += batch.bytes.len();
             writer.write(connection, &batch).await?.map_err(|error| self.map(what, error))?;
         }
         writer.flush(connection).await.map_err(|error| self.map(what, error))?;
-        if arrived == rows_expected { Ok(arrived) } else { Err(short(what, rows_expected, arrived)) }
+        if arrived == rows_expected { Ok((arrived, bytes)) } else { Err(short(what, rows_expected, arrived)) }
     }
 }
 
@@ -235,12 +276,15 @@ impl Load for PostgresLoad {
         let _permit = self.permits.acquire().await.map_err(|_| Error::Cancelled)?;
         // A connection that failed is dropped, and its transaction with it.
         let mut connection = self.take().await?;
-        let loaded = self.fill(&mut connection, table, rows_expected, rows).await?;
+        let (loaded, bytes) = self.fill(&mut connection, table, rows_expected, rows).await?;
         if table.kind == TableKind::Table && loaded > 0 {
             let analyze = format!("ANALYZE {}", sql::table(&table.name));
             sql::run(&mut connection, &analyze).await.map_err(|e| self.map(&table.name.to_string(), e))?;
         }
         self.give_back(connection).await;
+        if bytes >= INDEX_EARLY_BYTES {
+            self.build_indexes(table).await?;
+        }
         Ok(loaded)
     }
 
@@ -316,13 +360,8 @@ async fn scratch(options: &LoadOptions, schema: &[SchemaFile]) -> Result<(TempDi
     Ok((folder, path))
 }
 
-/// Narrows the archive to the plan's tables; returns what had to be left out.
-async fn choose(
-    archive: &mut Archive,
-    folder: &TempDir,
-    plan: &LoadPlan,
-    database: &Database,
-) -> Result<Vec<String>> {
+/// Narrows the archive to the plan's tables; returns the list and what had to be left out.
+fn choose(listing: &str, plan: &LoadPlan, database: &Database) -> Result<(String, Vec<String>)> {
     let oid =
         |name: &TableName| database.tables.iter().find(|table| table.name == *name).map(|table| table.oid);
     let chosen = plan.tables.iter().filter(|table| table.kind == TableKind::Table);
@@ -331,11 +370,16 @@ async fn choose(
             oid(&table.name).ok_or_else(|| Error::NotFound { what: format!("table {}", table.name) })
         })
         .collect::<Result<BTreeSet<_>>>()?;
-    let (list, left_out) = subset::choose(&archive.entries().await?, &oids);
-    let path = folder.path().join("entries");
-    tokio::fs::write(&path, list)
-        .await
-        .map_err(|source| Error::Io { path: path.display().to_string(), source })?;
-    archive.list = Some(path);
-    Ok(left_out)
+    Ok(subset::choose(listing, &oids))
+}
+
+/// The listing's lines that `list` names, with the lines on what each depends on.
+fn chosen_with_needs(listing: &str, list: &str) -> String {
+    let chosen: BTreeSet<_> = list.lines().collect();
+    let mut keep = false;
+    let lines = listing.lines().filter(|line| {
+        keep = if line.starts_with(';') { keep } else { chosen.contains(line) };
+        keep
+    });
+    lines.fold(String::new(), |kept, line| kept + line + "\n")
 }

@@ -3,7 +3,7 @@
 //!
 //! pg_restore goes on after an error; each one is read from what it says and told, none is dropped.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use tokio::process::Command;
@@ -21,8 +21,6 @@ pub(super) struct Archive {
     pub(super) tool: Tool,
     pub(super) endpoint: Endpoint,
     pub(super) path: PathBuf,
-    /// A list of entries to restore, in pg_restore's own form; all when there is none.
-    pub(super) list: Option<PathBuf>,
     pub(super) no_owner: bool,
 }
 
@@ -49,8 +47,13 @@ impl std::fmt::Display for Refusal {
 }
 
 impl Archive {
-    /// Restores one section, `pre-data` or `post-data`.
-    pub(super) async fn restore(&self, section: &str, jobs: usize) -> Result<Vec<Refusal>> {
+    /// Restores one section, `pre-data` or `post-data`, or what `list` names of it.
+    pub(super) async fn restore(
+        &self,
+        section: &str,
+        jobs: usize,
+        list: Option<&Path>,
+    ) -> Result<Vec<Refusal>> {
         let mut command = Command::new(&self.tool.path);
         command.arg(format!("--section={section}")).arg("--no-password");
         command.arg(format!("--dbname=dbname='{}'", quote_conninfo(&self.endpoint.database)));
@@ -60,7 +63,7 @@ impl Archive {
         if self.no_owner {
             command.args(["--no-owner", "--no-privileges"]);
         }
-        if let Some(list) = &self.list {
+        if let Some(list) = list {
             command.arg("--use-list").arg(list);
         }
         command.arg(&self.path);

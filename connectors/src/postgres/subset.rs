@@ -88,6 +88,25 @@ pub(super) fn choose(listing: &str, oids: &BTreeSet<u64>) -> (String, Vec<String
     (lines.fold(String::new(), |list, line| list + line + "\n"), left_out.into_values().collect())
 }
 
+/// The lines of the list that build a table's own indexes and keys, which need nothing but its rows.
+pub(super) fn indexes(listing: &str, oid: u64) -> BTreeMap<u64, &str> {
+    let entries = parse(listing);
+    let table = entries.iter().find(|(_, entry)| entry.is_table() && entry.relation_oid == Some(oid));
+    let Some((table, _)) = table else { return BTreeMap::new() };
+    let is_index = |entry: &Entry<'_>| entry.is(&["INDEX", "CONSTRAINT"]) && !entry.is(&["INDEX ATTACH"]);
+    let builds = |entry: &Entry<'_>| {
+        let alone = !entry.needs.iter().any(|need| entries.get(need).is_some_and(is_index));
+        is_index(entry) && entry.needs.contains(table) && alone
+    };
+    entries_in_order(listing).filter(|(id, _)| entries.get(id).is_some_and(builds)).collect()
+}
+
+/// The list without entries that are done.
+pub(super) fn without(listing: &str, done: &BTreeSet<u64>) -> String {
+    let lines = entries_in_order(listing).filter(|(id, _)| !done.contains(id)).map(|(_, line)| line);
+    lines.fold(String::new(), |list, line| list + line + "\n")
+}
+
 fn closure(entries: &BTreeMap<u64, Entry<'_>>, start: u64) -> BTreeSet<u64> {
     let mut found = BTreeSet::new();
     let mut open = vec![start];
@@ -101,7 +120,7 @@ fn closure(entries: &BTreeMap<u64, Entry<'_>>, start: u64) -> BTreeSet<u64> {
     found
 }
 
-/// Reads lines such as `215; 1259 16386 TABLE public contacts bob` and `;	depends on: 6 5`.
+/// Reads lines such as `215; 1259 16386 TABLE public contacts bob` and `; depends on: 6 5`.
 fn parse(listing: &str) -> BTreeMap<u64, Entry<'_>> {
     let mut entries = BTreeMap::new();
     let mut last = 0;
@@ -151,6 +170,13 @@ mod tests {
 33; 1259 303 VIEW public v bob
 ;\tdepends on: 20
 ";
+
+    #[test]
+    fn a_tables_own_indexes_are_told_from_what_needs_more() {
+        assert_eq!(indexes(LISTING, 200).into_keys().collect::<Vec<_>>(), [30]);
+        assert_eq!(indexes(LISTING, 201).into_keys().collect::<Vec<_>>(), [31]);
+        assert!(!without(LISTING, &BTreeSet::from([30])).contains("contacts_by_name"));
+    }
 
     #[test]
     fn a_table_comes_with_what_it_needs_and_what_hangs_on_it_alone() {

@@ -1,2 +1,41 @@
-//! agent
-fn main() {}
+//! `lifeboat-agent` runs beside the databases and writes their snapshots into a vault.
+//!
+//! It holds public keys only: what it has written, it cannot read back. This file parses, calls and
+//! exits; each verb is a file of `commands/`, and `backup/` is the one place where connectors' reading
+//! meets the vault's writing.
+
+mod backup;
+mod cli;
+mod commands;
+mod explain;
+mod host;
+mod interrupt;
+mod sheet;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use lifeboat_console::{CommandError, init_logging};
+
+/// How long threads may take to notice that the command has ended.
+const SHUTDOWN: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let json = cli.output.json;
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.classify(explain::explain).report(json),
+    }
+}
+
+fn run(cli: cli::Cli) -> Result<(), CommandError> {
+    init_logging(cli.output.verbose, cli.output.json)?;
+    // It fails only when a provider is there already, and then TLS has what it needs.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(commands::run(cli));
+    runtime.shutdown_timeout(SHUTDOWN);
+    done
+}

@@ -1,0 +1,166 @@
+//! One source into one snapshot.
+//!
+//! The connector reads on the runtime's threads while each lane hashes, cuts, compresses and seals on
+//! a thread of its own. Whatever fails anywhere stops everything, and no manifest is written: a
+//! snapshot that is reported good holds every row of its point.
+
+mod lanes;
+mod stop;
+mod summary;
+mod tables;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use lifeboat_config::{Agent, Source};
+use lifeboat_connectors::{Capture, CaptureOptions, PointInTime};
+use lifeboat_console::{CommandError, Progress, ResultExt};
+use lifeboat_vault::{AgentKey, Draft, Error as VaultError, SnapshotWriter, Vault, Written};
+use tempfile::TempDir;
+
+use crate::host;
+use crate::interrupt::Interrupt;
+use lanes::Read;
+pub use summary::Summary;
+
+/// What one source's backup needs.
+pub struct Run<'a> {
+    /// The source, as configured.
+    pub source: &'a Source,
+    /// This agent, as configured.
+    pub agent: &'a Agent,
+    /// Its key.
+    pub key: &'a AgentKey,
+    /// The vault, opened with that key.
+    pub vault: &'a Vault,
+    /// Says when to stop.
+    pub interrupt: &'a Interrupt,
+    /// Is told how far the run has come.
+    pub progress: &'a Progress,
+}
+
+impl Run<'_> {
+    /// Takes the snapshot.
+    ///
+    /// # Errors
+    /// The first true cause; then no snapshot was written, and what was uploaded is left for the next
+    /// run.
+    pub async fn take(&self) -> Result<Summary, CommandError> {
+        let started = Instant::now();
+        let source = host::open_source(self.source)?;
+        let scratch = self.scratch()?;
+        self.progress.phase("opening");
+        let begin = SnapshotWriter::begin(self.vault, self.key, &self.agent.state);
+        let writer = self.interrupt.or(begin).await?;
+        let damage: Vec<_> = writer.sync.damage.iter().map(chain).collect();
+        let adopted_packs = writer.sync.adopted;
+
+        let (draft, point) = match self.read(&*source, &writer, &scratch).await {
+            Ok(read) => read,
+            Err(error) => return Err(give_up(writer, error).await),
+        };
+        self.warn(&point, &damage, adopted_packs);
+        self.progress.phase("completing");
+        let (tables, files) = (draft.tables.len() as u64, draft.files.len());
+        let rows = draft.tables.iter().map(|table| table.rows).sum();
+        let time = draft.time.to_string();
+        let Written { snapshot, raw_bytes, new_raw_bytes, stored_bytes } = writer.finish(draft).await?;
+        Ok(Summary {
+            source: self.source.name.clone(),
+            snapshot: snapshot.to_string(),
+            rows,
+            raw_bytes,
+            new_raw_bytes,
+            stored_bytes,
+            seconds: summary::seconds(started.elapsed()),
+            time,
+            tables,
+            files,
+            not_covered: point.not_covered,
+            plaintext: point.plaintext,
+            adopted_packs,
+            damage,
+        })
+    }
+
+    /// A private folder for the connector's scratch files.
+    fn scratch(&self) -> Result<TempDir, CommandError> {
+        host::make_state(self.agent)?;
+        let prefix = format!("scratch-{}-", self.source.name);
+        let made = tempfile::Builder::new().prefix(&prefix).tempdir_in(&self.agent.state);
+        made.context(|| format!("no scratch folder can be made in {}", self.agent.state.display()))
+    }
+
+    /// Fixes the point, reads everything and confirms that the point held.
+    async fn read(
+        &self,
+        source: &dyn lifeboat_connectors::Source,
+        writer: &SnapshotWriter,
+        scratch: &TempDir,
+    ) -> Result<(Draft, PointInTime), CommandError> {
+        let readers = self.agent.readers;
+        let scratch = scratch.path().to_owned();
+        let options = CaptureOptions { readers, scratch, ..CaptureOptions::default() };
+        let capture = self.interrupt.or(source.capture(&options)).await?;
+        let time = Timestamp::now();
+        let point = capture.point().clone();
+
+        self.progress.phase("reading");
+        self.progress.expect_rows(capture.tables().iter().map(|table| table.rows_estimated).sum());
+        let capture = Arc::new(capture);
+        let read =
+            lanes::read(Arc::clone(&capture), readers, writer, self.vault, self.interrupt, self.progress);
+        let Read { files, tables } = read.await?;
+        let capture: Box<dyn Capture> = Arc::into_inner(capture).expect("nobody reads any more");
+        self.interrupt.or(capture.finish()).await?;
+        let draft = Draft {
+            source: self.source.name.clone(),
+            time,
+            agent: format!("{}, Lifeboat {}", self.key.name, env!("CARGO_PKG_VERSION")),
+            point: serde_json::to_value(&point)?,
+            files,
+            tables: tables.into_records(&self.vault.row_digest()),
+        };
+        Ok((draft, point))
+    }
+
+    /// Tells an operator what to look at although the backup goes well.
+    fn warn(&self, point: &PointInTime, damage: &[String], adopted_packs: u64) {
+        let name = &self.source.name;
+        if adopted_packs > 0 {
+            self.progress.note(&format!(
+                "an interrupted run had left {adopted_packs} packs in the vault: they are used"
+            ));
+        }
+        for damage in damage {
+            self.progress.warn(&format!(
+                "the vault is damaged: {damage}; this snapshot does without it, older ones may not: run `lifeboat-restore verify`"
+            ));
+        }
+        if point.plaintext {
+            self.progress
+                .warn(&format!("{name}: the rows crossed the network in plain text (allow_plaintext)"));
+        }
+        for sentence in &point.not_covered {
+            self.progress.warn(&format!("{name}: not covered: {sentence}"));
+        }
+    }
+}
+
+/// Lets the packer end and finds out who failed first: what a lane reports as cancelled, the packer
+/// knows the cause of.
+async fn give_up(writer: SnapshotWriter, error: CommandError) -> CommandError {
+    let packer = writer.abandon().await;
+    match (error.error().downcast_ref(), packer) {
+        (Some(VaultError::Cancelled), Some(cause)) => cause.into(),
+        _ => error,
+    }
+}
+
+/// An error and its causes on one line.
+fn chain(error: &VaultError) -> String {
+    let first: &dyn std::error::Error = error;
+    let texts = std::iter::successors(Some(first), |error| error.source()).map(ToString::to_string);
+    texts.collect::<Vec<_>>().join(": ")
+}

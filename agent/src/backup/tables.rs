@@ -1,0 +1,106 @@
+//! Slices read in any order by any lane, put together again as tables.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lifeboat_connectors::{Slice, Table, TableKind};
+use lifeboat_console::{Progress, TableProgress};
+use lifeboat_vault::format::manifest::{ColumnRecord, StreamRecord, TableHead, TableRecord};
+use lifeboat_vault::format::recipe::Part;
+use lifeboat_vault::{Grade, RowDigest};
+
+/// What one slice came to.
+pub struct SliceDone {
+    /// Its stretch of the recipe.
+    pub parts: Vec<Part>,
+    /// Of its rows.
+    pub digest: RowDigest,
+}
+
+/// Every table of the capture, under way.
+pub struct Tables(Vec<Mutex<UnderWay>>);
+
+struct UnderWay {
+    table: Table,
+    progress: Option<Arc<TableProgress>>,
+    slices: Vec<Option<SliceDone>>,
+}
+
+impl Tables {
+    /// Nothing is read yet.
+    pub fn new(tables: &[Table]) -> Self {
+        let under_way = |table: &Table| {
+            let slices = table.slices.iter().map(|_| None).collect();
+            Mutex::new(UnderWay { table: table.clone(), progress: None, slices })
+        };
+        Self(tables.iter().map(under_way).collect())
+    }
+
+    /// A lane begins a slice; it counts with what is returned.
+    pub fn begin(&self, slice: &Slice, progress: &Progress) -> Arc<TableProgress> {
+        let mut under_way = self.lock(slice);
+        let UnderWay { table, progress: shown, .. } = &mut *under_way;
+        let estimated = Some(table.rows_estimated).filter(|rows| *rows > 0);
+        let shown = shown.get_or_insert_with(|| Arc::new(progress.table(&table.name.to_string(), estimated)));
+        Arc::clone(shown)
+    }
+
+    /// A lane has read a slice, and lets go of what it counted with.
+    pub fn done(&self, slice: &Slice, done: SliceDone) {
+        let mut under_way = self.lock(slice);
+        under_way.slices[slice.index] = Some(done);
+        if under_way.slices.iter().all(Option::is_some)
+            && let Some(progress) = under_way.progress.take().and_then(Arc::into_inner)
+        {
+            progress.finish();
+        }
+    }
+
+    /// The catalogue of the snapshot; `digest` is an empty one of the vault's.
+    pub fn into_records(self, digest: &RowDigest) -> Vec<TableRecord> {
+        let tables = self.0.into_iter();
+        tables
+            .map(|table| {
+                table.into_inner().unwrap_or_else(PoisonError::into_inner).into_record(digest.clone())
+            })
+            .collect()
+    }
+
+    fn lock(&self, slice: &Slice) -> MutexGuard<'_, UnderWay> {
+        self.0[slice.table].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl UnderWay {
+    fn into_record(self, mut digest: RowDigest) -> TableRecord {
+        let mut parts = Vec::new();
+        for slice in self.slices {
+            let slice = slice.expect("every slice was read, or the run has failed");
+            digest.merge(&slice.digest);
+            parts.extend(slice.parts);
+        }
+        let columns = (0..self.table.columns.len() as u32).collect();
+        let stream = StreamRecord { grade: Grade::High, columns, digest: digest.to_hex(), parts };
+        TableRecord {
+            table: head(self.table),
+            rows: digest.rows(),
+            digest: digest.to_hex(),
+            streams: vec![stream],
+        }
+    }
+}
+
+fn head(table: Table) -> TableHead {
+    let kind = match table.kind {
+        TableKind::Table => "table",
+        TableKind::LargeObjects => "large_objects",
+    };
+    let columns = table.columns.into_iter();
+    TableHead {
+        schema: table.name.schema,
+        name: table.name.name,
+        kind: kind.to_owned(),
+        columns: columns
+            .map(|column| ColumnRecord { name: column.name, type_name: column.type_name, key: column.key })
+            .collect(),
+    }
+}

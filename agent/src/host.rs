@@ -1,0 +1,83 @@
+//! What this host has: its configuration, its key, and the vault opened with it.
+
+use std::fs::{DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use lifeboat_config::{Agent, Config, Source};
+use lifeboat_console::{CommandError, Kind, ResultExt};
+use lifeboat_vault::{AgentKey, Error, Opener, Store, Vault};
+
+/// Where the agent's key is.
+pub fn key_path(agent: &Agent) -> PathBuf {
+    agent.state.join("agent.key")
+}
+
+/// Makes the state folder, open to its owner alone.
+pub fn make_state(agent: &Agent) -> Result<(), CommandError> {
+    make_private(&agent.state)
+        .context(|| format!("the state folder {} cannot be made", agent.state.display()))
+        .hint("set `state` in [agent] to a folder that this account may write")
+}
+
+/// Makes a folder that its owner alone may enter. One that is there already is left as it is, but for
+/// one that others may enter.
+pub fn make_private(folder: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let mode = folder.metadata()?.permissions().mode();
+    match mode & 0o077 {
+        0 => Ok(()),
+        _ => std::fs::set_permissions(folder, Permissions::from_mode(mode & 0o7700)),
+    }
+}
+
+/// Reads the agent's key.
+pub fn read_key(agent: &Agent) -> Result<AgentKey, CommandError> {
+    let path = key_path(agent);
+    if !path.exists() {
+        let text = format!("this host has no key: {} does not exist", path.display());
+        return Err(CommandError::new(Kind::NoUsableKey, text).hint(
+            "make one and have it enrolled with `lifeboat-agent enroll`, or make a new vault with `lifeboat-agent init`",
+        ));
+    }
+    Ok(AgentKey::read(&path)?)
+}
+
+/// Opens the configured vault with the agent's key.
+pub async fn open_vault(config: &Config, key: &AgentKey) -> Result<Vault, CommandError> {
+    let store = Store::open(&config.vault.url, false)?;
+    let opened = Vault::open(store, Opener::Agent(key), config.vault.root.as_deref()).await;
+    opened.map_err(|error| match error {
+        Error::NoKey { .. } => not_enrolled(config, key),
+        error => error.into(),
+    })
+}
+
+fn not_enrolled(config: &Config, key: &AgentKey) -> CommandError {
+    let text = format!("agent {} ({}) is not enrolled in {}", key.name, key.id().short(), config.vault.url);
+    CommandError::new(Kind::NoUsableKey, text)
+        .hint("run `lifeboat-agent enroll` and have a person approve the line it prints")
+}
+
+/// The configured sources, or those of them that are named.
+pub fn choose<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a Source>, CommandError> {
+    let known = || config.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", ");
+    if config.sources.is_empty() {
+        return Err(CommandError::new(Kind::ConfigInvalid, "no [[source]] is configured").hint(
+            "name a database: [[source]] with name = \"crm\" and url = \"postgres://…\" or \"sqlite:///…\"",
+        ));
+    }
+    if let Some(unknown) = names.iter().find(|name| config.source(name).is_none()) {
+        return Err(CommandError::new(Kind::Usage, format!("the configuration has no source `{unknown}`"))
+            .hint(format!("its sources are {}", known())));
+    }
+    let chosen = |source: &&Source| names.is_empty() || names.contains(&source.name);
+    Ok(config.sources.iter().filter(chosen).collect())
+}
+
+/// Opens a source with the password that its configuration refers to.
+pub fn open_source(source: &Source) -> Result<Box<dyn lifeboat_connectors::Source>, CommandError> {
+    let password = source.password.as_ref().map(|password| password.resolve()).transpose()?;
+    let password = password.map(|secret| secret.expose().to_owned());
+    Ok(lifeboat_connectors::open_source(&source.url, password, source.allow_plaintext)?)
+}

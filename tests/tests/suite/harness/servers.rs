@@ -1,8 +1,12 @@
 //! The servers that tests start are as strict as the ones that companies run.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use lifeboat_tests::{AzureServer, PostgresServer, S3Server};
+use lifeboat_tests::{AzureServer, PostgresServer, S3Server, program};
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use sqlx::{Connection, PgConnection};
@@ -98,4 +102,27 @@ async fn azure_creates_an_object_once() {
 /// object_store's HTTP client wants a TLS provider even for plain HTTP; any test may be the first.
 fn install_tls() {
     let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+#[test]
+fn a_killed_test_leaves_no_server_behind() {
+    let mut holder =
+        program("postgres-server").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut told = String::new();
+    let stdout = holder.stdout.take().expect("stdout is piped");
+    BufReader::new(stdout).read_line(&mut told).expect("it says how to reach the server");
+    let told: serde_json::Value = serde_json::from_str(&told).expect("it speaks JSON");
+    let server = std::path::PathBuf::from(format!("/proc/{}", told["pid"]));
+    assert!(server.exists());
+
+    holder.kill().expect("SIGKILL can be sent");
+    holder.wait().expect("it ends");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while server.exists() {
+        assert!(Instant::now() < deadline, "the server outlives the test that started it");
+        std::thread::yield_now();
+    }
+    // A killed process cannot tidy up: its folder is this test's to remove.
+    let folder = told["socket_folder"].as_str().expect("a path");
+    std::fs::remove_dir_all(folder).expect("the folder is still there");
 }

@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use lifeboat_vault::format::manifest::{ColumnRecord, FileRecord, StreamRecord, TableHead, TableRecord};
 use lifeboat_vault::format::record::ChunkSizes;
 use lifeboat_vault::{
-    AgentKey, Draft, Grade, Lane, Opener, Person, SnapshotWriter, Store, Vault, Written, create,
+    AgentKey, Draft, Grade, Identities, Lane, Opener, Person, SnapshotReader, SnapshotWriter, Store, Vault,
+    Written, create, list_snapshots,
 };
 use tempfile::TempDir;
 use url::Url;
@@ -257,4 +258,116 @@ fn another_program_says_what_it_does_not_check() {
     let output = Command::new("python3").arg(script).arg("--help").output();
     let output = output.expect("python3 runs: install the package `python3`");
     assert!(String::from_utf8(output.stdout).unwrap().contains("NOT check: signatures"));
+}
+
+// --- the example that FORMAT.md works through, kept as the first vault of version 1 ---
+
+const EXAMPLE_FINGERPRINT: &str = "d0575f590a10c1cc5bdcc9237f6b51a5";
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/second-reader").join(name)
+}
+
+fn example_contacts() -> Table {
+    let rows = ["1\tZhang Wei\t+86 10 5555 0101\n", "2\tAda Lovelace\t\\N\n", "3\tLi Na\ttwo\\nlines\n"];
+    let columns = vec![("id", Grade::High), ("name", Grade::High), ("phone", Grade::High)];
+    let rows = rows.map(|row| row.as_bytes().to_vec()).to_vec();
+    Table { schema: Some("public"), name: "contacts", columns, rows }
+}
+
+fn format_page() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("FORMAT.md")).unwrap()
+}
+
+#[tokio::test]
+async fn the_example_is_read_by_this_version() {
+    let key = std::fs::read_to_string(example("example.txt")).unwrap();
+    let person: age::x25519::Identity = key.trim().parse().unwrap();
+    let identities = Identities::new(vec![Box::new(person)]);
+    let url = Url::from_directory_path(example("example").canonicalize().unwrap()).unwrap();
+    let opener = Opener::Person(&identities);
+    let vault =
+        Vault::open(Store::open(&url, false).unwrap(), opener, Some(EXAMPLE_FINGERPRINT)).await.unwrap();
+    let vault = vault.unlock(&identities).await.unwrap();
+
+    let scratch = TempDir::new().unwrap();
+    let (reader, report) = SnapshotReader::open(&vault, scratch.path()).await.unwrap();
+    assert!(report.damage.is_empty() && report.adopted == 0, "{report:?}");
+    let (snapshots, damage) = list_snapshots(&vault).await.unwrap();
+    assert!(snapshots.len() == 1 && damage.is_empty(), "{damage:?}");
+    assert_eq!(reader.file(&snapshots[0].manifest.files[0]).await.unwrap(), SCHEMA_FILE);
+    let tables = reader.tables(&snapshots[0]).await.unwrap();
+    let (sender, mut rows) = tokio::sync::mpsc::channel(4);
+    reader.rows(&tables[0].table, &tables[0].streams[0], sender).await.unwrap();
+    let rows = rows.recv().await.unwrap();
+    assert_eq!(rows.bytes, example_contacts().text());
+    let mut digest = vault.row_digest();
+    rows.lines().for_each(|line| digest.add(line));
+    assert_eq!(digest.to_hex(), tables[0].digest);
+}
+
+#[test]
+fn the_example_is_what_the_page_says_of_it() {
+    let page = format_page();
+    let words: Vec<_> = page.split(|c: char| c.is_whitespace() || c == '`').collect();
+    for file in files(&example("example")) {
+        let name = file.strip_prefix(example("example")).unwrap().to_str().unwrap().to_owned();
+        assert!(words.contains(&&*name), "FORMAT.md does not list {name}");
+    }
+    let vault = std::fs::read_to_string(example("example/vault")).unwrap();
+    let until_root =
+        vault.lines().take_while(|line| !line.contains("\"chunks\"")).collect::<Vec<_>>().join("\n");
+    assert!(page.contains(&until_root), "FORMAT.md quotes another vault record");
+    assert!(words.contains(&EXAMPLE_FINGERPRINT), "FORMAT.md names another fingerprint");
+    let rows = String::from_utf8(example_contacts().text()).unwrap();
+    assert!(page.contains(&rows), "FORMAT.md quotes other rows");
+}
+
+/// Runs the commands that FORMAT.md gives a person, with the example's values in their places.
+#[test]
+fn the_commands_of_the_page_get_rows_back_by_hand() {
+    const PACK: &str = "a61f060428341dd9fb1994d52ec1dab2201f85f2a36917a88b958758f7c9d51c";
+    const SNAPSHOT: &str = "be8db165cf495d86418d9a1a99aaeb7886d741875f9060f9d895fd778c9bad02";
+    const CHUNK: &str = "c531851c712fd94a6bbbfcf966c4259ae14cc695e72a88bb01839f3cfd22d56b";
+    let page = format_page();
+    let (_, commands) = page.split_once("```sh\n").unwrap();
+    let commands = commands.split_once("\n```").unwrap().0;
+    let commands = commands
+        .replace("me.txt", example("example.txt").canonicalize().unwrap().to_str().unwrap())
+        .replace("snapshots/ID", &format!("snapshots/{SNAPSHOT}"))
+        .replace("CHUNK-ID", CHUNK)
+        .replace("packs/XX/PACK", &format!("packs/a6/{PACK}"))
+        .replace("PACK-FILE", &format!("packs/a6/{PACK}"))
+        .replace("skip=OFFSET count=SEALED", "skip=0 count=443")
+        .replace("skip=AT count=BYTES", "skip=66 count=66")
+        .replace("FIRST+1,FIRST+ROWS p", "2,3 p");
+
+    let copy = TempDir::new().unwrap();
+    let copied = Command::new("cp").arg("-R").arg(example("example/.")).arg(copy.path()).status().unwrap();
+    assert!(copied.success());
+    let ran =
+        Command::new("bash").args(["-euo", "pipefail", "-c", &commands]).current_dir(copy.path()).output();
+    let ran = ran.expect("bash runs: install the package `bash`");
+    let (said, wrong) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success(), "are the packages `age`, `zstd` and `gawk` or `mawk` installed? {wrong}");
+
+    let contacts = example_contacts();
+    assert_eq!(std::fs::read(copy.path().join("chunk")).unwrap(), contacts.text());
+    let place = format!("{PACK} 0 443 high-1 66 66\n");
+    let contents = std::fs::read_to_string(copy.path().join("index.txt")).unwrap();
+    let (_, own_contents) = contents.split_once('\n').unwrap();
+    let rows = String::from_utf8(contacts.rows[1..].concat()).unwrap();
+    for expected in [&*place, own_contents, &rows, SNAPSHOT, "\"source\":\"crm\""] {
+        assert!(said.contains(expected), "{expected:?} is not in {said}");
+    }
+    assert!(page.contains(own_contents), "FORMAT.md quotes another table of contents");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "makes the example anew, for the day version 1 changes before anybody uses it"]
+async fn make_the_example() {
+    let lab = Lab::new().await;
+    lab.back_up("crm", vec![example_contacts()]).await;
+    println!("example/ is in {}", lab.folder.keep().display());
+    println!("example.txt is {}", lab.identity.keep().unwrap().1.display());
 }

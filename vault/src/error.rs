@@ -175,7 +175,6 @@ impl Error {
     pub(crate) fn io(path: &std::path::Path, source: std::io::Error) -> Self {
         Self::Io { path: path.display().to_string(), source }
     }
-
 }
 
 /// Whether the store's words mean that its disk is full.

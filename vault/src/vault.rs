@@ -50,6 +50,8 @@ pub(crate) struct Inner {
     agents: HashMap<AgentId, Enrolled>,
     metadata: BTreeMap<u32, x25519::Identity>,
     grades: BTreeMap<(Grade, u32), x25519::Identity>,
+    /// Enrolments that cannot be read: what those agents wrote cannot be trusted until they are mended.
+    damage: Arc<Vec<Error>>,
 }
 
 /// An agent that the root has enrolled.
@@ -68,14 +70,19 @@ impl Vault {
     pub async fn open(store: Store, opener: Opener<'_>, root: Option<&str>) -> Result<Self> {
         let (record, root) = read_record(&store, root).await?;
         let keyring = read_keyring(&store, &root, record.id).await?;
-        let agents = read_agents(&store, &root, record.id).await?;
-        let metadata = open_metadata(&store, opener, &keyring, &agents).await?;
+        let (agents, damage) = read_agents(&store, &root, record.id).await?;
+        let metadata = match open_metadata(&store, opener, &keyring, &agents).await {
+            Err(Error::NoKey { .. }) if matches!(opener, Opener::Agent(_)) && !damage.is_empty() => {
+                return Err(damage.into_iter().next().expect("one at least"));
+            }
+            other => other?,
+        };
         let secrets = open_secrets(&record, &metadata)?;
         let derived = Derived::from_secrets(&secrets)
             .ok_or_else(|| Error::damaged(names::VAULT, "its secrets are not what they should be"))?;
         let agents = agents.into_iter().map(|(id, (_, enrolled))| (id, enrolled)).collect();
-        let grades = BTreeMap::new();
-        let inner = Inner { store, record, derived, root, keyring, agents, metadata, grades };
+        let (grades, damage) = (BTreeMap::new(), Arc::new(damage));
+        let inner = Inner { store, record, derived, root, keyring, agents, metadata, grades, damage };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -101,8 +108,15 @@ impl Vault {
                 agents: inner.agents.clone(),
                 metadata: inner.metadata.clone(),
                 grades,
+                damage: Arc::clone(&inner.damage),
             }),
         })
+    }
+
+    /// Enrolments that were found damaged while opening. What their agents wrote is not believed;
+    /// everything else is.
+    pub fn damage(&self) -> &[Error] {
+        &self.inner.damage
     }
 
     /// The vault's id.
@@ -262,18 +276,34 @@ async fn read_keyring(store: &Store, root: &VerifyingKey, vault: VaultId) -> Res
 
 type Agents = HashMap<AgentId, (Enrolment, Enrolled)>;
 
-/// Reads every enrolment.
-async fn read_agents(store: &Store, root: &VerifyingKey, vault: VaultId) -> Result<Agents> {
-    let mut agents = HashMap::new();
+/// Reads every enrolment, and says which cannot be read: one damaged object must not close the vault.
+async fn read_agents(store: &Store, root: &VerifyingKey, vault: VaultId) -> Result<(Agents, Vec<Error>)> {
+    let (mut agents, mut damage) = (HashMap::new(), Vec::new());
     for object in store.list(names::AGENTS).await? {
-        let bytes = store.get(&object.name).await?;
-        let enrolment: Enrolment = read_signed_by_root(&object.name, Kind::Agent, &bytes, root, vault)?;
-        let signing = keys::verifying_key(&enrolment.signing)
-            .ok_or_else(|| Error::damaged(&object.name, "its signing key is no key"))?;
-        let enrolled = Enrolled { name: enrolment.name.clone(), signing };
-        agents.insert(enrolment.id, (enrolment, enrolled));
+        match read_agent(store, &object.name, root, vault).await {
+            Ok((enrolment, enrolled)) => drop(agents.insert(enrolment.id, (enrolment, enrolled))),
+            Err(error) if error.is_damage() => damage.push(error),
+            Err(error) => return Err(error),
+        }
     }
-    Ok(agents)
+    Ok((agents, damage))
+}
+
+async fn read_agent(
+    store: &Store,
+    name: &str,
+    root: &VerifyingKey,
+    vault: VaultId,
+) -> Result<(Enrolment, Enrolled)> {
+    let object = store.get(name).await?;
+    let enrolment: Enrolment = read_signed_by_root(name, Kind::Agent, &object, root, vault)?;
+    let signing = keys::verifying_key(&enrolment.signing);
+    let signing = signing.ok_or_else(|| Error::damaged(name, "its signing key is no key"))?;
+    if names::agent(enrolment.id) != name {
+        return Err(Error::untrusted(name, "it is another agent's enrolment under this name"));
+    }
+    let enrolled = Enrolled { name: enrolment.name.clone(), signing };
+    Ok((enrolment, enrolled))
 }
 
 fn read_signed_by_root<T: serde::de::DeserializeOwned>(

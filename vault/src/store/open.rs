@@ -1,17 +1,21 @@
 //! From a URL to a store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use object_store::ObjectStore;
-use object_store::aws::AmazonS3Builder;
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
+use object_store::{ClientConfigKey, ObjectStore, RetryConfig};
 use url::Url;
 
 use super::Store;
 use crate::{Error, Result};
+
+/// The longest a request may take: a pack over a line of 1 Mbit/s, with some to spare.
+const TIMEOUT: &str = "5 minutes";
 
 impl Store {
     /// Opens the store that `url` names; connects to nothing yet.
@@ -29,23 +33,36 @@ impl Store {
             return open_folder(url, create, &shown);
         }
         let built: object_store::Result<Arc<dyn ObjectStore>> = match url.scheme() {
-            "s3" | "s3a" => {
-                AmazonS3Builder::from_env().with_url(url.as_str()).build().map(|s| Arc::new(s) as _)
-            }
-            "az" | "azure" | "abfs" | "abfss" => {
-                MicrosoftAzureBuilder::from_env().with_url(url.as_str()).build().map(|s| Arc::new(s) as _)
-            }
-            "gs" => {
-                GoogleCloudStorageBuilder::from_env().with_url(url.as_str()).build().map(|s| Arc::new(s) as _)
-            }
-            other => {
-                return Err(bad(format!("{other}: is not one of file:, s3:, az:, gs:")));
-            }
+            "s3" => AmazonS3Builder::from_env()
+                .with_url(url.as_str())
+                .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), TIMEOUT)
+                .with_retry(retry())
+                .build()
+                .map(|store| Arc::new(store) as _),
+            "az" => MicrosoftAzureBuilder::from_env()
+                .with_url(url.as_str())
+                .with_config(AzureConfigKey::Client(ClientConfigKey::Timeout), TIMEOUT)
+                .with_retry(retry())
+                .build()
+                .map(|store| Arc::new(store) as _),
+            "gs" => GoogleCloudStorageBuilder::from_env()
+                .with_url(url.as_str())
+                .with_config(GoogleConfigKey::Client(ClientConfigKey::Timeout), TIMEOUT)
+                .with_retry(retry())
+                .build()
+                .map(|store| Arc::new(store) as _),
+            other => return Err(bad(format!("{other}: is not one of file:, s3:, az:, gs:"))),
         };
         let inner = built.map_err(|error| bad(error.to_string()))?;
         let prefix = Path::from_url_path(url.path()).map_err(|error| bad(error.to_string()))?;
         Ok(Self::new(inner, prefix, shown))
     }
+}
+
+/// What the client itself tries again before [`super::Patience`] counts a failure: enough for a server
+/// that asks to slow down, little enough that a lasting fault is told within minutes.
+fn retry() -> RetryConfig {
+    RetryConfig { max_retries: 3, retry_timeout: Duration::from_secs(30), ..RetryConfig::default() }
 }
 
 /// A local folder: files and their folders are synced to disk before a write counts.

@@ -199,6 +199,21 @@ async fn a_damaged_key_enrolment_or_record_is_named_and_never_worked_around() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_enrolment_does_not_close_the_vault_to_others() {
+    let (mut lab, days) = lab_of_two_days().await;
+    let lost = lab.agent.id();
+    lab.agent = lifeboat_vault::AgentKey::generate("db2");
+    let vault = lab.for_person().await.unwrap();
+    vault.enrol(&lab.agent.request(), &lab.identities(), crate::lab::now()).await.unwrap();
+    apply(&lab, Damage::FlipMiddle, &format!("agents/{lost}"), None).await;
+    let vault = lab.for_person().await.unwrap();
+    assert_eq!(vault.damage().len(), 1);
+    let (snapshots, damage) = list_snapshots(&vault).await.unwrap();
+    assert!(snapshots.is_empty() && damage.len() == 2, "what the lost agent wrote is not believed");
+    lab.back_up(lab.store(), &days[1]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_old_keyring_under_a_new_name_is_not_trusted() {
     let (lab, _) = lab_of_two_days().await;
     let keyring = lab.store().get("keys/keyring-00000001").await.unwrap();

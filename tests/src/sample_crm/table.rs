@@ -284,7 +284,7 @@ impl World {
         row.build(|out| moment(out, born, second, 0));
         row.integer(dice.between(1, 120) * 30);
         row.flag(dice.percent(92));
-        if dice.percent(50) {
+        if dice.percent(90) {
             let (high, low) = (dice.next(), dice.next());
             row.format(format_args!(
                 "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
@@ -309,9 +309,10 @@ impl World {
         row.integer(self.any(table, dice));
         row.text(dice.pick(&["update", "update", "update", "view", "export", "create"]));
         let field = dice.pick(&["phone", "stage", "amount", "owner_id", "email", "address"]);
-        let (old, new, request) = (dice.below(1_000_000), dice.below(1_000_000), dice.below(1 << 48));
+        let (old, new, request) = (dice.below(1_000_000), dice.below(1_000_000), [dice.next(), dice.next()]);
         row.format(format_args!(
-            r#"{{"field": "{field}", "old": "{old}", "new": "{new}", "request": "{request:012x}"}}"#
+            r#"{{"field": "{field}", "old": "{old}", "new": "{new}", "request": "{:016x}{:016x}"}}"#,
+            request[0], request[1]
         ));
         row.format(format_args!("10.{}.{}.{}", dice.below(32), dice.below(256), dice.below(256)));
     }

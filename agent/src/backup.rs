@@ -19,6 +19,7 @@ use lifeboat_console::{CommandError, Progress, ResultExt};
 use lifeboat_vault::{AgentKey, Draft, Error as VaultError, SnapshotWriter, Vault, Written};
 use tempfile::TempDir;
 
+use crate::check::chain;
 use crate::host;
 use crate::interrupt::Interrupt;
 use lanes::Read;
@@ -53,7 +54,7 @@ impl Run<'_> {
         self.progress.phase("opening");
         let begin = SnapshotWriter::begin(self.vault, self.key, &self.agent.state);
         let writer = self.interrupt.or(begin).await?;
-        let damage: Vec<_> = writer.sync.damage.iter().map(chain).collect();
+        let damage: Vec<_> = writer.sync.damage.iter().map(|error| chain(error)).collect();
         let adopted_packs = writer.sync.adopted;
 
         let (draft, point) = match self.read(&*source, &writer, &scratch).await {
@@ -62,9 +63,9 @@ impl Run<'_> {
         };
         self.warn(&point, &damage, adopted_packs);
         self.progress.phase("completing");
-        let (tables, files) = (draft.tables.len() as u64, draft.files.len());
+        let (tables, files) = (draft.tables.len() as u64, draft.files.len() as u64);
         let rows = draft.tables.iter().map(|table| table.rows).sum();
-        let time = draft.time.to_string();
+        let time = draft.time;
         let Written { snapshot, raw_bytes, new_raw_bytes, stored_bytes } = writer.finish(draft).await?;
         Ok(Summary {
             source: self.source.name.clone(),
@@ -156,11 +157,4 @@ async fn give_up(writer: SnapshotWriter, error: CommandError) -> CommandError {
         (Some(VaultError::Cancelled), Some(cause)) => cause.into(),
         _ => error,
     }
-}
-
-/// An error and its causes on one line.
-fn chain(error: &VaultError) -> String {
-    let first: &dyn std::error::Error = error;
-    let texts = std::iter::successors(Some(first), |error| error.source()).map(ToString::to_string);
-    texts.collect::<Vec<_>>().join(": ")
 }

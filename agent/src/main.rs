@@ -5,6 +5,7 @@
 //! meets the vault's writing.
 
 mod backup;
+mod check;
 mod cli;
 mod commands;
 mod explain;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use lifeboat_console::{human_bytes, human_duration, human_rows};
 use serde::Serialize;
 
@@ -23,12 +24,12 @@ pub struct Summary {
     pub stored_bytes: u64,
     /// Wall time, opening and completing included.
     pub seconds: f64,
-    /// When its point was fixed: RFC 3339, UTC.
-    pub time: String,
+    /// When its point was fixed, by this machine's clock.
+    pub time: Timestamp,
     /// Tables in it.
     pub tables: u64,
     /// Schema files in it.
-    pub files: usize,
+    pub files: u64,
     /// What could not be read or is not covered, one sentence each.
     pub not_covered: Vec<String>,
     /// Whether the rows crossed a network in plain text.
@@ -48,15 +49,59 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let elapsed = human_duration(Duration::from_secs_f64(self.seconds));
         writeln!(f, "{}: snapshot {} is complete, in {elapsed}", self.source, &self.snapshot[..8])?;
-        let (tables, rows) = (human_rows(self.tables), human_rows(self.rows));
-        let raw = human_bytes(self.raw_bytes);
-        writeln!(
-            f,
-            "  covered  {tables} tables, {rows} rows, {} schema files: {raw} of {}",
-            self.files, self.time
-        )?;
+        let (tables, rows) = (counted(self.tables, "table"), counted(self.rows, "row"));
+        let (files, raw) = (counted(self.files, "schema file"), human_bytes(self.raw_bytes));
+        writeln!(f, "  point    {:.0}", self.time)?;
+        writeln!(f, "  covered  {tables}, {rows}, {files}: {raw}")?;
         let reused = human_bytes(self.raw_bytes.saturating_sub(self.new_raw_bytes));
         writeln!(f, "  new      {}; {reused} were in the vault already", human_bytes(self.new_raw_bytes))?;
         writeln!(f, "  stored   {} added to the vault", human_bytes(self.stored_bytes))
+    }
+}
+
+fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", human_rows(number), if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary() -> Summary {
+        Summary {
+            source: "crm".into(),
+            snapshot: "104e2080aa".into(),
+            rows: 3_100_000,
+            raw_bytes: 900 << 20,
+            new_raw_bytes: 3 << 19,
+            stored_bytes: 400 << 10,
+            seconds: 4.104,
+            time: "2026-11-23T03:00:00.5Z".parse().expect("a time"),
+            tables: 43,
+            files: 1,
+            not_covered: Vec::new(),
+            plaintext: false,
+            adopted_packs: 0,
+            damage: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_documented_fields_of_the_summary_come_first() {
+        let json = serde_json::to_string(&summary()).expect("JSON");
+        let expected = r#"{"source":"crm","snapshot":"104e2080aa","rows":3100000,"raw_bytes":943718400,"new_raw_bytes":1572864,"stored_bytes":409600,"seconds":4.104,"#;
+        assert!(json.starts_with(expected), "{json}");
+    }
+
+    #[test]
+    fn a_person_reads_what_was_covered_and_what_was_new() {
+        let expected = "\
+crm: snapshot 104e2080 is complete, in 4.1 s
+  point    2026-11-23T03:00:00Z
+  covered  43 tables, 3,100,000 rows, 1 schema file: 900 MiB
+  new      1.50 MiB; 898 MiB were in the vault already
+  stored   400 KiB added to the vault
+";
+        assert_eq!(summary().to_string(), expected);
     }
 }

@@ -1,7 +1,9 @@
 //! One file for each verb.
 
 mod backup;
+mod check;
 mod config;
+mod enroll;
 mod init;
 
 use lifeboat_console::CommandError;
@@ -13,8 +15,9 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
     let (path, json) = (&*cli.config, cli.output.json);
     match cli.command {
         Command::Init(args) => init::run(path, args, json).await,
+        Command::Enroll(args) => enroll::run(path, args, json).await,
+        Command::Check(args) => check::run(path, &args.source, json).await,
         Command::Backup(args) => backup::run(path, &args.source, json).await,
         Command::Config(what) => config::run(path, what, json),
-        _ => Err(CommandError::new(lifeboat_console::Kind::Usage, "not there")),
     }
 }

@@ -1,0 +1,134 @@
+//! The vault: reachable, ours, writable, and agreeing with us about the time.
+
+use jiff::{SignedDuration, Timestamp};
+use lifeboat_config::{Config, Source};
+use lifeboat_console::CommandError;
+use lifeboat_vault::store::Creation;
+use lifeboat_vault::{AgentKey, Snapshot, Vault, list_snapshots};
+
+use super::Findings;
+use crate::host;
+
+/// Clocks that differ by less need no one's attention.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
+
+/// Looks at the vault as the agent that it will be opened by.
+pub async fn all(config: &Config, sources: &[&Source], findings: &mut Findings) {
+    let key = match host::read_key(&config.agent) {
+        Ok(key) => key,
+        Err(error) => return findings.error(None, "key", error),
+    };
+    let vault = match host::open_vault(config, &key).await {
+        Ok(vault) => vault,
+        Err(error) => return findings.error(None, "vault", error),
+    };
+    enrolled(config, &key, &vault, findings);
+    if let Err(error) = people(config, &vault, findings) {
+        findings.error(None, "people", error);
+    }
+    if let Err(error) = writable(&vault, findings).await {
+        findings.error(None, "store", error);
+    }
+    match list_snapshots(&vault).await {
+        Err(error) => findings.error(None, "snapshots", error),
+        Ok((snapshots, damage)) => {
+            for error in damage {
+                let hint = "run `lifeboat-restore verify`".to_owned();
+                findings.warning("snapshots", super::chain(&error), Some(hint));
+            }
+            clocks(&snapshots, sources, Timestamp::now(), findings);
+        }
+    }
+}
+
+fn enrolled(config: &Config, key: &AgentKey, vault: &Vault, findings: &mut Findings) {
+    findings.ok("key", format!("agent {} ({}) is enrolled", key.name, key.id().short()));
+    let root = vault.fingerprint();
+    match &config.vault.root {
+        Some(_) => findings.ok("vault", format!("{} has the pinned root {root}", vault.store().url())),
+        None => {
+            let text = format!(
+                "{} is opened, but no root is pinned: another vault in its place would be believed",
+                vault.store().url()
+            );
+            let hint = format!("compare with the recovery sheet and add to [vault]: root = \"{root}\"");
+            findings.warning("vault", text, Some(hint));
+        }
+    }
+}
+
+/// The vault keeps the people it was made with; the configuration may say something else by now.
+fn people(config: &Config, vault: &Vault, findings: &mut Findings) -> Result<(), CommandError> {
+    let kept = vault.people()?;
+    let missing =
+        config.people.iter().filter(|(_, person)| kept.iter().all(|kept| kept.recipient != person.recipient));
+    let missing: Vec<_> = missing.map(|(name, _)| name.as_str()).collect();
+    let gone =
+        kept.iter().filter(|kept| config.people.values().all(|person| kept.recipient != person.recipient));
+    let gone: Vec<_> = gone.map(|person| person.name.as_str()).collect();
+    if missing.is_empty() && gone.is_empty() {
+        let names: Vec<_> = kept.iter().map(|person| person.name.as_str()).collect();
+        findings.ok("people", format!("{} can open the vault", names.join(", ")));
+    }
+    if !missing.is_empty() {
+        let text = format!(
+            "{} of the configuration cannot open the vault with the key named there",
+            missing.join(", ")
+        );
+        findings.warning("people", text, Some("the vault keeps the people it was made with".into()));
+    }
+    if !gone.is_empty() {
+        let text = format!("{} can open the vault, but the configuration no longer says so", gone.join(", "));
+        findings.warning("people", text, Some("the vault keeps the people it was made with".into()));
+    }
+    Ok(())
+}
+
+async fn writable(vault: &Vault, findings: &mut Findings) -> Result<(), CommandError> {
+    match vault.store().probe_creation().await? {
+        Creation::Conditional => findings.ok("store", "can be written and read, and refuses to overwrite"),
+        Creation::Overwrites => findings.warning(
+            "store",
+            "can be written and read, but lets a second write replace the first",
+            Some("turn on versioning or object lock, or use a store that honours If-None-Match".into()),
+        ),
+    }
+    Ok(())
+}
+
+/// Compares this machine's clock with what the newest snapshots say, and the sources' clocks with that
+/// of the agent that captured them.
+fn clocks(snapshots: &[Snapshot], sources: &[&Source], now: Timestamp, findings: &mut Findings) {
+    let times = snapshots.iter().filter_map(|snapshot| snapshot.manifest.time.parse::<Timestamp>().ok());
+    match times.max() {
+        Some(newest) if newest.duration_since(now) > CLOCK_TOLERANCE => {
+            let text = format!("it is {now:.0} here, but the newest snapshot is of {newest:.0}");
+            findings.warning("clock", text, Some("is this machine's clock set by NTP?".into()));
+        }
+        _ => findings.ok("clock", format!("it is {now:.0}")),
+    }
+    for source in sources {
+        let of_source = snapshots.iter().filter(|snapshot| snapshot.manifest.source == source.name);
+        let Some(newest) = of_source.max_by_key(|snapshot| snapshot.manifest.number) else {
+            findings.ok("snapshots", format!("none of {} yet", source.name));
+            continue;
+        };
+        findings.ok("snapshots", format!("the newest of {} is of {}", source.name, newest.manifest.time));
+        if let Some(apart) = clocks_apart(newest).filter(|apart| *apart > CLOCK_TOLERANCE) {
+            let text =
+                format!("the clocks of {} and of its agent were {} s apart", source.name, apart.as_secs());
+            findings.warning(
+                "clock",
+                text,
+                Some("set both by NTP: times in reports and restores rely on them".into()),
+            );
+        }
+    }
+}
+
+/// How far the source's clock was from the agent's when the snapshot was taken.
+fn clocks_apart(snapshot: &Snapshot) -> Option<SignedDuration> {
+    let of_agent: Timestamp = snapshot.manifest.time.parse().ok()?;
+    let of_source: Timestamp = snapshot.manifest.point.get("time")?.as_str()?.parse().ok()?;
+    Some(of_source.duration_since(of_agent).abs())
+}

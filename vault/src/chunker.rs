@@ -91,13 +91,16 @@ impl Cutter {
         }
     }
 
-    /// Cuts bytes that are not rows, such as a file.
+    /// Cuts bytes that are not rows, such as a file. Newlines count as ends of rows all the same: a
+    /// chunk of equal bytes may stand in a table too.
     pub(crate) fn cut_bytes(&self, bytes: &[u8]) -> Vec<Cut> {
         let mut cuts = Vec::new();
         let mut start = 0;
         while start < bytes.len() {
             let end = start + self.propose(&bytes[start..]);
-            cuts.push(Cut { range: start..end, rows: 0, continues: false });
+            let rows = memchr::memchr_iter(b'\n', &bytes[start..end]).count();
+            let rows = u32::try_from(rows).expect("a chunk has fewer rows than bytes");
+            cuts.push(Cut { range: start..end, rows, continues: false });
             start = end;
         }
         cuts

@@ -38,6 +38,12 @@ pub mod names {
         format!("{KEYS}/keyring-{sequence:08}")
     }
 
+    /// The sequence number in a keyring's name; nothing for other names.
+    pub fn keyring_sequence(name: &str) -> Option<u32> {
+        let digits = name.rsplit('/').next()?.strip_prefix("keyring-")?;
+        digits.parse().ok().filter(|sequence| keyring(*sequence).ends_with(name))
+    }
+
     /// A wrapped key; `tag` tells two wraps of the same key apart.
     pub fn wrap(key: &str, epoch: u32, tag: &str) -> String {
         format!("{KEYS}/{key}-{epoch}-{tag}.age")

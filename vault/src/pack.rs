@@ -1,5 +1,7 @@
 //! Packs: objects of many segments, ended by a signed table of contents that agents can read.
 
+use std::io::Read;
+
 use bytes::Bytes;
 
 use crate::format::contents::{PackContents, SegmentContents, segments_from_text, segments_to_text};
@@ -92,7 +94,13 @@ pub(crate) fn compress_text(text: &str) -> Vec<u8> {
 }
 
 pub(crate) fn decompress_text(name: &str, compressed: &[u8]) -> Result<String> {
-    let plain = zstd::stream::decode_all(std::io::Read::take(compressed, CONTENTS_BYTES_MAX as u64))
-        .map_err(|error| Error::damaged(name, error))?;
+    let mut plain = Vec::new();
+    let decoder =
+        zstd::stream::Decoder::with_buffer(compressed).map_err(|error| Error::damaged(name, error))?;
+    let limited = std::io::Read::take(decoder, CONTENTS_BYTES_MAX as u64 + 1).read_to_end(&mut plain);
+    limited.map_err(|error| Error::damaged(name, error))?;
+    if plain.len() > CONTENTS_BYTES_MAX {
+        return Err(Error::damaged(name, format!("it unpacks to more than {CONTENTS_BYTES_MAX} bytes")));
+    }
     String::from_utf8(plain).map_err(|_| Error::damaged(name, "its contents are not text"))
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use futures::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
 
 use crate::format::envelope::Kind;
 use crate::format::manifest::{FileRecord, Manifest, TableRecord};
@@ -51,7 +52,7 @@ pub async fn list_snapshots(vault: &Vault) -> Result<(Vec<Snapshot>, Vec<Error>)
             Err(error) => return Err(error),
         }
     }
-    snapshots.sort_by(|a, b| (&a.manifest.time, a.id).cmp(&(&b.manifest.time, b.id)));
+    snapshots.sort_by_key(|snapshot| (snapshot.manifest.time.parse::<Timestamp>().ok(), snapshot.id));
     Ok((snapshots, damage))
 }
 

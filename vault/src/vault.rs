@@ -13,9 +13,9 @@ use base64::prelude::BASE64_STANDARD;
 use ed25519_dalek::{SigningKey, VerifyingKey};
 
 use crate::format::envelope::{Envelope, Kind, Signer};
-use crate::format::keys::{Enrolment, Keyring, PersonRecord};
-use crate::format::record::{Secrets, VaultRecord};
-use crate::format::{VERSION, names};
+use crate::format::keys::{Keyring, PersonRecord};
+use crate::format::names;
+use crate::format::record::VaultRecord;
 use crate::keys::{self, AgentKey, Derived, Identities};
 use crate::seal::{self, NotOpened};
 use crate::store::Store;
@@ -23,6 +23,8 @@ use crate::{AgentId, Error, Grade, Realm, Result, RowDigest, VaultId};
 
 mod create;
 mod enrol;
+mod open;
+mod unlock;
 
 pub use create::{NewVault, create};
 
@@ -41,6 +43,7 @@ pub struct Vault {
     pub(crate) inner: Arc<Inner>,
 }
 
+#[derive(Clone)]
 pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) record: VaultRecord,
@@ -50,8 +53,42 @@ pub(crate) struct Inner {
     agents: HashMap<AgentId, Enrolled>,
     metadata: BTreeMap<u32, x25519::Identity>,
     grades: BTreeMap<(Grade, u32), x25519::Identity>,
-    /// Enrolments that cannot be read: what those agents wrote cannot be trusted until they are mended.
-    damage: Arc<Vec<Error>>,
+    damage: Damage,
+}
+
+/// What was found damaged on the way and could be done without.
+#[derive(Clone, Default)]
+struct Damage(Vec<Arc<Error>>);
+
+impl Damage {
+    /// Takes what was opened; notes damage; passes a key that does not fit as nothing, and any other
+    /// error on.
+    fn or_open<T>(&mut self, opened: Result<T>) -> Result<Option<T>> {
+        match opened {
+            Ok(opened) => Ok(Some(opened)),
+            Err(Error::NoKey { .. }) => Ok(None),
+            Err(error) if error.is_damage() => {
+                self.0.push(Arc::new(error));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What was noted of an object, to be told as the reason for something.
+    fn about(&self, name: &str) -> Option<Error> {
+        self.0.iter().find_map(|error| match &**error {
+            Error::Damaged { object, reason } if object == name => Some(Error::damaged(name, reason)),
+            Error::Untrusted { object, reason } if object == name => Some(Error::untrusted(name, reason)),
+            Error::Missing { object } if object == name => Some(Error::Missing { object: object.clone() }),
+            _ => None,
+        })
+    }
+
+    /// The first thing noted, when nothing could be opened because of it.
+    fn take_first(&mut self) -> Option<Error> {
+        (!self.0.is_empty()).then(|| self.0.remove(0)).and_then(Arc::into_inner)
+    }
 }
 
 /// An agent that the root has enrolled.
@@ -68,55 +105,42 @@ impl Vault {
     /// `NoVault`; `Unsupported` for a newer format; `Untrusted` when a signature or the pinned root does
     /// not fit; `NoKey` when the opener may not read its metadata.
     pub async fn open(store: Store, opener: Opener<'_>, root: Option<&str>) -> Result<Self> {
-        let (record, root) = read_record(&store, root).await?;
-        let keyring = read_keyring(&store, &root, record.id).await?;
-        let (agents, damage) = read_agents(&store, &root, record.id).await?;
-        let metadata = match open_metadata(&store, opener, &keyring, &agents).await {
-            Err(Error::NoKey { .. }) if matches!(opener, Opener::Agent(_)) && !damage.is_empty() => {
-                return Err(damage.into_iter().next().expect("one at least"));
-            }
-            other => other?,
+        let mut damage = Damage::default();
+        let (record, root) = open::record(&store, root).await?;
+        let keyring = open::keyring(&store, &root, record.id, &mut damage).await?;
+        let agents = open::agents(&store, &root, record.id, &mut damage).await?;
+        let metadata = match opener {
+            Opener::Person(identities) => unlock::metadata(&store, &keyring, identities, &mut damage).await?,
+            Opener::Agent(agent) => open::agent_metadata(&keyring, agent, &agents, &damage)?,
         };
-        let secrets = open_secrets(&record, &metadata)?;
-        let derived = Derived::from_secrets(&secrets)
-            .ok_or_else(|| Error::damaged(names::VAULT, "its secrets are not what they should be"))?;
+        let secrets = unlock::secrets(&keyring, &metadata)?;
+        let derived = Derived::from_secrets(&secrets).ok_or_else(|| {
+            Error::damaged(names::keyring(keyring.sequence), "its secrets are not what they should be")
+        })?;
         let agents = agents.into_iter().map(|(id, (_, enrolled))| (id, enrolled)).collect();
-        let (grades, damage) = (BTreeMap::new(), Arc::new(damage));
+        let grades = BTreeMap::new();
         let inner = Inner { store, record, derived, root, keyring, agents, metadata, grades, damage };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Opens what these identities may open of the grades and returns the vault with it.
+    /// Opens what these identities may open of the grades and returns the vault with it. A wrap that
+    /// is damaged is left closed and stands in [`Vault::damage`].
     pub async fn unlock(&self, identities: &Identities) -> Result<Self> {
-        let inner = &self.inner;
-        let mut grades = inner.grades.clone();
-        for key in &inner.keyring.keys {
+        let mut inner = Inner::clone(&self.inner);
+        for key in &self.inner.keyring.keys {
             let Realm::Rows(grade) = key.realm else { continue };
-            match open_wrap(&inner.store, &key.wrap, identities).await {
-                Ok(identity) => grades.insert((grade, key.epoch), identity),
-                Err(Error::NoKey { .. }) => continue,
-                Err(error) => return Err(error),
-            };
+            let opened = unlock::wrap(&inner.store, key, identities).await;
+            if let Some(identity) = inner.damage.or_open(opened)? {
+                inner.grades.insert((grade, key.epoch), identity);
+            }
         }
-        Ok(Self {
-            inner: Arc::new(Inner {
-                store: inner.store.clone(),
-                record: inner.record.clone(),
-                derived: inner.derived.clone(),
-                root: inner.root,
-                keyring: inner.keyring.clone(),
-                agents: inner.agents.clone(),
-                metadata: inner.metadata.clone(),
-                grades,
-                damage: Arc::clone(&inner.damage),
-            }),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Enrolments that were found damaged while opening. What their agents wrote is not believed;
-    /// everything else is.
-    pub fn damage(&self) -> &[Error] {
-        &self.inner.damage
+    /// Keyrings, wraps and enrolments that were found damaged while opening. What they would have
+    /// opened or vouched for stays closed and unbelieved; everything else is as good as ever.
+    pub fn damage(&self) -> impl ExactSizeIterator<Item = &Error> {
+        self.inner.damage.0.iter().map(|error| &**error)
     }
 
     /// The vault's id.
@@ -162,6 +186,11 @@ impl Vault {
     /// The sequence number of the keyring in force.
     pub fn keyring_sequence(&self) -> u32 {
         self.inner.keyring.sequence
+    }
+
+    /// What a writer must know that this program does not, if there is such a thing.
+    pub(crate) fn unknown_need_to_write(&self) -> Option<&str> {
+        self.inner.keyring.needs.write.first().map(String::as_str)
     }
 
     /// What an enrolled agent is called.
@@ -232,152 +261,4 @@ impl Vault {
         }
         Ok(key)
     }
-}
-
-/// Reads and checks the vault record.
-async fn read_record(store: &Store, pinned: Option<&str>) -> Result<(VaultRecord, VerifyingKey)> {
-    let object = match store.get(names::VAULT).await {
-        Err(Error::Missing { .. }) => return Err(Error::NoVault { url: store.url().to_owned() }),
-        other => other?,
-    };
-    let damaged = |reason: &str| Error::damaged(names::VAULT, reason);
-    let envelope = Envelope::parse(names::VAULT, Kind::Vault, &object)?;
-    let record: VaultRecord =
-        serde_json::from_slice(envelope.body).map_err(|error| damaged(&error.to_string()))?;
-    let root = keys::verifying_key(&record.root).ok_or_else(|| damaged("its root key is no key"))?;
-    envelope.verify(names::VAULT, &root, record.id)?;
-    if let Some(need) = record.needs.read.first() {
-        return Err(Error::Unsupported {
-            found: format!("{VERSION} with {need}"),
-            known: VERSION.to_string(),
-        });
-    }
-    if let Some(pinned) = pinned
-        && !pinned.eq_ignore_ascii_case(&keys::fingerprint(&root))
-    {
-        let found = keys::fingerprint(&root);
-        return Err(Error::untrusted(names::VAULT, format!("expected the root {pinned}, found {found}")));
-    }
-    Ok((record, root))
-}
-
-/// Reads the newest keyring.
-async fn read_keyring(store: &Store, root: &VerifyingKey, vault: VaultId) -> Result<Keyring> {
-    let listed = store.list(names::KEYS).await?;
-    let newest = listed.into_iter().map(|object| object.name).filter(|name| name.contains("/keyring-")).max();
-    let name = newest.ok_or_else(|| Error::Missing { object: names::keyring(1) })?;
-    let object = store.get(&name).await?;
-    let keyring: Keyring = read_signed_by_root(&name, Kind::Keyring, &object, root, vault)?;
-    if names::keyring(keyring.sequence) != name {
-        return Err(Error::untrusted(name, "it is another keyring under this name"));
-    }
-    Ok(keyring)
-}
-
-type Agents = HashMap<AgentId, (Enrolment, Enrolled)>;
-
-/// Reads every enrolment, and says which cannot be read: one damaged object must not close the vault.
-async fn read_agents(store: &Store, root: &VerifyingKey, vault: VaultId) -> Result<(Agents, Vec<Error>)> {
-    let (mut agents, mut damage) = (HashMap::new(), Vec::new());
-    for object in store.list(names::AGENTS).await? {
-        match read_agent(store, &object.name, root, vault).await {
-            Ok((enrolment, enrolled)) => drop(agents.insert(enrolment.id, (enrolment, enrolled))),
-            Err(error) if error.is_damage() => damage.push(error),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok((agents, damage))
-}
-
-async fn read_agent(
-    store: &Store,
-    name: &str,
-    root: &VerifyingKey,
-    vault: VaultId,
-) -> Result<(Enrolment, Enrolled)> {
-    let object = store.get(name).await?;
-    let enrolment: Enrolment = read_signed_by_root(name, Kind::Agent, &object, root, vault)?;
-    let signing = keys::verifying_key(&enrolment.signing);
-    let signing = signing.ok_or_else(|| Error::damaged(name, "its signing key is no key"))?;
-    if names::agent(enrolment.id) != name {
-        return Err(Error::untrusted(name, "it is another agent's enrolment under this name"));
-    }
-    let enrolled = Enrolled { name: enrolment.name.clone(), signing };
-    Ok((enrolment, enrolled))
-}
-
-fn read_signed_by_root<T: serde::de::DeserializeOwned>(
-    name: &str,
-    kind: Kind,
-    object: &[u8],
-    root: &VerifyingKey,
-    vault: VaultId,
-) -> Result<T> {
-    let envelope = Envelope::parse(name, kind, object)?;
-    if envelope.signer != Signer::Root {
-        return Err(Error::untrusted(name, "it is not signed by the root"));
-    }
-    let body = envelope.verify(name, root, vault)?;
-    serde_json::from_slice(body).map_err(|error| Error::damaged(name, error))
-}
-
-/// Opens the metadata identities of every epoch.
-async fn open_metadata(
-    store: &Store,
-    opener: Opener<'_>,
-    keyring: &Keyring,
-    agents: &Agents,
-) -> Result<BTreeMap<u32, x25519::Identity>> {
-    let epochs = keyring.keys.iter().filter(|key| key.realm == Realm::Metadata);
-    let mut opened = BTreeMap::new();
-    match opener {
-        Opener::Person(identities) => {
-            for key in epochs {
-                match open_wrap(store, &key.wrap, identities).await {
-                    Ok(identity) => opened.insert(key.epoch, identity),
-                    Err(Error::NoKey { .. }) => continue,
-                    Err(error) => return Err(error),
-                };
-            }
-        }
-        Opener::Agent(agent) => {
-            let name = names::agent(agent.id());
-            let what = || format!("the vault's metadata: agent {} is not enrolled in it", agent.name);
-            let (enrolment, _) = agents.get(&agent.id()).ok_or_else(|| Error::NoKey { what: what() })?;
-            let sealed = BASE64_STANDARD.decode(&enrolment.metadata);
-            let sealed = sealed.map_err(|_| Error::damaged(&name, "its metadata key is not base64"))?;
-            let plain = seal::open_own(&agent.identity, &name, &sealed)?;
-            let identity = parse_identity(&name, &plain)?;
-            let recipient = identity.to_public().to_string();
-            opened.extend(
-                epochs.filter(|key| key.recipient == recipient).map(|key| (key.epoch, identity.clone())),
-            );
-        }
-    }
-    if opened.is_empty() {
-        return Err(Error::NoKey { what: "the vault's metadata".into() });
-    }
-    Ok(opened)
-}
-
-async fn open_wrap(store: &Store, name: &str, identities: &Identities) -> Result<x25519::Identity> {
-    let sealed = store.get(name).await?;
-    let plain = seal::open(identities.iter(), &sealed).map_err(|error| match error {
-        NotOpened::NoKey => Error::NoKey { what: name.to_owned() },
-        NotOpened::Damaged(reason) => Error::damaged(name, reason),
-    })?;
-    parse_identity(name, &plain)
-}
-
-fn parse_identity(name: &str, plain: &[u8]) -> Result<x25519::Identity> {
-    let text = std::str::from_utf8(plain).map_err(|_| Error::damaged(name, "it holds no key"))?;
-    x25519::Identity::from_str(text.trim()).map_err(|reason| Error::damaged(name, reason))
-}
-
-fn open_secrets(record: &VaultRecord, metadata: &BTreeMap<u32, x25519::Identity>) -> Result<Secrets> {
-    let damaged = || Error::damaged(names::VAULT, "its secrets do not open with the metadata key");
-    let sealed = BASE64_STANDARD.decode(&record.secrets).map_err(|_| damaged())?;
-    let identities = metadata.values().map(|identity| identity as &dyn age::Identity);
-    let plain = seal::open(identities, &sealed).map_err(|_| damaged())?;
-    serde_json::from_slice(&plain).map_err(|_| damaged())
 }

@@ -102,7 +102,7 @@ impl SnapshotWriter {
     /// # Errors
     /// `Unsupported` when the vault needs an ability to write that this program does not have.
     pub async fn begin(vault: &Vault, agent: &AgentKey, state: &Path) -> Result<Self> {
-        if let Some(need) = vault.inner.record.needs.write.first() {
+        if let Some(need) = vault.unknown_need_to_write() {
             return Err(Error::Unsupported { found: format!("1 with {need}"), known: "1".into() });
         }
         vault.agent_key("this agent's key", agent.id())?;
@@ -137,6 +137,7 @@ impl SnapshotWriter {
         let packed = packer.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         packed?;
         let catalogue = written?;
+        shared.refuse_lost_chunks()?;
         let manifest = describe(&shared, draft, catalogue).await?;
         let snapshot = write_manifest(&shared, &manifest).await?;
         Ok(Written {
@@ -183,10 +184,12 @@ async fn write_catalogue(
 }
 
 async fn describe(shared: &Shared, draft: Draft, catalogue: Text) -> Result<Manifest> {
-    let (snapshots, _) = list_snapshots(&shared.vault).await?;
+    let (snapshots, damage) = list_snapshots(&shared.vault).await?;
     let previous = newest_of(&snapshots, &draft.source);
+    // A damaged manifest may have had the next number: it is not given again.
+    let skipped = damage.len() as u64;
     Ok(Manifest {
-        number: previous.map_or(1, |snapshot| snapshot.manifest.number + 1),
+        number: previous.map_or(0, |snapshot| snapshot.manifest.number) + skipped + 1,
         previous: previous.map(|snapshot| snapshot.id),
         time: draft.time.to_string(),
         finished: Timestamp::now().to_string(),
@@ -233,6 +236,17 @@ impl Shared {
             }
         }
         Ok(mine)
+    }
+
+    /// Whatever was claimed must be stored by now, or a lane was dropped before it was finished.
+    fn refuse_lost_chunks(&self) -> Result<()> {
+        match self.pending.lock().unwrap_or_else(PoisonError::into_inner).len() {
+            0 => Ok(()),
+            lost => {
+                let reason = format!("{lost} chunks were claimed by a lane that did not finish");
+                Err(Error::Mismatch { what: "the snapshot".into(), reason })
+            }
+        }
     }
 
     fn count_raw(&self, bytes: usize) {

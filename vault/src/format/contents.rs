@@ -16,6 +16,9 @@ use std::fmt::Write;
 
 use crate::{ChunkId, Error, PackId, Realm, Result};
 
+/// No segment is larger when opened: a damaged or forged size is not believed.
+pub const SEGMENT_RAW_BYTES_MAX: u32 = 128 << 20;
+
 /// What a pack holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackContents {
@@ -141,6 +144,10 @@ fn read_line(segments: &mut Vec<SegmentContents>, line: &str) -> Option<()> {
 /// A segment is exactly its chunks.
 fn check_chunks(what: &str, segments: &[SegmentContents]) -> Result<()> {
     for segment in segments {
+        if segment.raw_bytes > SEGMENT_RAW_BYTES_MAX {
+            let raw = segment.raw_bytes;
+            return Err(Error::damaged(what, format!("a segment claims {raw} raw bytes, more than any has")));
+        }
         let sum: u64 = segment.chunks.iter().map(|chunk| u64::from(chunk.bytes)).sum();
         if sum != u64::from(segment.raw_bytes) {
             let raw = segment.raw_bytes;

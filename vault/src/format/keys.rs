@@ -11,12 +11,25 @@ pub struct Keyring {
     pub sequence: u32,
     /// RFC 3339, UTC.
     pub created: String,
+    /// Abilities beyond version 1 that a program must know to write (`write`) or to read (`read`).
+    pub needs: Needs,
+    /// The [`Secrets`] as JSON in an age file to the newest metadata key, base64.
+    pub secrets: String,
     /// Every sealing key, oldest epoch first; a realm's last one seals what is written now.
     pub keys: Vec<SealingKey>,
     /// Where the root's secret key is wrapped.
     pub root_wrap: String,
     /// A JSON list of [`PersonRecord`] in an age file to the metadata key, base64.
     pub people: String,
+}
+
+/// What a program must understand beyond version 1; a name it does not know makes it refuse.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    /// To read.
+    pub read: Vec<String>,
+    /// To write.
+    pub write: Vec<String>,
 }
 
 /// A key pair made by Lifeboat.
@@ -54,6 +67,16 @@ pub struct Enrolment {
     pub created: String,
     /// Its public Ed25519 key, hex.
     pub signing: String,
-    /// The metadata identity, in an age file to the agent's own recipient, base64.
+    /// The metadata identities it may use, one a line, in an age file to the agent's own recipient,
+    /// base64.
     pub metadata: String,
+}
+
+/// What every writer of the vault shares and no stranger may know.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Secrets {
+    /// Keys the ids of chunks and the digests of rows: 32 bytes, hex.
+    pub dedup: String,
+    /// Seeds FastCDC's gear table.
+    pub gear: u64,
 }

@@ -11,23 +11,10 @@ pub struct VaultRecord {
     pub id: VaultId,
     /// RFC 3339, UTC.
     pub created: String,
-    /// Abilities beyond version 1 that a program must know to write (`write`) or to read (`read`).
-    pub needs: Needs,
     /// The root's public Ed25519 key, hex.
     pub root: String,
     /// How streams are cut.
     pub chunks: ChunkSizes,
-    /// The [`Secrets`] as JSON in an age file to the metadata key of epoch 1, base64.
-    pub secrets: String,
-}
-
-/// What a program must understand beyond version 1; a name it does not know makes it refuse.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Needs {
-    /// To read.
-    pub read: Vec<String>,
-    /// To write.
-    pub write: Vec<String>,
 }
 
 /// Sizes for FastCDC, in bytes.
@@ -39,7 +26,7 @@ pub struct ChunkSizes {
     pub metadata: Sizes,
 }
 
-/// One set of sizes, in bytes.
+/// One set of sizes, in bytes: even, and within what FastCDC takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sizes {
     /// No cut is proposed before.
@@ -50,6 +37,18 @@ pub struct Sizes {
     pub max: u32,
 }
 
+impl Sizes {
+    /// Whether a stream can be cut by these.
+    pub fn are_usable(&self) -> bool {
+        let within = |size: u32, least: u32, most: u32| (least..=most).contains(&size) && size % 2 == 0;
+        within(self.min, 64, 1 << 20)
+            && within(self.average, 256, 4 << 20)
+            && within(self.max, 1024, 16 << 20)
+            && self.min <= self.average
+            && self.average <= self.max
+    }
+}
+
 impl Default for ChunkSizes {
     /// 64 KiB for rows: a good balance of index size against what a scattered update rewrites.
     fn default() -> Self {
@@ -58,13 +57,4 @@ impl Default for ChunkSizes {
             metadata: Sizes { min: 2 << 10, average: 8 << 10, max: 32 << 10 },
         }
     }
-}
-
-/// What every writer of the vault shares and no stranger may know.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct Secrets {
-    /// Keys the ids of chunks and the digests of rows: 32 bytes, hex.
-    pub dedup: String,
-    /// Seeds FastCDC's gear table.
-    pub gear: u64,
 }

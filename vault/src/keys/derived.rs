@@ -1,6 +1,6 @@
 //! Keys derived from the vault's dedup secret, one for each use, by BLAKE3's key derivation.
 
-use crate::format::record::Secrets;
+use crate::format::keys::Secrets;
 use crate::{ChunkId, Realm};
 
 /// Everything keyed by the dedup secret.

@@ -11,9 +11,9 @@ use jiff::Timestamp;
 
 use super::enrol;
 use crate::format::envelope::{Kind, Signer, sign};
-use crate::format::keys::{Keyring, PersonRecord, SealingKey};
+use crate::format::keys::{Keyring, Needs, PersonRecord, SealingKey, Secrets};
 use crate::format::names;
-use crate::format::record::{ChunkSizes, Needs, Secrets, VaultRecord};
+use crate::format::record::{ChunkSizes, VaultRecord};
 use crate::keys::{self, EnrolmentRequest, Person};
 use crate::seal::{seal, seal_to};
 use crate::store::{Created, Store};
@@ -33,7 +33,8 @@ pub struct NewVault {
 impl NewVault {
     /// Enrols a host as an agent of the new vault.
     pub async fn enrol(&self, request: &EnrolmentRequest, now: Timestamp) -> Result<AgentId> {
-        enrol::write(&self.store, self.id, &self.root, &self.metadata, request, now).await
+        enrol::write(&self.store, self.id, &self.root, std::slice::from_ref(&self.metadata), request, now)
+            .await
     }
 }
 
@@ -64,23 +65,23 @@ pub async fn create(store: Store, people: &[Person], chunks: ChunkSizes, now: Ti
     }
 
     let metadata_recipient = metadata.to_public();
+    let secrets = Secrets { dedup: hex::encode(rand::random::<[u8; 32]>()), gear: rand::random::<u64>() | 1 };
     let keyring = Keyring {
         sequence: 1,
         created: now.to_string(),
+        needs: Needs::default(),
+        secrets: seal_json(&metadata_recipient, &secrets),
         keys: sealing_keys,
         root_wrap,
         people: seal_json(&metadata_recipient, &people.iter().map(PersonRecord::from).collect::<Vec<_>>()),
     };
     write_signed(&store, &names::keyring(1), Kind::Keyring, &root, id, &keyring).await?;
 
-    let secrets = Secrets { dedup: hex::encode(rand::random::<[u8; 32]>()), gear: rand::random::<u64>() | 1 };
     let record = VaultRecord {
         id,
         created: now.to_string(),
-        needs: Needs::default(),
         root: hex::encode(root.verifying_key().as_bytes()),
         chunks,
-        secrets: seal_json(&metadata_recipient, &secrets),
     };
     write_signed(&store, names::VAULT, Kind::Vault, &root, id, &record).await?;
     Ok(NewVault { id, fingerprint: keys::fingerprint(&root.verifying_key()), store, root, metadata })

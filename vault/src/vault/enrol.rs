@@ -14,7 +14,7 @@ use crate::format::names;
 use crate::keys::{EnrolmentRequest, Identities};
 use crate::seal::seal_to;
 use crate::store::Store;
-use crate::{AgentId, Realm, Result, VaultId};
+use crate::{AgentId, Result, VaultId};
 
 impl Vault {
     /// Enrols a host, with the identities of a person whom the root key is wrapped to.
@@ -28,9 +28,8 @@ impl Vault {
         now: Timestamp,
     ) -> Result<AgentId> {
         let root = self.root_key(by).await?;
-        let (epoch, _) = self.sealing(Realm::Metadata)?;
-        let metadata = self.identity(Realm::Metadata, epoch)?;
-        write(self.store(), self.id(), &root, metadata, request, now).await
+        let metadata: Vec<_> = self.inner.metadata.values().cloned().collect();
+        write(self.store(), self.id(), &root, &metadata, request, now).await
     }
 }
 
@@ -39,12 +38,13 @@ pub(super) async fn write(
     store: &Store,
     vault: VaultId,
     root: &SigningKey,
-    metadata: &x25519::Identity,
+    metadata: &[x25519::Identity],
     request: &EnrolmentRequest,
     now: Timestamp,
 ) -> Result<AgentId> {
     let id = request.id();
-    let sealed = seal_to(&request.recipient, metadata.to_string().expose_secret().as_bytes());
+    let lines = metadata.iter().map(|identity| format!("{}\n", identity.to_string().expose_secret()));
+    let sealed = seal_to(&request.recipient, lines.collect::<String>().as_bytes());
     let enrolment = Enrolment {
         id,
         name: request.name.clone(),

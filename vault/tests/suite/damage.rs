@@ -214,9 +214,33 @@ async fn a_damaged_enrolment_does_not_close_the_vault_to_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_old_keyring_under_a_new_name_is_not_trusted() {
+async fn a_damaged_wrap_closes_its_own_grade_only() {
+    let (lab, days) = lab_of_two_days().await;
+    let wraps = names(&lab, "keys").await;
+    let low = wraps.iter().find(|name| name.contains("/low-")).unwrap();
+    let medium = wraps.iter().find(|name| name.contains("/medium-")).unwrap();
+    apply(&lab, Damage::FlipLast, low, None).await;
+    put(
+        &lab,
+        medium,
+        lab.store().get(wraps.iter().find(|name| name.contains("/high-")).unwrap()).await.unwrap().to_vec(),
+    )
+    .await;
+    let vault = lab.for_person().await.unwrap();
+    assert_eq!(vault.unlocked(), [lifeboat_vault::Grade::High]);
+    assert_eq!(vault.damage().len(), 2, "a flipped wrap, and one that holds another key");
+    assert_eq!(lab.read_all().await.unwrap()[&2], days[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_keyring_under_a_new_name_is_not_trusted_and_closes_nothing() {
     let (lab, _) = lab_of_two_days().await;
     let keyring = lab.store().get("keys/keyring-00000001").await.unwrap();
     put(&lab, "keys/keyring-00000002", keyring.to_vec()).await;
-    assert!(matches!(lab.for_person().await, Err(Error::Untrusted { .. })));
+    put(&lab, "keys/keyring-zzz", b"a stray file".to_vec()).await;
+    put(&lab, "agents/.DS_Store", b"another".to_vec()).await;
+    let vault = lab.for_person().await.unwrap();
+    assert_eq!(vault.keyring_sequence(), 1);
+    assert!(vault.damage().all(|error| matches!(error, Error::Untrusted { .. })));
+    assert_eq!(vault.damage().len(), 1);
 }

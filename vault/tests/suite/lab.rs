@@ -158,7 +158,7 @@ pub async fn back_up(vault: &Vault, agent: &AgentKey, state: &std::path::Path, d
     writer.finish(draft).await
 }
 
-pub const SCHEMA: &[u8] = b"CREATE TABLE everything (anything);";
+pub const SCHEMA: &[u8] = b"CREATE TABLE everything (anything);\n";
 
 fn record(
     name: &str,

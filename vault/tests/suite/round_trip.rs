@@ -63,3 +63,11 @@ async fn snapshots_of_every_day_stay_whole() {
         assert_eq!(&read[&(number as u64 + 1)], day, "day {number}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_whose_rows_equal_a_schema_file_comes_back() {
+    let lab = Lab::new().await;
+    let day = [("t".to_owned(), vec![crate::lab::SCHEMA.to_vec()])].into();
+    lab.back_up(lab.store(), &day).await.unwrap();
+    assert_eq!(lab.read_all().await.unwrap()[&1], day);
+}

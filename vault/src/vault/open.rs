@@ -1,0 +1,162 @@
+//! Opening, first half: what leads from the root key to everything that is trusted.
+
+use std::collections::{BTreeMap, HashMap};
+
+use age::x25519;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use ed25519_dalek::VerifyingKey;
+
+use super::{Damage, Enrolled, unlock};
+use crate::format::envelope::{Envelope, Kind, Signer};
+use crate::format::keys::{Enrolment, Keyring};
+use crate::format::record::VaultRecord;
+use crate::format::{VERSION, names};
+use crate::keys::{self, AgentKey};
+use crate::seal;
+use crate::store::Store;
+use crate::{AgentId, Error, Realm, Result, VaultId};
+
+pub(super) type Agents = HashMap<AgentId, (Enrolment, Enrolled)>;
+
+/// Reads and checks the vault record.
+pub(super) async fn record(store: &Store, pinned: Option<&str>) -> Result<(VaultRecord, VerifyingKey)> {
+    let object = match store.get(names::VAULT).await {
+        Err(Error::Missing { .. }) => return Err(Error::NoVault { url: store.url().to_owned() }),
+        other => other?,
+    };
+    let damaged = |reason: &str| Error::damaged(names::VAULT, reason);
+    let envelope = Envelope::parse(names::VAULT, Kind::Vault, &object)?;
+    let record: VaultRecord =
+        serde_json::from_slice(envelope.body).map_err(|error| damaged(&error.to_string()))?;
+    let root = keys::verifying_key(&record.root).ok_or_else(|| damaged("its root key is no key"))?;
+    envelope.verify(names::VAULT, &root, record.id)?;
+    if let Some(pinned) = pinned
+        && !pinned.eq_ignore_ascii_case(&keys::fingerprint(&root))
+    {
+        let found = keys::fingerprint(&root);
+        return Err(Error::untrusted(names::VAULT, format!("expected the root {pinned}, found {found}")));
+    }
+    if ![record.chunks.rows, record.chunks.metadata].iter().all(|sizes| sizes.are_usable()) {
+        return Err(damaged("its sizes of chunks cannot be used"));
+    }
+    Ok((record, root))
+}
+
+/// Reads the newest keyring that the root has signed. One above it that is damaged, or that a stranger
+/// put there, is noted and passed over: it must not close the vault.
+pub(super) async fn keyring(
+    store: &Store,
+    root: &VerifyingKey,
+    vault: VaultId,
+    damage: &mut Damage,
+) -> Result<Keyring> {
+    let listed = store.list(names::KEYS).await?.into_iter();
+    let mut sequences: Vec<u32> = listed.filter_map(|object| names::keyring_sequence(&object.name)).collect();
+    sequences.sort_unstable();
+    for sequence in sequences.into_iter().rev() {
+        if let Some(keyring) = damage.or_open(read_keyring(store, sequence, root, vault).await)? {
+            if let Some(need) = keyring.needs.read.first() {
+                let found = format!("{VERSION} with {need}");
+                return Err(Error::Unsupported { found, known: VERSION.to_string() });
+            }
+            return Ok(keyring);
+        }
+    }
+    Err(damage.take_first().unwrap_or_else(|| Error::Missing { object: names::keyring(1) }))
+}
+
+async fn read_keyring(store: &Store, sequence: u32, root: &VerifyingKey, vault: VaultId) -> Result<Keyring> {
+    let name = names::keyring(sequence);
+    let object = store.get(&name).await?;
+    let keyring: Keyring = read_signed_by_root(&name, Kind::Keyring, &object, root, vault)?;
+    if keyring.sequence != sequence {
+        return Err(Error::untrusted(name, "it is another keyring under this name"));
+    }
+    Ok(keyring)
+}
+
+/// Reads every enrolment. A damaged one is noted: it must not close the vault.
+pub(super) async fn agents(
+    store: &Store,
+    root: &VerifyingKey,
+    vault: VaultId,
+    damage: &mut Damage,
+) -> Result<Agents> {
+    let mut agents = HashMap::new();
+    for object in store.list(names::AGENTS).await? {
+        let Some(id) = names::id::<AgentId>(&object.name) else { continue };
+        if let Some(agent) = damage.or_open(read_agent(store, id, root, vault).await)? {
+            agents.insert(id, agent);
+        }
+    }
+    Ok(agents)
+}
+
+async fn read_agent(
+    store: &Store,
+    id: AgentId,
+    root: &VerifyingKey,
+    vault: VaultId,
+) -> Result<(Enrolment, Enrolled)> {
+    let name = names::agent(id);
+    let object = store.get(&name).await?;
+    let enrolment: Enrolment = read_signed_by_root(&name, Kind::Agent, &object, root, vault)?;
+    let signing = keys::verifying_key(&enrolment.signing);
+    let signing = signing.ok_or_else(|| Error::damaged(&name, "its signing key is no key"))?;
+    if enrolment.id != id {
+        return Err(Error::untrusted(name, "it is another agent's enrolment under this name"));
+    }
+    let enrolled = Enrolled { name: enrolment.name.clone(), signing };
+    Ok((enrolment, enrolled))
+}
+
+fn read_signed_by_root<T: serde::de::DeserializeOwned>(
+    name: &str,
+    kind: Kind,
+    object: &[u8],
+    root: &VerifyingKey,
+    vault: VaultId,
+) -> Result<T> {
+    let envelope = Envelope::parse(name, kind, object)?;
+    if envelope.signer != Signer::Root {
+        return Err(Error::untrusted(name, "it is not signed by the root"));
+    }
+    let body = envelope.verify(name, root, vault)?;
+    serde_json::from_slice(body).map_err(|error| Error::damaged(name, error))
+}
+
+/// The metadata identities that an agent's enrolment gives it.
+///
+/// # Errors
+/// `NoKey` when it is not enrolled; the damage, when its enrolment is what is damaged.
+pub(super) fn agent_metadata(
+    keyring: &Keyring,
+    agent: &AgentKey,
+    agents: &Agents,
+    damage: &Damage,
+) -> Result<BTreeMap<u32, x25519::Identity>> {
+    let name = names::agent(agent.id());
+    let Some((enrolment, _)) = agents.get(&agent.id()) else {
+        return Err(damage.about(&name).unwrap_or_else(|| Error::NoKey {
+            what: format!("the vault's metadata: agent {} is not enrolled in it", agent.name),
+        }));
+    };
+    let sealed = BASE64_STANDARD.decode(&enrolment.metadata);
+    let sealed = sealed.map_err(|_| Error::damaged(&name, "its metadata keys are not base64"))?;
+    let plain = seal::open_own(&agent.identity, &name, &sealed)?;
+    let mut opened = BTreeMap::new();
+    for line in plain.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let identity = unlock::parse_identity(&name, line)?;
+        let recipient = identity.to_public().to_string();
+        let own =
+            keyring.keys.iter().filter(|key| key.realm == Realm::Metadata && key.recipient == recipient);
+        opened.extend(own.map(|key| (key.epoch, identity.clone())));
+    }
+    if opened.is_empty() {
+        return Err(Error::NoKey {
+            what: "the vault's metadata: this agent's keys are of no epoch of it".into(),
+        });
+    }
+    Ok(opened)
+}

@@ -75,7 +75,7 @@ pub async fn read(
     }
     let (sharing, lane) = (Arc::clone(&shared), writer.lane()?);
     threads.spawn_blocking(move || sharing.watch(|| sharing.read_schema(lane)));
-    join(threads, &shared.stop, interrupt).await;
+    join(threads, &shared.stop, interrupt, progress).await;
 
     let shared = Arc::into_inner(shared).expect("every thread has ended");
     if shared.stop.is_stopped() {
@@ -93,7 +93,7 @@ fn queue(capture: &dyn Capture) -> VecDeque<Slice> {
 }
 
 /// Waits for every thread; a signal stops them.
-async fn join(mut threads: JoinSet<()>, stop: &Stop, interrupt: &Interrupt) {
+async fn join(mut threads: JoinSet<()>, stop: &Stop, interrupt: &Interrupt, progress: &Progress) {
     loop {
         tokio::select! {
             ended = threads.join_next() => match ended {
@@ -101,7 +101,10 @@ async fn join(mut threads: JoinSet<()>, stop: &Stop, interrupt: &Interrupt) {
                 Some(Ok(())) => {}
                 Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
             },
-            error = interrupt.wait(), if !stop.is_stopped() => stop.fail(error),
+            error = interrupt.wait(), if !stop.is_stopped() => {
+                progress.note("stopping; a second signal stops at once and does no harm either");
+                stop.fail(error);
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! This host: its configuration, and room on its disks.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use lifeboat_config::Config;
@@ -30,15 +31,28 @@ pub fn configuration(config: &Config, path: &Path, findings: &mut Findings) {
 
 /// The state folder, and the store's folder where it is on this machine.
 pub fn state(config: &Config, findings: &mut Findings) {
-    match host::make_state(&config.agent) {
-        Ok(()) => space("state", &config.agent.state, findings),
-        Err(error) => findings.error(None, "state", error),
+    let folder = &config.agent.state;
+    if !folder.is_dir() {
+        findings.warning("state", format!("{} does not exist yet", folder.display()), None);
+    } else if let Err(error) = tempfile::tempfile_in(folder) {
+        findings.error(None, "state", error);
+    } else {
+        space("state", folder, findings);
     }
     if config.vault.url.scheme() == "file"
         && let Ok(folder) = config.vault.url.to_file_path()
         && folder.is_dir()
     {
         space("store", &folder, findings);
+    }
+}
+
+/// The agent's key: whoever reads it can write snapshots in this agent's name.
+pub fn key_file(config: &Config, findings: &mut Findings) {
+    let path = host::key_path(&config.agent);
+    if path.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0) {
+        let text = format!("other accounts of this machine can read {}", path.display());
+        findings.warning("key", text, Some(format!("chmod 600 '{}'", path.display())));
     }
 }
 

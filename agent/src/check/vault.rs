@@ -113,7 +113,9 @@ fn clocks(snapshots: &[Snapshot], sources: &[&Source], now: Timestamp, findings:
             findings.ok("snapshots", format!("none of {} yet", source.name));
             continue;
         };
-        findings.ok("snapshots", format!("the newest of {} is of {}", source.name, newest.manifest.time));
+        let time = newest.manifest.time.parse::<Timestamp>();
+        let time = time.map_or_else(|_| newest.manifest.time.clone(), |time| format!("{time:.0}"));
+        findings.ok("snapshots", format!("the newest of {} is of {time}", source.name));
         if let Some(apart) = clocks_apart(newest).filter(|apart| *apart > CLOCK_TOLERANCE) {
             let text =
                 format!("the clocks of {} and of its agent were {} s apart", source.name, apart.as_secs());

@@ -66,11 +66,10 @@ impl Night<'_> {
             interrupt: self.interrupt,
             progress: &progress,
         };
-        let done = run.take().await.map_err(|error| error.context(format!("source {} failed", source.name)));
-        if done.is_err() {
-            progress.finish();
-        }
-        let summary = done?;
+        let summary = run.take().await.map_err(|error| match error.kind() {
+            Kind::Interrupted => error,
+            _ => error.context(format!("source {} failed", source.name)),
+        })?;
         progress.summary(&summary)?;
         if !self.json {
             lifeboat_console::print(&summary.to_string())?;

@@ -1,0 +1,129 @@
+//! Every message that an operator can see without a server, word for word.
+//!
+//! A test runs the program in a folder of its own and compares exit code, stdout and stderr with a file
+//! of `golden/`. After a change that is meant, run the tests once with `LIFEBOAT_GOLDEN=write` and read
+//! what changed.
+
+mod lab;
+
+use lab::Lab;
+
+#[test]
+fn init_prints_the_recovery_sheet() {
+    let lab = Lab::new();
+    lab.config(&lab.default_config());
+    lab.check("init", &["init", "--sheet", "sheet.txt"]);
+    let sheet = lab.read("sheet.txt");
+    assert!(sheet.starts_with("LIFEBOAT RECOVERY SHEET\n"), "{sheet}");
+    assert!(!sheet.contains("AGE-SECRET-KEY"), "{sheet}");
+    assert_eq!(lab.mode("state"), 0o700);
+    assert_eq!(lab.mode("state/agent.key"), 0o600);
+    lab.check("init-again", &["init"]);
+    lab.check("init-sheet-there", &["init", "--sheet", "sheet.txt"]);
+}
+
+#[test]
+fn init_never_touches_an_existing_vault_and_leaves_no_key_behind() {
+    let lab = Lab::new();
+    lab.config(&lab.default_config());
+    lab.check("init-no-enroll", &["init", "--no-enroll"]);
+    lab.check("init-vault-there", &["init"]);
+    assert!(!lab.exists("state/agent.key"), "the key of a vault that was not made is removed again");
+}
+
+#[test]
+fn init_wants_two_people_who_can_all_be_sealed_to() {
+    let lab = Lab::new();
+    lab.config(&lab.default_config().replace("[people.li]\nrecipient = \"LI\"\n", ""));
+    lab.check("init-one-person", &["init"]);
+    assert!(!lab.exists("vault"), "nothing was made");
+    lab.config(
+        &lab.default_config()
+            .replace("\"LI\"", "\"age1sjplvv87ze99aka7y9c063c6l2m5nqllgkwlaj7lz6y72h6xpacq6xqq99\""),
+    );
+    lab.check("init-typo-in-recipient", &["init"]);
+    assert!(!lab.exists("vault") && !lab.exists("state/agent.key"), "nothing was made");
+}
+
+#[test]
+fn a_host_asks_and_a_person_approves() {
+    let lab = Lab::new();
+    lab.config(&lab.default_config());
+    lab.check("backup-without-key", &["backup"]);
+    lab.check("enroll-request", &["enroll"]);
+    lab.check("backup-without-vault", &["backup"]);
+    std::fs::remove_dir_all(lab.path("state")).expect("the state folder");
+    lab.check("init-no-enroll", &["init", "--no-enroll"]);
+    let (_, stdout, _) = lab.run(&["enroll"]);
+    let line = stdout.lines().next().expect("the request");
+    lab.check("backup-not-enrolled", &["backup"]);
+    let vault = lab.vault_url();
+    let approve = |identity: &str| {
+        ["enroll", "--approve", line, "--identity", identity, "--vault", &vault].map(str::to_owned)
+    };
+    lab.check("enroll-stranger", &approve("stranger.txt"));
+    lab.check("enroll-approve", &approve("wang.txt"));
+    lab.check("enroll-approve-again", &approve("wang.txt"));
+    lab.check("enroll-enrolled", &["enroll"]);
+    lab.check("enroll-cut-line", &["enroll", "--approve", &line[..40], "--identity", "wang.txt"]);
+}
+
+#[test]
+fn a_backup_says_what_it_covered() {
+    let lab = Lab::new();
+    lab.config(&lab.default_config());
+    lab.run(&["init"]);
+    lab.check("backup-source-missing", &["backup"]);
+    // An empty file is an empty SQLite database.
+    std::fs::write(lab.path("crm.db"), "").expect("an empty database");
+    lab.check("backup-empty", &["backup"]);
+    lab.check("backup-unknown-source", &["backup", "--source", "crn"]);
+    let more = "[[source]]\nname = \"forms\"\nurl = \"sqlite://DIR/forms.db\"\n";
+    lab.config(&format!("{}{more}", lab.default_config()));
+    lab.check("backup-one-of-two-failed", &["backup"]);
+}
+
+#[test]
+fn json_ends_with_the_summary_in_its_documented_order() {
+    let lab = Lab::new();
+    lab.config(&lab.default_config());
+    lab.run(&["init"]);
+    std::fs::write(lab.path("crm.db"), "").expect("an empty database");
+    let (code, stdout, _) = lab.run(&["backup", "--json"]);
+    assert_eq!(code, Some(0));
+    let last = stdout.lines().last().expect("a line");
+    let summary: serde_json::Map<String, serde_json::Value> = serde_json::from_str(last).expect("JSON");
+    let keys: Vec<_> = summary.keys().take(8).map(String::as_str).collect();
+    let expected =
+        ["type", "source", "snapshot", "rows", "raw_bytes", "new_raw_bytes", "stored_bytes", "seconds"];
+    assert_eq!(keys, expected);
+    assert_eq!((&summary["type"], &summary["source"]), (&"summary".into(), &"crm".into()));
+}
+
+#[test]
+fn a_configuration_that_cannot_be_meant_is_refused() {
+    let lab = Lab::new();
+    lab.check("config-missing", &["config", "check"]);
+    lab.config("version = 1\n[vault]\nurl = \"file:///v\"\nrooot = \"x\"\n");
+    lab.check("config-unknown-key", &["backup"]);
+    lab.config(&lab.default_config());
+    lab.check("config-check", &["config", "check"]);
+    lab.check("config-show", &["config", "show"]);
+    lab.check("usage-unknown-verb", &["bakcup"]);
+    lab.check("usage-approve-alone", &["enroll", "--approve", "lifeboat-host-1:x"]);
+}
+
+#[test]
+fn check_finds_what_would_fail() {
+    let lab = Lab::new();
+    lab.config(&lab.default_config());
+    lab.check("check-nothing-there", &["check"]);
+    lab.run(&["init"]);
+    std::fs::remove_dir_all(lab.path("vault")).expect("the vault");
+    lab.check("check-vault-gone", &["check"]);
+    let root = "root = \"00000000000000000000000000000000\"\n[people.wang]";
+    lab.run(&["init", "--no-enroll"]);
+    lab.check("check-not-enrolled", &["check"]);
+    lab.config(&lab.default_config().replace("[people.wang]", root));
+    lab.check("check-another-root", &["check"]);
+}

@@ -21,6 +21,7 @@ mod seal;
 mod segment;
 pub mod store;
 mod vault;
+mod verify;
 mod write;
 
 pub use digest::RowDigest;
@@ -32,4 +33,5 @@ pub use keys::{AgentKey, EnrolmentRequest, Identities, Person, fingerprint};
 pub use read::{Rows, Selector, Snapshot, SnapshotReader, list_snapshots};
 pub use store::Store;
 pub use vault::{NewVault, Opener, Vault, create};
+pub use verify::{Covered, DamagedPart, Depth, SnapshotHealth, VerifyReport, verify};
 pub use write::{Draft, Lane, SnapshotWriter, StreamWriter, Written};

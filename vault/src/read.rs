@@ -1,5 +1,6 @@
 //! Reading snapshots back: manifests, catalogues, files and rows. Every chunk is hashed on the way.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use futures::{StreamExt, TryStreamExt};
@@ -10,7 +11,7 @@ use crate::format::manifest::{FileRecord, Manifest, TableRecord};
 use crate::format::names;
 use crate::format::recipe::Text;
 use crate::index::{ChunkIndex, SyncReport};
-use crate::{AgentId, ChunkId, Error, Realm, Result, SnapshotId, Vault, pack};
+use crate::{AgentId, ChunkId, Error, PackId, Realm, Result, SnapshotId, Vault, pack};
 
 mod rows;
 mod segments;
@@ -114,6 +115,25 @@ impl SnapshotReader {
             return Err(Error::damaged(what, reason));
         }
         Ok(bytes)
+    }
+
+    /// Checks that every chunk of a schema file is there, without opening it. Returns the packs it needs.
+    pub(crate) async fn check_file(&self, file: &FileRecord) -> Result<HashSet<PackId>> {
+        let what = format!("the schema file {}", file.name);
+        let located = self.index.locate(&file.chunks).await?;
+        let (mut packs, mut bytes) = (HashSet::new(), 0);
+        for id in &file.chunks {
+            let location = segments::usable(&what, *id, located.get(id), Realm::Rows(file.grade))?;
+            packs.insert(location.segment.pack);
+            bytes += u64::from(location.bytes);
+        }
+        if bytes != file.bytes {
+            return Err(Error::damaged(
+                what,
+                format!("expected {} bytes, its chunks have {bytes}", file.bytes),
+            ));
+        }
+        Ok(packs)
     }
 
     /// Reads a text of metadata.

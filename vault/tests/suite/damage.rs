@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lifeboat_vault::{Error, SnapshotReader, list_snapshots};
+use lifeboat_vault::{Depth, Error, SnapshotReader, VerifyReport, list_snapshots, verify};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 
@@ -211,6 +211,80 @@ async fn a_damaged_enrolment_does_not_close_the_vault_to_others() {
     let (snapshots, damage) = list_snapshots(&vault).await.unwrap();
     assert!(snapshots.is_empty() && damage.len() == 2, "what the lost agent wrote is not believed");
     lab.back_up(lab.store(), &days[1]).await.unwrap();
+}
+
+/// Verifies everything that is listed, and reads it all.
+async fn verify_all(lab: &Lab, depth: Depth) -> lifeboat_vault::Result<VerifyReport> {
+    let vault = lab.for_person().await?;
+    let (snapshots, unreadable) = list_snapshots(&vault).await?;
+    let scratch = tempfile::tempdir().unwrap();
+    let (reader, sync) = SnapshotReader::open(&vault, scratch.path()).await?;
+    verify(&reader, &sync, &snapshots, &snapshots, &unreadable, depth, &|_, _| {}).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_names_every_damage_and_what_is_still_whole() {
+    for under in ["packs", "index", "snapshots"] {
+        matrix(under, async |damage, name, lab, days| {
+            let report = verify_all(lab, Depth::All).await.unwrap();
+            // The newest manifest leaves no trace when it is deleted: nothing after it names it.
+            let (vanished, (snapshots, _)) =
+                (damage == Damage::Delete, list_snapshots(&lab.for_person().await.unwrap()).await.unwrap());
+            let newest_gone = under == "snapshots" && vanished && snapshots[0].manifest.number == 1;
+            // An index that is gone is made up for by the packs' own contents; a flipped table of
+            // contents by an index.
+            let made_up_for =
+                (under == "index" && vanished) || (under == "packs" && damage == Damage::FlipLast);
+            assert_eq!(report.found_damage(), !newest_gone && !made_up_for, "{damage:?} {name}: {report:?}");
+            let hurt: usize = report.snapshots.iter().map(|health| health.damaged.len()).sum();
+            if under == "packs" && damage != Damage::FlipLast && damage != Damage::FlipMiddle {
+                assert!(hurt > 0, "{damage:?} {name}: no table is named");
+            }
+            let (whole, broken) = read_what_is_whole(lab, days).await.unwrap();
+            if under != "snapshots" {
+                assert_eq!(
+                    broken > 0,
+                    hurt > 0,
+                    "{damage:?} {name}: {whole} whole, {broken} broken, {report:?}"
+                );
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_says_how_far_it_went() {
+    let (lab, days) = lab_of_two_days().await;
+    let rows = days[1].values().map(Vec::len).sum::<usize>() as u64;
+    let structure = verify_all(&lab, Depth::Structure).await.unwrap();
+    assert!(!structure.found_damage(), "{structure:?}");
+    assert_eq!((structure.covered.snapshots, structure.covered.rows), (2, 0));
+    let all = verify_all(&lab, Depth::All).await.unwrap();
+    assert!(!all.found_damage(), "{all:?}");
+    assert!(all.covered.rows >= rows && all.covered.closed_grades.is_empty());
+    let sample = verify_all(&lab, Depth::Sample { percent: 100 }).await.unwrap();
+    assert_eq!(sample.covered.rows, all.covered.rows);
+
+    let vault = lab.for_agent(lab.store()).await.unwrap();
+    let (snapshots, _) = list_snapshots(&vault).await.unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let (reader, sync) = SnapshotReader::open(&vault, scratch.path()).await.unwrap();
+    let closed = verify(&reader, &sync, &snapshots, &snapshots, &[], Depth::All, &|_, _| {}).await.unwrap();
+    assert_eq!(
+        (closed.covered.rows, &closed.covered.closed_grades[..]),
+        (0, &[lifeboat_vault::Grade::High][..])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_misses_a_snapshot_that_the_next_one_names() {
+    let (lab, _) = lab_of_two_days().await;
+    let (snapshots, _) = list_snapshots(&lab.for_person().await.unwrap()).await.unwrap();
+    apply(&lab, Damage::Delete, &format!("snapshots/{}", snapshots[0].id), None).await;
+    let report = verify_all(&lab, Depth::Structure).await.unwrap();
+    assert!(report.damage.iter().any(|text| text.contains(&snapshots[0].id.short())), "{report:?}");
+    assert!(report.snapshots[0].is_whole(), "the one that is left needs nothing of it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,299 @@
+//! Verify: reads a vault and proves what is in it, as deep as asked.
+//!
+//! The structure needs no key that opens rows: signatures and hashes of every object on the way, the
+//! chain of manifests, every run's chunk in a pack that is there with its right size. With data, rows
+//! are opened, hashed, counted and compared with the digests that were taken while they were first
+//! read. Damage never ends a verify: it is gathered, and so is what is still whole. What was not looked
+//! at is never called good: [`Covered`] says how far it went.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use futures::StreamExt;
+
+use crate::format::manifest::{StreamRecord, TableRecord};
+use crate::index::SyncReport;
+use crate::read::Snapshot;
+use crate::{Error, Grade, PackId, Realm, Result, SnapshotId, SnapshotReader};
+
+mod chain;
+mod data;
+
+/// Tables read at once: keeps two cores busy while one table waits for its store.
+const TABLES_AT_ONCE: usize = 4;
+
+/// How deep to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Everything but the rows themselves.
+    Structure,
+    /// That, and about this many of a hundred stretches of rows, drawn at random.
+    Sample {
+        /// 1 to 100.
+        percent: u8,
+    },
+    /// That, and every row and file.
+    All,
+}
+
+/// What a verify found.
+#[derive(Debug, Default)]
+pub struct VerifyReport {
+    /// One for each snapshot that was asked for and has a manifest.
+    pub snapshots: Vec<SnapshotHealth>,
+    /// Objects that are damaged, missing or not to be trusted, each once.
+    pub damage: Vec<String>,
+    /// What an operator should know although nothing is damaged.
+    pub notes: Vec<String>,
+    /// How far it went.
+    pub covered: Covered,
+}
+
+/// A snapshot, table by table.
+#[derive(Debug)]
+pub struct SnapshotHealth {
+    /// Its id.
+    pub id: SnapshotId,
+    /// Its source.
+    pub source: String,
+    /// Its time, RFC 3339, UTC.
+    pub time: String,
+    /// Tables in it.
+    pub tables: u64,
+    /// What of it cannot be restored.
+    pub damaged: Vec<DamagedPart>,
+}
+
+/// A table or file that cannot be restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedPart {
+    /// Which: `table public.contacts`, `the schema file schema.pgdump`, `the catalogue`.
+    pub what: String,
+    /// Why, with the object at fault.
+    pub reason: String,
+}
+
+/// How far a verify went.
+#[derive(Debug, Default, Clone)]
+pub struct Covered {
+    /// Snapshots whose structure was proven.
+    pub snapshots: u64,
+    /// Tables in them, those that stand in several snapshots unchanged counted once.
+    pub tables: u64,
+    /// Packs that are there with their right size.
+    pub packs: u64,
+    /// Rows opened and hashed.
+    pub rows: u64,
+    /// Raw bytes of them.
+    pub raw_bytes: u64,
+    /// Grades whose rows were to be read and could not be opened with the identities at hand.
+    pub closed_grades: Vec<Grade>,
+}
+
+impl SnapshotHealth {
+    /// Whether all of it can be restored, as far as was looked.
+    pub fn is_whole(&self) -> bool {
+        self.damaged.is_empty()
+    }
+}
+
+impl VerifyReport {
+    /// Whether anything is damaged.
+    pub fn found_damage(&self) -> bool {
+        !self.damage.is_empty() || !self.snapshots.iter().all(SnapshotHealth::is_whole)
+    }
+
+    fn note_damage(&mut self, error: &Error) {
+        let text = error.to_string();
+        if !self.damage.contains(&text) {
+            self.damage.push(text);
+        }
+    }
+}
+
+/// Verifies `snapshots`; `all` are the vault's, `unreadable` what `list_snapshots` found damaged among
+/// them, `sync` what opening the reader found. `seen` is told rows and raw bytes as they are read.
+///
+/// # Errors
+/// Only what keeps it from going on: a store that does not answer, local state that fails.
+pub async fn verify(
+    reader: &SnapshotReader,
+    sync: &SyncReport,
+    snapshots: &[Snapshot],
+    all: &[Snapshot],
+    unreadable: &[Error],
+    depth: Depth,
+    seen: &(dyn Fn(u64, u64) + Sync),
+) -> Result<VerifyReport> {
+    let mut report = VerifyReport::default();
+    let found = reader.vault.damage().chain(&sync.damage).chain(unreadable);
+    found.for_each(|error| report.note_damage(error));
+    chain::check(&reader.vault, snapshots, all, unreadable, &mut report);
+    let mut run =
+        Run { reader, depth, seen, known: HashMap::new(), packs: HashSet::new(), closed: BTreeSet::new() };
+    for snapshot in snapshots {
+        let damaged = run.snapshot(snapshot, &mut report).await?;
+        report.snapshots.push(SnapshotHealth {
+            id: snapshot.id,
+            source: snapshot.manifest.source.clone(),
+            time: snapshot.manifest.time.clone(),
+            tables: snapshot.manifest.tables,
+            damaged,
+        });
+    }
+    report.covered.snapshots = snapshots.len() as u64;
+    report.covered.tables = run.known.len() as u64;
+    report.covered.packs = run.packs.len() as u64;
+    report.covered.closed_grades = run.closed.into_iter().collect();
+    Ok(report)
+}
+
+/// A verify under way.
+struct Run<'a> {
+    reader: &'a SnapshotReader,
+    depth: Depth,
+    seen: &'a (dyn Fn(u64, u64) + Sync),
+    /// Tables already looked at, by their whole record: most are the same in every snapshot.
+    known: HashMap<String, Option<String>>,
+    packs: HashSet<PackId>,
+    closed: BTreeSet<Grade>,
+}
+
+/// What came of one table.
+struct TableSeen {
+    record: String,
+    packs: HashSet<PackId>,
+    closed: BTreeSet<Grade>,
+    rows: u64,
+    raw_bytes: u64,
+    damage: Option<Error>,
+}
+
+impl Run<'_> {
+    async fn snapshot(&mut self, snapshot: &Snapshot, report: &mut VerifyReport) -> Result<Vec<DamagedPart>> {
+        let mut damaged = Vec::new();
+        for file in &snapshot.manifest.files {
+            let read = self.depth == Depth::All && self.is_open(file.grade);
+            let looked = match read {
+                true => self.reader.file(file).await.map(drop),
+                false => self.reader.check_file(file).await.map(|packs| self.packs.extend(packs)),
+            };
+            self.note(report, &mut damaged, format!("the schema file {}", file.name), looked)?;
+        }
+        let tables = match self.reader.tables(snapshot).await {
+            Ok(tables) => tables,
+            Err(error) => {
+                self.note(report, &mut damaged, "the catalogue".into(), Err(error))?;
+                return Ok(damaged);
+            }
+        };
+        let records = tables.iter().map(|table| serde_json::to_string(table).expect("a record serialises"));
+        let records: Vec<_> = records.collect();
+        let new = tables.iter().zip(&records).filter(|(_, record)| !self.known.contains_key(*record));
+        let new: Vec<_> = new.map(|(table, record)| (table.clone(), record.clone())).collect();
+        let (reader, depth, seen) = (self.reader, self.depth, self.seen);
+        let looks = new.into_iter().map(|(table, record)| look(reader, depth, seen, table, record));
+        let mut looks = futures::stream::iter(looks).buffer_unordered(TABLES_AT_ONCE);
+        while let Some(table) = looks.next().await {
+            self.gather(table?, report);
+        }
+        drop(looks);
+        for (table, record) in tables.iter().zip(&records) {
+            if let Some(Some(reason)) = self.known.get(record) {
+                let what = format!("table {}", table.table);
+                damaged.push(DamagedPart { what, reason: reason.clone() });
+            }
+        }
+        Ok(damaged)
+    }
+
+    fn gather(&mut self, table: TableSeen, report: &mut VerifyReport) {
+        self.packs.extend(table.packs);
+        self.closed.extend(table.closed);
+        report.covered.rows += table.rows;
+        report.covered.raw_bytes += table.raw_bytes;
+        if let Some(error) = &table.damage {
+            report.note_damage(error);
+        }
+        self.known.insert(table.record, table.damage.map(|error| error.to_string()));
+    }
+
+    /// Keeps damage as damage, and passes on what is not.
+    fn note(
+        &self,
+        report: &mut VerifyReport,
+        damaged: &mut Vec<DamagedPart>,
+        what: String,
+        looked: Result<()>,
+    ) -> Result<()> {
+        match looked {
+            Err(error) if error.is_damage() => {
+                report.note_damage(&error);
+                damaged.push(DamagedPart { what, reason: error.to_string() });
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn is_open(&mut self, grade: Grade) -> bool {
+        let open = self.reader.vault.unlocked().contains(&grade);
+        if !open {
+            self.closed.insert(grade);
+        }
+        open
+    }
+}
+
+/// Looks at one table: its structure always, its rows as deep as asked.
+async fn look(
+    reader: &SnapshotReader,
+    depth: Depth,
+    seen: &(dyn Fn(u64, u64) + Sync),
+    table: TableRecord,
+    record: String,
+) -> Result<TableSeen> {
+    let mut looked = TableSeen {
+        record,
+        packs: HashSet::new(),
+        closed: BTreeSet::new(),
+        rows: 0,
+        raw_bytes: 0,
+        damage: None,
+    };
+    let open = reader.vault.unlocked();
+    for stream in &table.streams {
+        let mut result = structure(reader, &table, stream, &mut looked.packs).await;
+        if result.is_ok() && depth != Depth::Structure && !stream.parts.is_empty() {
+            if open.contains(&stream.grade) {
+                result = data::read(reader, depth, seen, &table, stream, &mut looked).await;
+            } else {
+                looked.closed.insert(stream.grade);
+            }
+        }
+        match result {
+            Err(error) if error.is_damage() => {
+                looked.damage.get_or_insert(error);
+            }
+            other => other?,
+        }
+    }
+    Ok(looked)
+}
+
+/// Every run of a stream lies in a chunk of a pack that is there, and they sum to the table's rows.
+async fn structure(
+    reader: &SnapshotReader,
+    table: &TableRecord,
+    stream: &StreamRecord,
+    packs: &mut HashSet<PackId>,
+) -> Result<()> {
+    let what = format!("table {}", table.table);
+    for part in &stream.parts {
+        packs.extend(reader.check_part(&what, Realm::Rows(stream.grade), part).await?);
+    }
+    let rows: u64 = stream.parts.iter().map(|part| part.rows).sum();
+    if rows != table.rows {
+        return Err(Error::damaged(what, format!("expected {} rows, its recipe has {rows}", table.rows)));
+    }
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! Rows read to be proven: every chunk is hashed on the way, every row counted and digested.
+
+use super::{Depth, TableSeen};
+use crate::format::manifest::{StreamRecord, TableRecord};
+use crate::{Error, Result, RowDigest, SnapshotReader};
+
+/// Batches between reading and digesting.
+const BATCHES_WAITING: usize = 4;
+
+/// Reads a stream's rows, all or a sample of its parts.
+pub(super) async fn read(
+    reader: &SnapshotReader,
+    depth: Depth,
+    seen: &(dyn Fn(u64, u64) + Sync),
+    table: &TableRecord,
+    stream: &StreamRecord,
+    looked: &mut TableSeen,
+) -> Result<()> {
+    let chosen = match depth {
+        Depth::Structure => return Ok(()),
+        Depth::All => stream.clone(),
+        Depth::Sample { percent } => {
+            let drawn = stream.parts.iter().filter(|_| rand::random_range(0..100) < percent);
+            StreamRecord { parts: drawn.cloned().collect(), ..stream.clone() }
+        }
+    };
+    let digest = digest(reader, table, &chosen).await?;
+    let raw_bytes = chosen.parts.iter().map(|part| part.bytes).sum();
+    seen(digest.rows(), raw_bytes);
+    looked.rows += digest.rows();
+    looked.raw_bytes += raw_bytes;
+    match depth {
+        Depth::All => digest.expect(&format!("table {}", table.table), table.rows, &stream.digest),
+        _ => Ok(()),
+    }
+}
+
+/// Reads rows through the recipe; the digest is taken on a thread of its own.
+async fn digest(reader: &SnapshotReader, table: &TableRecord, stream: &StreamRecord) -> Result<RowDigest> {
+    let (sender, mut rows) = tokio::sync::mpsc::channel(BATCHES_WAITING);
+    let (own, head, parts) = (reader.clone(), table.table.clone(), stream.clone());
+    let read = tokio::spawn(async move { own.rows(&head, &parts, sender).await });
+    let mut digest = reader.vault.row_digest();
+    let count = tokio::task::spawn_blocking(move || {
+        while let Some(batch) = rows.blocking_recv() {
+            digest.add_rows(&batch.bytes, &batch.ends);
+        }
+        digest
+    });
+    let (read, digest) = tokio::join!(read, count);
+    let ended = |panic: tokio::task::JoinError| -> Error { std::panic::resume_unwind(panic.into_panic()) };
+    read.map_err(ended)??;
+    digest.map_err(ended)
+}

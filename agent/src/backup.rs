@@ -5,6 +5,7 @@
 //! snapshot that is reported good holds every row of its point.
 
 mod lanes;
+mod scratch;
 mod stop;
 mod summary;
 mod tables;
@@ -15,7 +16,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use lifeboat_config::{Agent, Source};
 use lifeboat_connectors::{Capture, CaptureOptions, PointInTime};
-use lifeboat_console::{CommandError, Progress, ResultExt};
+use lifeboat_console::{CommandError, Progress};
 use lifeboat_vault::{AgentKey, Draft, Error as VaultError, SnapshotWriter, Vault, Written};
 use tempfile::TempDir;
 
@@ -50,7 +51,8 @@ impl Run<'_> {
     pub async fn take(&self) -> Result<Summary, CommandError> {
         let started = Instant::now();
         let source = host::open_source(self.source)?;
-        let scratch = self.scratch()?;
+        host::make_state(self.agent)?;
+        let scratch = scratch::make(&self.agent.state, &self.source.name)?;
         self.progress.phase("opening");
         let begin = SnapshotWriter::begin(self.vault, self.key, &self.agent.state);
         let writer = self.interrupt.or(begin).await?;
@@ -83,14 +85,6 @@ impl Run<'_> {
             adopted_packs,
             damage,
         })
-    }
-
-    /// A private folder for the connector's scratch files.
-    fn scratch(&self) -> Result<TempDir, CommandError> {
-        host::make_state(self.agent)?;
-        let prefix = format!("scratch-{}-", self.source.name);
-        let made = tempfile::Builder::new().prefix(&prefix).tempdir_in(&self.agent.state);
-        made.context(|| format!("no scratch folder can be made in {}", self.agent.state.display()))
     }
 
     /// Fixes the point, reads everything and confirms that the point held.

@@ -65,7 +65,7 @@ fn space(subject: &str, folder: &Path, findings: &mut Findings) {
     let hint = Some("free space there, or move it to a larger disk".to_owned());
     match free {
         ..FREE_BYTES_MIN => findings.problem(subject, text, hint),
-        ..FREE_BYTES_WARN => findings.warning(subject, text, hint),
+        FREE_BYTES_MIN..FREE_BYTES_WARN => findings.warning(subject, text, hint),
         _ => findings.ok(subject, text),
     }
 }

@@ -75,7 +75,8 @@ fn open_folder(url: &Url, create: bool, shown: &str) -> Result<Store> {
         return Err(Error::NoVault { url: shown.to_owned() });
     }
     let inner = LocalFileSystem::new_with_prefix(&folder).map_err(|error| bad(error.to_string()))?;
-    Ok(Store::new(Arc::new(inner.with_fsync(true)), Path::default(), shown))
+    let inner = inner.with_fsync(true).with_automatic_cleanup(true);
+    Ok(Store::new(Arc::new(inner), Path::default(), shown))
 }
 
 fn without_secrets(url: &Url) -> String {

@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 NOT_CHECKED = """\
 What this reader does NOT check: signatures (Ed25519), objects' names, sealed segments' hashes and chunk
@@ -20,15 +21,22 @@ it opens was not changed since it was sealed, but not who sealed it. Use this re
 trust, or when nothing else is left; `lifeboat-restore verify` checks all of it.
 """
 
-SEGMENTS_KEPT = 32  # Opened segments in memory, at most about 2 MiB each.
+SEGMENTS_KEPT = 32  # Opened segments in memory, about 2 MiB each, unless the vault was made by others.
+SEGMENT_RAW_BYTES_MAX = 128 << 20
+TEXT_BYTES_MAX = 256 << 20
 TRAILER_BYTES = 92
 HEX_ID = re.compile(r"[0-9a-f]{64}")
+KEYRING = re.compile(r"keyring-[0-9]{8}")
 
-Place = collections.namedtuple("Place", "pack offset sealed_bytes raw_bytes realm epoch at bytes")
+Place = collections.namedtuple("Place", "pack offset sealed_bytes raw_bytes realm epoch at bytes rows")
 
 
 class Unreadable(Exception):
     """The vault cannot be read on; the text says where."""
+
+
+class Newer(Unreadable):
+    """An object of another version of the format: not damage."""
 
 
 # --- the two programs -----------------------------------------------------------------------------
@@ -57,8 +65,25 @@ def open_sealed(sealed, secret, what):
         os.close(reader)
 
 
-def decompress(data, what):
-    return run("zstd", ["--decompress", "--stdout", "--quiet"], data, what)
+def decompress(data, what, bytes_max):
+    """Unpacks no more than a bound: a few damaged or forged bytes can claim to be gigabytes."""
+    with tempfile.TemporaryFile() as packed:
+        packed.write(data)
+        packed.seek(0)
+        try:
+            zstd = subprocess.Popen(["zstd", "--decompress", "--stdout", "--quiet"], stdin=packed,
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        except FileNotFoundError:
+            raise Unreadable("the program `zstd` is not installed: install the package `zstd`")
+        with zstd:
+            plain = zstd.stdout.read(bytes_max + 1)
+            if len(plain) > bytes_max:
+                zstd.kill()
+                raise Unreadable(f"{what} unpacks to more than {bytes_max} bytes")
+            said = zstd.stderr.read().decode(errors="replace").strip().splitlines()
+    if zstd.returncode != 0:
+        raise Unreadable(f"{what}: zstd says: {said[0] if said else zstd.returncode}")
+    return plain
 
 
 # --- the vault ------------------------------------------------------------------------------------
@@ -96,38 +121,57 @@ class Vault:
         if not separator or len(first) != 3 or first[0] != "lifeboat" or first[2] != kind:
             raise Unreadable(f"{'/'.join(parts)} is no {kind}")
         if first[1] != "1":
-            raise Unreadable(f"{'/'.join(parts)} is of format {first[1]}; this reader knows 1")
+            raise Newer(f"{'/'.join(parts)} is of format {first[1]}; this reader knows 1")
         return body
 
     def read_keyring(self):
-        """The keyring of the highest number says which object wraps which key."""
-        record = json.loads(self.body("vault", "vault"))
-        if record["needs"]["read"]:
-            raise Unreadable(f"reading this vault needs {', '.join(record['needs']['read'])}")
-        keyrings = [name for name in self.names("keys") if re.fullmatch(r"keyring-\d{8,}", name)]
-        if not keyrings:
-            raise Unreadable("there is no keys/keyring-…")
-        newest = max(keyrings, key=lambda name: int(name[8:]))
-        keyring = json.loads(self.body("keyring", "keys", newest))
+        """The keyring in force says which object wraps which key. Signatures are not checked here: in
+        force is the one of the highest number that is a keyring and has that number in it too."""
+        self.body("vault", "vault")
+        names = [name for name in self.names("keys") if KEYRING.fullmatch(name)]
+        for name in sorted(names, reverse=True):
+            try:
+                keyring = json.loads(self.body("keyring", "keys", name))
+                if keyring["sequence"] != int(name[8:]):
+                    raise Unreadable("it is another keyring under this name")
+                break
+            except Newer:
+                raise
+            except (Unreadable, ValueError, KeyError, TypeError) as error:
+                print(f"read_vault.py: keys/{name} is damaged and passed over: {error}", file=sys.stderr)
+        else:
+            raise Unreadable("there is no keys/keyring-… that can be read")
+        if keyring["needs"]["read"]:
+            raise Unreadable(f"reading this vault needs {', '.join(keyring['needs']['read'])}")
         for key in keyring["keys"]:
-            self.wraps[key["realm"], key["epoch"]] = key["wrap"]
+            self.wraps[key["realm"], key["epoch"]] = key["wrap"], key["recipient"]
 
     def key(self, realm, epoch):
         """Opens a wrapped key with the person's identity, once."""
         if (realm, epoch) not in self.keys:
             if (realm, epoch) not in self.wraps:
                 raise Unreadable(f"the keyring has no key for {realm}, epoch {epoch}")
-            name = self.wraps[realm, epoch]
+            name, recipient = self.wraps[realm, epoch]
             secret = run("age", ["--decrypt", "-i", self.identity_file], self.read(*name.split("/")), name)
+            self.check_key(secret, recipient, name)
             self.keys[realm, epoch] = secret
         return self.keys[realm, epoch]
+
+    def check_key(self, secret, recipient, name):
+        """A wrap carries no signature: what is sealed to the keyring's recipient must open with its key."""
+        sealed = run("age", ["--encrypt", "-r", recipient], b"", name)
+        try:
+            open_sealed(sealed, secret, name)
+        except Unreadable:
+            raise Unreadable(f"{name} holds another key than the keyring names")
 
     def open_metadata(self, sealed, what):
         """Metadata does not say its epoch: the newest key is tried first."""
         said = None
         for _, epoch in sorted((key for key in self.wraps if key[0] == "metadata"), reverse=True):
             try:
-                return decompress(open_sealed(sealed, self.key("metadata", epoch), what), what)
+                plain = open_sealed(sealed, self.key("metadata", epoch), what)
+                return decompress(plain, what, TEXT_BYTES_MAX)
             except Unreadable as error:
                 said = said or error
         raise said or Unreadable("the keyring has no key for metadata")
@@ -181,10 +225,12 @@ class Vault:
             if words[0] == "segment":
                 offset, sealed_bytes, raw_bytes, realm, epoch = words[1:6]
                 segment = (pack, int(offset), int(sealed_bytes), int(raw_bytes), realm, int(epoch))
+                if int(raw_bytes) > SEGMENT_RAW_BYTES_MAX:
+                    raise Unreadable(f"a segment of pack {pack} claims {raw_bytes} raw bytes, more than any has")
                 at = 0
             else:
-                size = int(words[1])
-                self.places.setdefault(words[0], []).append(Place(*segment, at, size))
+                size, rows = int(words[1]), int(words[2])
+                self.places.setdefault(words[0], []).append(Place(*segment, at, size, rows))
                 at += size
 
     def place(self, chunk, realm):
@@ -207,7 +253,8 @@ class Vault:
             with open(self.pack_path(place.pack), "rb") as file:
                 file.seek(place.offset)
                 sealed = file.read(place.sealed_bytes)
-            raw = decompress(open_sealed(sealed, self.key(place.realm, place.epoch), what), what)
+            opened = open_sealed(sealed, self.key(place.realm, place.epoch), what)
+            raw = decompress(opened, what, place.raw_bytes)
             if len(raw) != place.raw_bytes:
                 raise Unreadable(f"{what}: expected {place.raw_bytes} bytes, found {len(raw)}")
         self.segments[number] = raw
@@ -217,7 +264,10 @@ class Vault:
 
     def chunk(self, chunk, realm):
         place = self.place(chunk, realm)
-        return self.segment(place)[place.at:place.at + place.bytes]
+        plain = self.segment(place)[place.at:place.at + place.bytes]
+        if plain.count(b"\n") != place.rows:
+            raise Unreadable(f"chunk {chunk} has {plain.count(bytes([10]))} rows, not {place.rows}")
+        return plain
 
     # --- what chunks make ---
 
@@ -251,6 +301,8 @@ class Vault:
             for line in self.text(part["runs"]).splitlines():
                 at, first, count = map(int, line.split(" "))
                 chunk = self.chunk(chunks[at], stream["grade"])
+                if count == 0 and b"\n" in chunk:
+                    raise Unreadable(f"a run takes chunk {chunks[at]} for a piece of a row")
                 if count == 0:  # The whole chunk: a piece of a row that goes on in the next run.
                     rest += chunk
                     size += len(chunk)

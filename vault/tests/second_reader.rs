@@ -252,6 +252,33 @@ async fn another_program_says_what_it_cannot_open_or_find() {
     refused(&["--list"], "keys/metadata-1-");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_program_passes_over_what_is_no_keyring_and_refuses_another_key() {
+    let lab = Lab::new().await;
+    lab.back_up("crm", vec![deals()]).await;
+    let keys = lab.folder.path().join("keys");
+    let keyring = std::fs::read(keys.join("keyring-00000001")).unwrap();
+    std::fs::write(keys.join("keyring-00000002"), &keyring).unwrap();
+    std::fs::write(keys.join("keyring-00000003"), &keyring[..keyring.len() / 2]).unwrap();
+    for stray in ["keyring-zzz", "keyring-000000004", ".DS_Store"] {
+        std::fs::write(keys.join(stray), "a stray file").unwrap();
+    }
+    let output = lab.read(&["--table", deals().name]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.stdout == deals().text(), "deals differ: {said}");
+    let passed_over: Vec<_> = said.lines().filter_map(|line| line.split(' ').nth(1)).collect();
+    assert_eq!(passed_over, ["keys/keyring-00000003", "keys/keyring-00000002"], "{said}");
+
+    let wrap = |realm: &str| {
+        let is_its = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(realm);
+        lab.objects("keys").into_iter().find(is_its).unwrap()
+    };
+    std::fs::copy(wrap("low-"), wrap("high-")).unwrap();
+    let output = lab.read(&["--table", deals().name]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("holds another key than the keyring names"), "{said}");
+}
+
 #[test]
 fn another_program_says_what_it_does_not_check() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/second-reader/read_vault.py");
@@ -315,9 +342,10 @@ fn the_example_is_what_the_page_says_of_it() {
         assert!(words.contains(&&*name), "FORMAT.md does not list {name}");
     }
     let vault = std::fs::read_to_string(example("example/vault")).unwrap();
-    let until_root =
-        vault.lines().take_while(|line| !line.contains("\"chunks\"")).collect::<Vec<_>>().join("\n");
-    assert!(page.contains(&until_root), "FORMAT.md quotes another vault record");
+    assert!(page.contains(&vault), "FORMAT.md quotes another vault record");
+    let keyring = std::fs::read_to_string(example("example/keys/keyring-00000001")).unwrap();
+    let (until_secrets, _) = keyring.split_once("\"secrets\"").unwrap();
+    assert!(page.contains(until_secrets), "FORMAT.md quotes another keyring");
     assert!(words.contains(&EXAMPLE_FINGERPRINT), "FORMAT.md names another fingerprint");
     let rows = String::from_utf8(example_contacts().text()).unwrap();
     assert!(page.contains(&rows), "FORMAT.md quotes other rows");

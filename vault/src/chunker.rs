@@ -45,11 +45,19 @@ impl Cutter {
     fn propose(&self, bytes: &[u8]) -> usize {
         let (min, average, max) =
             (self.sizes.min as usize, self.sizes.average as usize, self.sizes.max as usize);
-        let gear = (&*self.gear).try_into().expect("a gear table has 256 entries");
-        let shifted = (&*self.gear_shifted).try_into().expect("a gear table has 256 entries");
         let (small, large) = (self.mask_small, self.mask_large);
-        let (_, length) =
-            cut_gear(bytes, min, average, max, small, large, small << 1, large << 1, gear, shifted);
+        let (_, length) = cut_gear(
+            bytes,
+            min,
+            average,
+            max,
+            small,
+            large,
+            small << 1,
+            large << 1,
+            &self.gear,
+            &self.gear_shifted,
+        );
         length
     }
 

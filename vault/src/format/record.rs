@@ -40,7 +40,8 @@ pub struct Sizes {
 impl Sizes {
     /// Whether a stream can be cut by these.
     pub fn are_usable(&self) -> bool {
-        let within = |size: u32, least: u32, most: u32| (least..=most).contains(&size) && size % 2 == 0;
+        let within =
+            |size: u32, least: u32, most: u32| (least..=most).contains(&size) && size.is_multiple_of(2);
         within(self.min, 64, 1 << 20)
             && within(self.average, 256, 4 << 20)
             && within(self.max, 1024, 16 << 20)

@@ -1,2 +1,41 @@
-//! restore
-fn main() {}
+//! `lifeboat-restore` runs on the recovery machine and reads: it lists, shows, verifies and restores.
+//!
+//! It needs three things: the vault's location, an identity and, to restore, a target; never the agent's
+//! host or its state. This file parses, calls and exits; each verb is a file of `commands/`, and `restore/`
+//! is the one place where the vault's reading meets connectors' writing.
+
+mod cli;
+mod commands;
+mod explain;
+mod interrupt;
+mod open;
+mod restore;
+mod words;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use lifeboat_console::{CommandError, init_logging};
+
+/// How long threads may take to notice that the command has ended.
+const SHUTDOWN: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let json = cli.output.json;
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.classify(explain::explain).report(json),
+    }
+}
+
+fn run(cli: cli::Cli) -> Result<(), CommandError> {
+    init_logging(cli.output.verbose, cli.output.json)?;
+    // It fails only when a provider is there already, and then TLS has what it needs.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(commands::run(cli));
+    runtime.shutdown_timeout(SHUTDOWN);
+    done
+}

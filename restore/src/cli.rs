@@ -1,0 +1,182 @@
+//! The command line, as an operator types it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use lifeboat_console::OutputArgs;
+use lifeboat_vault::Depth;
+
+/// Lists, verifies and restores the snapshots in a Lifeboat vault.
+#[derive(Parser)]
+#[command(name = "lifeboat-restore", version, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// One verb each.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make a key pair for a person who may open a vault
+    Keygen(Keygen),
+    /// List the snapshots in a vault
+    Snapshots(Snapshots),
+    /// Show what a snapshot is and what is in it
+    Show(Show),
+    /// Prove that snapshots can be restored: every one, or those that are named
+    Verify(Verify),
+    /// Write a snapshot into an empty target and compare it with what was read
+    Restore(Restore),
+}
+
+/// Which vault, and with what it is opened.
+#[derive(Args)]
+pub struct Access {
+    /// The vault: file:///folder, s3://bucket/prefix, az://container/prefix or gs://bucket/prefix
+    #[arg(long, value_name = "URL", required_unless_present = "config")]
+    pub vault: Option<String>,
+    /// Take the vault and its pinned root from this configuration instead
+    #[arg(long, value_name = "PATH", conflicts_with = "vault")]
+    pub config: Option<PathBuf>,
+    /// An age identity file, an SSH private key or an agent's key, which opens no rows (may be repeated)
+    #[arg(long, value_name = "PATH")]
+    pub identity: Vec<PathBuf>,
+    /// The vault's root fingerprint, from the recovery sheet
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub root: Option<String>,
+    /// Where scratch files go; they are removed again [default: the system's folder for them]
+    #[arg(long, value_name = "DIR")]
+    pub scratch: Option<PathBuf>,
+}
+
+/// `keygen`.
+#[derive(Args)]
+pub struct Keygen {
+    /// The new file for the secret key; one that exists is never replaced
+    pub file: PathBuf,
+}
+
+/// `snapshots`.
+#[derive(Args)]
+pub struct Snapshots {
+    #[command(flatten)]
+    pub access: Access,
+    /// Only this source
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+}
+
+/// `show`.
+#[derive(Args)]
+pub struct Show {
+    #[command(flatten)]
+    pub access: Access,
+    /// source@latest, source@2026-11-22, source@2026-11-22T02:30 or the beginning of an id
+    #[arg(value_name = "SNAPSHOT")]
+    pub spec: String,
+}
+
+/// `verify`.
+#[derive(Args)]
+pub struct Verify {
+    #[command(flatten)]
+    pub access: Access,
+    /// source@latest, source@2026-11-22, source@2026-11-22T02:30 or the beginning of an id
+    #[arg(value_name = "SNAPSHOT")]
+    pub specs: Vec<String>,
+    /// Open and hash the rows too: all of them, or about that share, drawn at random
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "100%",
+        value_parser = depth
+    )]
+    pub read_data: Option<Depth>,
+}
+
+/// `restore`.
+#[derive(Args)]
+pub struct Restore {
+    #[command(flatten)]
+    pub access: Access,
+    /// source@latest, source@2026-11-22, source@2026-11-22T02:30 or the beginning of an id
+    #[arg(value_name = "SNAPSHOT")]
+    pub spec: String,
+    /// The target, which must be empty: postgres://user@host/database or sqlite:///path
+    #[arg(long, value_name = "URL")]
+    pub to: String,
+    /// Only this table and what it needs (may be repeated)
+    #[arg(long, value_name = "NAME")]
+    pub table: Vec<String>,
+    /// Say what would be done, look at the target, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Create the database, which must not exist
+    #[arg(long)]
+    pub into_new: bool,
+    /// Leave out reading the target back and comparing it with the snapshot
+    #[arg(long)]
+    pub no_compare: bool,
+    /// Restore what is whole, leave damaged tables empty and list them (exit code 3)
+    #[arg(long)]
+    pub skip_damaged: bool,
+    /// Let one role stand in for another that the target does not have (may be repeated)
+    #[arg(long, value_name = "OLD=NEW", value_parser = role)]
+    pub map_role: Vec<(String, String)>,
+    /// Leave ownership and grants out
+    #[arg(long)]
+    pub no_owner: bool,
+    /// Tables loaded at once [default: 2, or the number of cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub writers: Option<u16>,
+    /// Permit a connection to another host without TLS
+    #[arg(long)]
+    pub allow_plaintext: bool,
+    /// A file that holds the target's password
+    #[arg(long, value_name = "PATH", conflicts_with = "password_env")]
+    pub password_file: Option<PathBuf>,
+    /// An environment variable that holds the target's password
+    #[arg(long, value_name = "NAME")]
+    pub password_env: Option<String>,
+}
+
+fn depth(text: &str) -> Result<Depth, String> {
+    match text.strip_suffix('%').unwrap_or(text).parse() {
+        Ok(100) => Ok(Depth::All),
+        Ok(percent @ 1..=99) => Ok(Depth::Sample { percent }),
+        _ => Err("write a share from 1% to 100%".into()),
+    }
+}
+
+fn role(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((old, new)) if !old.is_empty() && !new.is_empty() => Ok((old.into(), new.into())),
+        _ => Err("write the old and the new role: crm_owner=postgres".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_share_is_a_percentage() {
+        assert_eq!(depth("100%"), Ok(Depth::All));
+        assert_eq!(depth("10%"), Ok(Depth::Sample { percent: 10 }));
+        assert_eq!(depth("10"), Ok(Depth::Sample { percent: 10 }));
+        for wrong in ["0%", "101%", "-1", "half", ""] {
+            assert!(depth(wrong).is_err(), "{wrong}");
+        }
+    }
+}

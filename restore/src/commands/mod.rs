@@ -1,0 +1,23 @@
+//! One file for each verb.
+
+mod keygen;
+mod restore;
+mod show;
+mod snapshots;
+mod verify;
+
+use lifeboat_console::CommandError;
+
+use crate::cli::{Cli, Command};
+
+/// Runs the verb.
+pub async fn run(cli: Cli) -> Result<(), CommandError> {
+    let json = cli.output.json;
+    match cli.command {
+        Command::Keygen(args) => keygen::run(&args, json),
+        Command::Snapshots(args) => snapshots::run(&args, json).await,
+        Command::Show(args) => show::run(&args, json).await,
+        Command::Verify(args) => verify::run(&args, json).await,
+        Command::Restore(args) => restore::run(&args, json).await,
+    }
+}

@@ -1,0 +1,219 @@
+//! `restore`: plans, looks at the target, loads, completes and compares.
+//!
+//! Nothing is touched before the plan holds: keys and the snapshot's structure are checked first, and a
+//! target that is not empty is refused.
+
+use std::slice;
+use std::thread::available_parallelism;
+use std::time::Instant;
+
+use lifeboat_config::SecretRef;
+use lifeboat_connectors::{CaptureOptions, LoadOptions, LoadReport, SchemaFile, Target, open_target};
+use lifeboat_console::{CommandError, Kind, Progress, ResultExt, print};
+use lifeboat_vault::{Depth, Error as VaultError, Snapshot, SnapshotHealth, verify};
+use serde_json::json;
+use url::Url;
+
+use crate::cli::Restore;
+use crate::interrupt::{Interrupt, stopped};
+use crate::open::{Opened, Reading};
+use crate::restore::{Plan, Summary, choose, compare, damage_error, load, prove, require_keys};
+use crate::words;
+
+/// Tables loaded at once when nobody says otherwise, on the smallest machine.
+const WRITERS_MIN: usize = 2;
+
+/// Restores a snapshot.
+pub async fn run(args: &Restore, json: bool) -> Result<(), CommandError> {
+    let interrupt = Interrupt::listen()?;
+    let url = target_url(args)?;
+    let target = open_target(&url, password(args)?, args.allow_plaintext)?;
+    let progress = Progress::new(json);
+    progress.phase("opening the vault");
+    let opened = Opened::open(&args.access, &interrupt).await?;
+    opened.warn(&progress);
+    let snapshot = opened.find(&args.spec)?.clone();
+    require_keys(&opened.vault, &snapshot.manifest.files, &[])?;
+    let reading = opened.reading(&args.access, &interrupt).await?;
+    let cores = available_parallelism().map_or(WRITERS_MIN, usize::from);
+    let writers = args.writers.map_or(cores.max(WRITERS_MIN), usize::from);
+    let run = Run { args, opened, snapshot, reading, target, writers, progress, interrupt, json };
+    run.restore(&url).await
+}
+
+/// A restore under way.
+struct Run<'a> {
+    args: &'a Restore,
+    opened: Opened,
+    snapshot: Snapshot,
+    reading: Reading,
+    target: Box<dyn Target>,
+    writers: usize,
+    progress: Progress,
+    interrupt: Interrupt,
+    json: bool,
+}
+
+impl Run<'_> {
+    async fn restore(&self, url: &Url) -> Result<(), CommandError> {
+        let mut plan = self.interrupt.or(self.plan(url)).await?;
+        let schema = self.interrupt.or(self.schema()).await?;
+        let notes = self.interrupt.or(self.target.inspect(&plan.to_load_plan(&schema))).await?;
+        if self.args.skip_damaged {
+            self.progress.phase("reading every row, to know what is damaged");
+            self.progress.expect_rows(plan.rows());
+            self.interrupt.or(prove(&mut plan, &self.reading.reader, self.writers, &self.progress)).await?;
+        }
+        self.tell(&plan, &notes)?;
+        if self.args.dry_run {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let report = self.load(&plan, &schema).await.map_err(|error| self.explain_damage(&plan, error))?;
+        let mut summary = Summary::loaded(&plan, report, started.elapsed());
+        if !self.args.no_compare {
+            let started = Instant::now();
+            let differences = self.compare(&plan).await;
+            let differences = differences.context(|| "the target is complete, but it was not compared")?;
+            summary.compared(differences, started.elapsed());
+        }
+        self.progress.summary(&summary)?;
+        if !self.json {
+            print(&summary.to_string())?;
+        }
+        summary.ending()
+    }
+
+    /// Chooses the tables and checks what they need, as far as no row has to be read.
+    async fn plan(&self, url: &Url) -> Result<Plan, CommandError> {
+        self.progress.phase("checking the snapshot");
+        let health = self.health().await?;
+        // Without its catalogue a snapshot has no tables to choose from; the plan says why.
+        let tables = match self.reading.reader.tables(&self.snapshot).await {
+            Err(error) if !error.is_damage() => return Err(error.into()),
+            tables => tables.unwrap_or_default(),
+        };
+        let names: &[String] = if tables.is_empty() { &[] } else { &self.args.table };
+        let tables = choose(tables, names)?;
+        for table in &tables {
+            table.stream()?;
+        }
+        require_keys(&self.opened.vault, &self.snapshot.manifest.files, &tables)?;
+        Plan::new(&self.snapshot, words::shown(url), tables, &health, self.args.skip_damaged)
+    }
+
+    async fn health(&self) -> Result<SnapshotHealth, CommandError> {
+        let (chosen, Reading { reader, sync, .. }) = (slice::from_ref(&self.snapshot), &self.reading);
+        let Opened { snapshots, unreadable, .. } = &self.opened;
+        let structure = Depth::Structure;
+        let report = verify(reader, sync, chosen, snapshots, unreadable, structure, &|_, _| {}).await?;
+        Ok(report.snapshots.into_iter().next().expect("one snapshot was asked for"))
+    }
+
+    async fn schema(&self) -> Result<Vec<SchemaFile>, CommandError> {
+        let mut schema = Vec::new();
+        for file in &self.snapshot.manifest.files {
+            let bytes = self.reading.reader.file(file).await;
+            let bytes = bytes
+                .map_err(CommandError::from)
+                .context(|| format!("snapshot {} cannot be restored", self.snapshot.id.short()))?;
+            schema.push(SchemaFile { name: file.name.clone(), bytes });
+        }
+        Ok(schema)
+    }
+
+    /// Says what will be done, and what the target is like.
+    fn tell(&self, plan: &Plan, notes: &[String]) -> Result<(), CommandError> {
+        if !self.json {
+            print(&plan.to_string())?;
+        }
+        notes.iter().for_each(|note| self.progress.note(note));
+        if !self.args.dry_run {
+            return Ok(());
+        }
+        self.progress.summary(&json!({
+            "dry_run": true,
+            "source": plan.snapshot.manifest.source,
+            "snapshot": plan.snapshot.id,
+            "target": plan.target,
+            "tables": plan.loaded().count(),
+            "rows": plan.rows(),
+            "raw_bytes": plan.bytes(),
+            "skipped": plan.skipped().map(|table| table.name()).collect::<Vec<_>>(),
+            "notes": notes,
+        }))?;
+        if self.json { Ok(()) } else { Ok(print("nothing was changed: this was a dry run\n")?) }
+    }
+
+    async fn load(&self, plan: &Plan, schema: &[SchemaFile]) -> Result<LoadReport, CommandError> {
+        self.progress.phase("loading");
+        self.progress.expect_rows(plan.rows());
+        self.progress.expect_bytes(plan.bytes());
+        let options = LoadOptions {
+            writers: self.writers,
+            into_new: self.args.into_new,
+            map_roles: self.args.map_role.clone(),
+            no_owner: self.args.no_owner,
+            scratch: self.reading.scratch.path().to_owned(),
+        };
+        let begun = tokio::select! {
+            begun = self.target.begin(plan.to_load_plan(schema), &options) => begun?,
+            signal = self.interrupt.wait() => {
+                return Err(stopped(signal, "the target was being prepared; the same command starts it over"));
+            }
+        };
+        load(begun, &self.reading.reader, plan, self.writers, &self.progress, &self.interrupt).await
+    }
+
+    async fn compare(&self, plan: &Plan) -> Result<Vec<String>, CommandError> {
+        self.progress.phase("comparing");
+        self.progress.expect_rows(plan.rows());
+        let scratch = self.reading.scratch.path().to_owned();
+        let options = CaptureOptions { readers: self.writers, scratch, ..CaptureOptions::default() };
+        let (source, digest) = (self.target.as_source(), self.opened.vault.row_digest());
+        tokio::select! {
+            compared = compare(&*source, &plan.tables, &digest, &options, &self.progress) => compared,
+            signal = self.interrupt.wait() => Err(stopped(signal, "every row is in the target")),
+        }
+    }
+
+    /// Damage that shows only while rows are read ends the restore as damage found before does.
+    fn explain_damage(&self, plan: &Plan, error: CommandError) -> CommandError {
+        let damaged = error.error().downcast_ref::<VaultError>().is_some_and(VaultError::is_damage);
+        match damaged {
+            true => damage_error(&self.snapshot, &error.error().to_string(), 1, plan.tables.len())
+                .hint("the target is not complete; the same command starts it over"),
+            false => error,
+        }
+    }
+}
+
+/// Parses the target's URL, whose password must not be repeated, and refuses what means nothing to it.
+fn target_url(args: &Restore) -> Result<Url, CommandError> {
+    let url = Url::parse(&args.to)
+        .kind(Kind::Usage)
+        .context(|| "the target's URL is not understood")
+        .hint("write postgres://user@host/database or sqlite:///path")?;
+    let asked = [
+        ("--password-file", args.password_file.is_some()),
+        ("--password-env", args.password_env.is_some()),
+        ("--allow-plaintext", args.allow_plaintext),
+        ("--map-role", !args.map_role.is_empty()),
+        ("--no-owner", args.no_owner),
+    ];
+    match asked.iter().find(|(_, asked)| *asked) {
+        Some((option, _)) if url.scheme() == "sqlite" => {
+            Err(CommandError::new(Kind::Usage, format!("{option} means nothing to a SQLite file")))
+        }
+        _ => Ok(url),
+    }
+}
+
+fn password(args: &Restore) -> Result<Option<String>, CommandError> {
+    let reference = match (&args.password_file, &args.password_env) {
+        (Some(path), _) => SecretRef::File(path.clone()),
+        (None, Some(name)) => SecretRef::Env(name.clone()),
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(reference.resolve()?.expose().to_owned()))
+}

@@ -1,0 +1,153 @@
+//! From what an operator gives to an open vault and its snapshots.
+
+use std::path::{Path, PathBuf};
+
+use age::cli_common::UiCallbacks;
+use lifeboat_config::Config;
+use lifeboat_console::{CommandError, Kind, Progress, ResultExt};
+use lifeboat_vault::{
+    AgentKey, Error, Identities, Opener, Selector, Snapshot, SnapshotReader, Store, SyncReport, Vault,
+    list_snapshots,
+};
+use tempfile::TempDir;
+use url::Url;
+
+use crate::cli::Access;
+use crate::interrupt::Interrupt;
+
+/// A vault, opened as far as the identities reach, and what it holds.
+pub struct Opened {
+    /// The vault.
+    pub vault: Vault,
+    /// Its snapshots, oldest first.
+    pub snapshots: Vec<Snapshot>,
+    /// Manifests that cannot be read.
+    pub unreadable: Vec<Error>,
+}
+
+/// What reads a snapshot, with the scratch files it needs.
+pub struct Reading {
+    /// The reader.
+    pub reader: SnapshotReader,
+    /// What opening it found.
+    pub sync: SyncReport,
+    /// Removed when this is dropped.
+    pub scratch: TempDir,
+}
+
+/// What the identity files hold.
+struct Keys {
+    people: Identities,
+    has_people: bool,
+    agents: Vec<AgentKey>,
+}
+
+impl Opened {
+    /// Opens the vault and lists its snapshots.
+    pub async fn open(access: &Access, interrupt: &Interrupt) -> Result<Self, CommandError> {
+        let config = access.config.as_deref().map(Config::load).transpose()?;
+        let url = vault_url(access, config.as_ref())?;
+        let root = access.root.as_deref().or(config.as_ref().and_then(|config| config.vault.root.as_deref()));
+        let keys = Keys::read(&identity_files(access, config.as_ref())?)?;
+        let store = Store::open(&url, false)?;
+        let vault = interrupt.or(keys.open(store, root)).await?;
+        let (snapshots, unreadable) = interrupt.or(list_snapshots(&vault)).await?;
+        Ok(Self { vault, snapshots, unreadable })
+    }
+
+    /// Finds one snapshot.
+    pub fn find(&self, spec: &str) -> Result<&Snapshot, CommandError> {
+        let selector: Selector = spec.parse::<Selector>().kind(Kind::Usage)?;
+        selector
+            .find(&self.snapshots)
+            .map_err(CommandError::from)
+            .hint("`lifeboat-restore snapshots` lists what there is")
+    }
+
+    /// Gathers the index in a private scratch folder.
+    pub async fn reading(&self, access: &Access, interrupt: &Interrupt) -> Result<Reading, CommandError> {
+        let scratch = scratch(access.scratch.as_deref())?;
+        let (reader, sync) = interrupt.or(SnapshotReader::open(&self.vault, scratch.path())).await?;
+        Ok(Reading { reader, sync, scratch })
+    }
+
+    /// What was found damaged before any snapshot was looked into, in words.
+    pub fn damage(&self) -> impl Iterator<Item = String> {
+        self.vault.damage().chain(&self.unreadable).map(ToString::to_string)
+    }
+
+    /// Tells of damage that may concern more than what was asked for.
+    pub fn warn(&self, progress: &Progress) {
+        for damage in self.vault.damage() {
+            progress.warn(&format!("the vault is damaged: {damage}"));
+        }
+        for damage in &self.unreadable {
+            progress.warn(&format!(
+                "a snapshot cannot be read, so that `latest` may not be the latest: {damage}"
+            ));
+        }
+    }
+}
+
+impl Keys {
+    fn read(files: &[PathBuf]) -> Result<Self, CommandError> {
+        let mut keys = Self { people: Identities::new(Vec::new()), has_people: false, agents: Vec::new() };
+        for file in files {
+            if AgentKey::is_at(file) {
+                keys.agents.push(AgentKey::read(file)?);
+            } else {
+                keys.people.extend(Identities::read(file, UiCallbacks)?);
+                keys.has_people = true;
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Opens the metadata with the first key that fits, and the rows with whatever fits.
+    async fn open(&self, store: Store, root: Option<&str>) -> Result<Vault, Error> {
+        let mut opened = match self.has_people {
+            true => Vault::open(store.clone(), Opener::Person(&self.people), root).await,
+            false => Err(Error::NoKey { what: "the vault's metadata".into() }),
+        };
+        for agent in &self.agents {
+            if !matches!(opened, Err(Error::NoKey { .. })) {
+                break;
+            }
+            opened = Vault::open(store.clone(), Opener::Agent(agent), root).await;
+        }
+        let vault = opened?;
+        if self.has_people { vault.unlock(&self.people).await } else { Ok(vault) }
+    }
+}
+
+fn vault_url(access: &Access, config: Option<&Config>) -> Result<Url, CommandError> {
+    let Some(text) = &access.vault else {
+        let url = config.map(|config| config.vault.url.clone());
+        return url.ok_or_else(|| CommandError::new(Kind::Usage, "no vault was named").hint("--vault URL"));
+    };
+    Url::parse(text)
+        .kind(Kind::Usage)
+        .context(|| "the vault's URL is not understood")
+        .hint("write file:///folder, s3://bucket/prefix, az://container/prefix or gs://bucket/prefix")
+}
+
+/// The files given; on an agent's host, its own key when none is.
+fn identity_files(access: &Access, config: Option<&Config>) -> Result<Vec<PathBuf>, CommandError> {
+    if !access.identity.is_empty() {
+        return Ok(access.identity.clone());
+    }
+    let own = config.map(|config| config.agent.state.join("agent.key")).filter(|key| key.exists());
+    own.map(|key| vec![key]).ok_or_else(|| {
+        CommandError::new(Kind::NoUsableKey, "no identity was given, and a vault opens for nobody else")
+            .hint("give the key file of a person on the recovery sheet: --identity key.txt")
+    })
+}
+
+fn scratch(folder: Option<&Path>) -> Result<TempDir, CommandError> {
+    let folder = folder.map_or_else(std::env::temp_dir, Path::to_owned);
+    tempfile::Builder::new()
+        .prefix("lifeboat-restore-")
+        .tempdir_in(&folder)
+        .context(|| format!("no scratch folder can be made in {}", folder.display()))
+        .hint("name a folder with space that this account may write: --scratch DIR")
+}

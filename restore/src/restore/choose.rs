@@ -1,0 +1,165 @@
+//! Which tables are restored: all of them, or those an operator names.
+
+use lifeboat_connectors::{Column, LoadTable, TableKind, TableName};
+use lifeboat_console::{CommandError, Kind};
+use lifeboat_vault::format::manifest::{StreamRecord, TableRecord};
+
+use crate::words;
+
+/// A misspelt name may be this unlike what was meant, from 0 to 1.
+const ALIKE_MIN: f64 = 0.7;
+
+/// More suggestions than this would not be read.
+const SUGGESTIONS_MAX: usize = 5;
+
+/// A table to restore.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    /// As the catalogue has it.
+    pub record: TableRecord,
+    /// As the connector takes it.
+    pub load: LoadTable,
+    /// Why it is left empty, if it is.
+    pub damage: Option<String>,
+}
+
+impl Chosen {
+    fn new(record: TableRecord) -> Result<Self, CommandError> {
+        let load = load_table(&record)?;
+        Ok(Self { record, load, damage: None })
+    }
+
+    /// Its name, for people.
+    pub fn name(&self) -> String {
+        self.record.table.to_string()
+    }
+
+    /// Raw bytes of its rows.
+    pub fn bytes(&self) -> u64 {
+        self.record.streams.iter().flat_map(|stream| &stream.parts).map(|part| part.bytes).sum()
+    }
+
+    /// The one stream that holds its rows whole.
+    pub fn stream(&self) -> Result<&StreamRecord, CommandError> {
+        let columns = self.load.columns.len() as u32;
+        match &self.record.streams[..] {
+            [stream] if stream.columns.iter().copied().eq(0..columns) => Ok(stream),
+            streams => {
+                let streams = words::counted(streams.len() as u64, "stream");
+                let text = format!("table {} is kept in {streams} of different grades", self.name());
+                Err(CommandError::new(Kind::Failed, text)
+                    .hint("this version cannot put them together: use the version that wrote the snapshot"))
+            }
+        }
+    }
+}
+
+/// Chooses by name; no names choose every table.
+pub fn choose(tables: Vec<TableRecord>, names: &[String]) -> Result<Vec<Chosen>, CommandError> {
+    let mut wanted = vec![names.is_empty(); tables.len()];
+    for name in names {
+        let places: Vec<_> = (0..tables.len()).filter(|at| is_called(&tables[*at], name)).collect();
+        match places[..] {
+            [] => return Err(unknown(&tables, name)),
+            [place] => wanted[place] = true,
+            _ => return Err(ambiguous(places.iter().map(|at| &tables[*at]), name)),
+        }
+    }
+    let chosen = tables.into_iter().zip(wanted).filter(|(_, wanted)| *wanted);
+    chosen.map(|(table, _)| Chosen::new(table)).collect()
+}
+
+fn is_called(table: &TableRecord, name: &str) -> bool {
+    let head = &table.table;
+    let whole = head.schema.as_ref().map(|schema| format!("{schema}.{}", head.name));
+    head.name == name || whole.is_some_and(|whole| whole == name) || head.to_string() == name
+}
+
+fn unknown(tables: &[TableRecord], name: &str) -> CommandError {
+    let text = format!("the snapshot has no table `{}`", name.escape_debug());
+    let alike = |table: &TableRecord| {
+        strsim::jaro_winkler(&table.table.name, name)
+            .max(strsim::jaro_winkler(&table.table.to_string(), name))
+    };
+    let mut found: Vec<_> = tables.iter().map(|table| (alike(table), table.table.to_string())).collect();
+    found.retain(|(alike, _)| *alike >= ALIKE_MIN);
+    found.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let found: Vec<_> = found.into_iter().take(SUGGESTIONS_MAX).map(|(_, name)| name).collect();
+    let error = CommandError::new(Kind::Usage, text);
+    match found.is_empty() {
+        true => error.hint("`lifeboat-restore show` lists its tables"),
+        false => error.hint(format!("did you mean {}?", found.join(" or "))),
+    }
+}
+
+fn ambiguous<'a>(tables: impl Iterator<Item = &'a TableRecord>, name: &str) -> CommandError {
+    let tables: Vec<_> = tables.map(|table| table.table.to_string()).collect();
+    CommandError::new(Kind::Usage, format!("several tables are called `{}`", name.escape_debug()))
+        .hint(format!("write one of {}", tables.join(", ")))
+}
+
+fn load_table(record: &TableRecord) -> Result<LoadTable, CommandError> {
+    let head = &record.table;
+    let kind = match head.kind.as_str() {
+        "table" => TableKind::Table,
+        "large_objects" => TableKind::LargeObjects,
+        other => {
+            let text = format!("{head} holds rows of kind `{}`, which is not known", other.escape_debug());
+            return Err(CommandError::new(Kind::Failed, text)
+                .hint("restore with the version of Lifeboat that wrote the snapshot, or a newer one"));
+        }
+    };
+    let columns = head.columns.iter().cloned();
+    Ok(LoadTable {
+        name: TableName { schema: head.schema.clone(), name: head.name.clone() },
+        kind,
+        columns: columns
+            .map(|column| Column { name: column.name, type_name: column.type_name, key: column.key })
+            .collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lifeboat_vault::format::manifest::TableHead;
+
+    fn table(schema: &str, name: &str) -> TableRecord {
+        let table = TableHead {
+            schema: Some(schema.into()),
+            name: name.into(),
+            kind: "table".into(),
+            columns: Vec::new(),
+        };
+        TableRecord { table, rows: 0, digest: String::new(), streams: Vec::new() }
+    }
+
+    fn check(names: &[&str], expected: Result<&[&str], &str>) {
+        let tables = vec![table("public", "contacts"), table("public", "deals"), table("old", "deals")];
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let chosen = choose(tables, &names).map_err(|error| error.render());
+        match expected {
+            Ok(expected) => {
+                let chosen: Vec<_> = chosen.expect("a choice").iter().map(Chosen::name).collect();
+                assert_eq!(chosen, expected);
+            }
+            Err(expected) => assert_eq!(chosen.expect_err("a refusal"), expected),
+        }
+    }
+
+    #[test]
+    fn a_table_is_chosen_by_its_name_with_or_without_schema() {
+        check(&[], Ok(&["public.contacts", "public.deals", "old.deals"]));
+        check(&["contacts"], Ok(&["public.contacts"]));
+        check(&["old.deals", "contacts"], Ok(&["public.contacts", "old.deals"]));
+    }
+
+    #[test]
+    fn a_name_that_fits_none_or_several_is_refused_with_what_was_probably_meant() {
+        let unknown = "error: the snapshot has no table `contcats`\nhint: did you mean public.contacts?\n";
+        check(&["contcats"], Err(unknown));
+        let several =
+            "error: several tables are called `deals`\nhint: write one of public.deals, old.deals\n";
+        check(&["deals"], Err(several));
+    }
+}

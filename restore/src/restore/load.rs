@@ -1,0 +1,132 @@
+//! Tables out of the vault and into the target, several at once, the largest first.
+
+use std::sync::Arc;
+
+use lifeboat_connectors::{Load, LoadReport, RowBatch, row_channel};
+use lifeboat_console::{CommandError, Progress, TableProgress};
+use lifeboat_vault::{Error as VaultError, Rows, SnapshotReader};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::{Chosen, Plan};
+use crate::interrupt::{Interrupt, stopped};
+
+/// Batches between the vault and the connector's own channel.
+const BATCHES_WAITING: usize = 2;
+
+/// What is left behind when a restore is stopped.
+const UNFINISHED: &str =
+    "the target is not complete; the same command finds what is there and starts it over";
+
+/// Loads every table of the plan and makes the restore complete, or gives it up.
+///
+/// # Errors
+/// The first true cause; the target is then left such that the same command starts over.
+pub async fn load(
+    begun: Box<dyn Load>,
+    reader: &SnapshotReader,
+    plan: &Plan,
+    writers: usize,
+    progress: &Progress,
+    interrupt: &Interrupt,
+) -> Result<LoadReport, CommandError> {
+    let load: Arc<Box<dyn Load>> = Arc::new(begun);
+    let mut running = JoinSet::new();
+    let loaded = tokio::select! {
+        loaded = load_tables(&load, reader, plan, writers, progress, &mut running) => loaded,
+        signal = interrupt.wait() => Err(stopped(signal, UNFINISHED)),
+    };
+    running.shutdown().await;
+    let load = Arc::into_inner(load).expect("nobody loads any more");
+    if let Err(error) = loaded {
+        load.abort().await;
+        return Err(error);
+    }
+    progress.phase("completing");
+    tokio::select! {
+        report = load.finish() => Ok(report?),
+        signal = interrupt.wait() => Err(stopped(signal, UNFINISHED)),
+    }
+}
+
+async fn load_tables(
+    load: &Arc<Box<dyn Load>>,
+    reader: &SnapshotReader,
+    plan: &Plan,
+    writers: usize,
+    progress: &Progress,
+    running: &mut JoinSet<Result<(), CommandError>>,
+) -> Result<(), CommandError> {
+    for table in plan.largest_first() {
+        while running.len() >= writers {
+            join_one(running).await?;
+        }
+        let load = Arc::clone(load);
+        if table.damage.is_some() {
+            running.spawn(leave_empty(load, table.clone()));
+            continue;
+        }
+        let shown = progress.table(&table.name(), Some(table.record.rows));
+        running.spawn(load_one(load, reader.clone(), table.clone(), shown));
+    }
+    while !running.is_empty() {
+        join_one(running).await?;
+    }
+    Ok(())
+}
+
+async fn join_one(running: &mut JoinSet<Result<(), CommandError>>) -> Result<(), CommandError> {
+    match running.join_next().await {
+        None => Ok(()),
+        Some(Ok(done)) => done,
+        Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+/// A table of no rows is loaded too, so that the connector knows of it.
+async fn leave_empty(load: Arc<Box<dyn Load>>, table: Chosen) -> Result<(), CommandError> {
+    let (sender, receiver) = row_channel();
+    drop(sender);
+    load.load(&table.load, 0, receiver).await?;
+    Ok(())
+}
+
+/// Reading runs in a task of its own, so that it overlaps with loading on another core.
+async fn load_one(
+    load: Arc<Box<dyn Load>>,
+    reader: SnapshotReader,
+    table: Chosen,
+    shown: TableProgress,
+) -> Result<(), CommandError> {
+    let stream = table.stream()?.clone();
+    let (out, mut read_rows) = mpsc::channel::<Rows>(BATCHES_WAITING);
+    let (sender, receiver) = row_channel();
+    let head = table.record.table.clone();
+    let mut reading = JoinSet::new();
+    reading.spawn(async move { reader.rows(&head, &stream, out).await });
+    let counted = &shown;
+    let pass = async move {
+        while let Some(Rows { bytes, ends }) = read_rows.recv().await {
+            counted.add(ends.len() as u64, bytes.len() as u64);
+            if sender.send(RowBatch { bytes, ends }).await.is_err() {
+                return;
+            }
+        }
+    };
+    let (written, ()) = tokio::join!(load.load(&table.load, table.record.rows, receiver), pass);
+    let read = match reading.join_next().await {
+        Some(Ok(read)) => read,
+        Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
+        None => Ok(()),
+    };
+    // What the vault could not give is the cause; that the target then missed rows, its consequence.
+    match (read, written) {
+        (Err(error), _) if !matches!(error, VaultError::Cancelled) => Err(error.into()),
+        (_, Err(error)) => Err(error.into()),
+        (Err(error), Ok(_)) => Err(error.into()),
+        (Ok(()), Ok(_)) => {
+            shown.finish();
+            Ok(())
+        }
+    }
+}

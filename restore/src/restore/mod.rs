@@ -1,0 +1,19 @@
+//! One snapshot into one empty target: planned, loaded, completed, read back and compared.
+//!
+//! [`Plan`] says what will be done and can be printed; [`load`] carries it out; [`compare`] reads every
+//! restored table back from the target and holds it against the manifest: the target is believed only
+//! then. What was left out stands in the [`Summary`] and in the exit code.
+
+mod choose;
+mod compare;
+mod load;
+mod plan;
+mod prove;
+mod summary;
+
+pub use choose::{Chosen, choose};
+pub use compare::compare;
+pub use load::load;
+pub use plan::{Plan, damage_error, require_keys};
+pub use prove::prove;
+pub use summary::Summary;

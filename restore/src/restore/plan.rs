@@ -1,0 +1,178 @@
+//! What a restore will do, before it does anything.
+
+use std::fmt;
+
+use lifeboat_connectors::{LoadPlan, PointInTime, SchemaFile};
+use lifeboat_console::{CommandError, Kind, ResultExt, human_bytes};
+use lifeboat_vault::format::manifest::FileRecord;
+use lifeboat_vault::{Error, Snapshot, SnapshotHealth, Vault};
+
+use super::Chosen;
+use crate::words;
+
+/// A restore, ready to be carried out.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What is restored.
+    pub snapshot: Snapshot,
+    /// Where it came from.
+    pub point: PointInTime,
+    /// The target, without secrets.
+    pub target: String,
+    /// The tables, in the catalogue's order; those with damage are left empty.
+    pub tables: Vec<Chosen>,
+    /// Whether these are all tables of the snapshot.
+    pub whole: bool,
+}
+
+impl Plan {
+    /// Puts a plan together; `health` is what a look at the snapshot's structure found.
+    ///
+    /// # Errors
+    /// Damage that cannot be skipped, or is not to be.
+    pub fn new(
+        snapshot: &Snapshot,
+        target: String,
+        mut tables: Vec<Chosen>,
+        health: &SnapshotHealth,
+        skip_damaged: bool,
+    ) -> Result<Self, CommandError> {
+        let whole = tables.len() as u64 == snapshot.manifest.tables;
+        mark(&mut tables, health)?;
+        if !skip_damaged {
+            refuse_damage(snapshot, &tables)?;
+        }
+        let point = serde_json::from_value(snapshot.manifest.point.clone())
+            .context(|| format!("snapshot {} is of a kind that is not known", snapshot.id.short()))
+            .hint("restore with the version of Lifeboat that wrote the snapshot, or a newer one")?;
+        Ok(Self { snapshot: snapshot.clone(), point, target, tables, whole })
+    }
+
+    /// What the connector needs beside the rows.
+    pub fn to_load_plan(&self, schema: &[SchemaFile]) -> LoadPlan {
+        LoadPlan {
+            snapshot: self.snapshot.id.to_string(),
+            point: self.point.clone(),
+            schema: schema.to_vec(),
+            tables: self.tables.iter().map(|table| table.load.clone()).collect(),
+            whole: self.whole,
+        }
+    }
+
+    /// Every table, the largest first.
+    pub fn largest_first(&self) -> Vec<&Chosen> {
+        let mut tables: Vec<_> = self.tables.iter().collect();
+        tables.sort_by_key(|table| std::cmp::Reverse(table.bytes()));
+        tables
+    }
+
+    /// Tables whose rows are loaded.
+    pub fn loaded(&self) -> impl Iterator<Item = &Chosen> {
+        self.tables.iter().filter(|table| table.damage.is_none())
+    }
+
+    /// Tables left empty.
+    pub fn skipped(&self) -> impl Iterator<Item = &Chosen> {
+        self.tables.iter().filter(|table| table.damage.is_some())
+    }
+
+    /// Rows to load.
+    pub fn rows(&self) -> u64 {
+        self.loaded().map(|table| table.record.rows).sum()
+    }
+
+    /// Raw bytes of them.
+    pub fn bytes(&self) -> u64 {
+        self.loaded().map(Chosen::bytes).sum()
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let manifest = &self.snapshot.manifest;
+        let (id, time) = (self.snapshot.id.short(), words::time(&manifest.time));
+        writeln!(f, "restoring snapshot {id} of {}, taken {time} UTC", manifest.source)?;
+        writeln!(
+            f,
+            "  from    {} {}, {}",
+            self.point.system, self.point.server_version, self.point.database
+        )?;
+        writeln!(f, "  into    {}", self.target)?;
+        let tables = words::counted(self.loaded().count() as u64, "table");
+        let of = if self.whole { String::new() } else { format!(" of {}", manifest.tables) };
+        let (rows, bytes) = (words::counted(self.rows(), "row"), human_bytes(self.bytes()));
+        writeln!(f, "  tables  {tables}{of}: {rows}, {bytes}")?;
+        for table in self.skipped() {
+            writeln!(f, "  empty   {}: {}", table.name(), table.damage.as_deref().unwrap_or_default())?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes sure that every grade the plan needs is open, before anything is touched.
+///
+/// # Errors
+/// `NoKey` for the first that is not.
+pub fn require_keys(vault: &Vault, files: &[FileRecord], tables: &[Chosen]) -> Result<(), CommandError> {
+    let open = vault.unlocked();
+    let streams = tables.iter().flat_map(|table| &table.record.streams);
+    let needed = streams.filter(|stream| !stream.parts.is_empty()).map(|stream| stream.grade);
+    let closed = files.iter().map(|file| file.grade).chain(needed).find(|grade| !open.contains(grade));
+    match closed {
+        None => Ok(()),
+        Some(grade) => Err(Error::NoKey { what: format!("rows of grade {grade}") }.into()),
+    }
+}
+
+/// Notes at each table what was found damaged of it. Damage to anything else cannot be skipped.
+fn mark(tables: &mut [Chosen], health: &SnapshotHealth) -> Result<(), CommandError> {
+    for part in &health.damaged {
+        if !part.what.starts_with("table ") {
+            let text = format!("snapshot {} cannot be restored without {}", health.id.short(), part.what);
+            return Err(CommandError::new(Kind::Damage, Cause(part.reason.clone()))
+                .context(text)
+                .hint("choose another snapshot: `lifeboat-restore verify` says which are whole"));
+        }
+        let hit = tables.iter_mut().find(|table| part.what == format!("table {}", table.record.table));
+        if let Some(table) = hit {
+            table.damage = Some(part.reason.clone());
+        }
+    }
+    Ok(())
+}
+
+fn refuse_damage(snapshot: &Snapshot, tables: &[Chosen]) -> Result<(), CommandError> {
+    let damaged: Vec<_> = tables.iter().filter(|table| table.damage.is_some()).collect();
+    match damaged.first() {
+        None => Ok(()),
+        Some(first) => {
+            let reason = first.damage.clone().unwrap_or_default();
+            Err(damage_error(snapshot, &reason, damaged.len(), tables.len()))
+        }
+    }
+}
+
+/// What to end with when tables are damaged and nobody asked to skip them.
+pub fn damage_error(snapshot: &Snapshot, reason: &str, damaged: usize, tables: usize) -> CommandError {
+    let manifest = &snapshot.manifest;
+    let (id, time) = (snapshot.id.short(), words::time(&manifest.time));
+    CommandError::new(Kind::Damage, Cause(reason.to_owned()))
+        .context(format!("snapshot {id} of {}, taken {time} UTC, cannot be restored whole", manifest.source))
+        .hint(format!(
+            "{} of {tables} tables do not need what is damaged: restore them with `--skip-damaged`",
+            tables - damaged
+        ))
+        .hint("`lifeboat-restore verify` says which other snapshots are whole")
+}
+
+/// The reason for something, in words.
+#[derive(Debug)]
+struct Cause(String);
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Cause {}

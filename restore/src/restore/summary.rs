@@ -1,0 +1,137 @@
+//! What a restore came to, for a program and for a person.
+
+use std::fmt;
+use std::time::Duration;
+
+use lifeboat_connectors::LoadReport;
+use lifeboat_console::{CommandError, Kind, escape, human_bytes, human_duration};
+use serde::Serialize;
+
+use super::Plan;
+use crate::words;
+
+/// The last JSON line of a restore that was carried out.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The source's name.
+    pub source: String,
+    /// The snapshot's id.
+    pub snapshot: String,
+    /// The target, without secrets.
+    pub target: String,
+    /// Wall time of everything up to the complete target.
+    pub load_seconds: f64,
+    /// Wall time of the comparison, unless it was left out.
+    pub compare_seconds: Option<f64>,
+    /// Rows loaded.
+    pub rows: u64,
+    /// Raw bytes of them.
+    pub raw_bytes: u64,
+    /// Tables whose rows were loaded.
+    pub tables: u64,
+    /// Tables that are damaged in the vault and were left empty.
+    pub skipped: Vec<Skipped>,
+    /// What the target refused, one sentence each.
+    pub refused: Vec<String>,
+    /// What differs from the snapshot, one sentence each.
+    pub differences: Vec<String>,
+    /// What else an operator should know, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// A table that was left empty.
+#[derive(Debug, Clone, Serialize)]
+pub struct Skipped {
+    /// Its name.
+    pub table: String,
+    /// What is damaged.
+    pub reason: String,
+}
+
+impl Summary {
+    /// Of a target that is complete and not compared yet.
+    pub fn loaded(plan: &Plan, report: LoadReport, elapsed: Duration) -> Self {
+        let skipped = plan.skipped();
+        Self {
+            source: plan.snapshot.manifest.source.clone(),
+            snapshot: plan.snapshot.id.to_string(),
+            target: plan.target.clone(),
+            load_seconds: words::seconds(elapsed),
+            compare_seconds: None,
+            rows: plan.rows(),
+            raw_bytes: plan.bytes(),
+            tables: plan.loaded().count() as u64,
+            skipped: skipped
+                .map(|t| Skipped { table: t.name(), reason: t.damage.clone().unwrap_or_default() })
+                .collect(),
+            refused: report.refused,
+            differences: Vec::new(),
+            notes: report.notes,
+        }
+    }
+
+    /// Takes in what the comparison found.
+    pub fn compared(&mut self, differences: Vec<String>, elapsed: Duration) {
+        self.differences = differences;
+        self.compare_seconds = Some(words::seconds(elapsed));
+    }
+
+    /// How the command ends.
+    ///
+    /// # Errors
+    /// `Damage` when the target differs from the snapshot, `Partial` when something was left out.
+    pub fn ending(&self) -> Result<(), CommandError> {
+        if !self.differences.is_empty() {
+            let text = format!(
+                "the target differs from the snapshot in {}",
+                words::counted(self.differences.len() as u64, "table")
+            );
+            return Err(CommandError::new(Kind::Damage, text)
+                .hint("does something else write to the target? restore into an empty one once more")
+                .hint("`lifeboat-restore verify --read-data` says whether the snapshot is good"));
+        }
+        let skipped = words::counted(self.skipped.len() as u64, "damaged table");
+        let refused = words::counted(self.refused.len() as u64, "object");
+        let text = match (self.skipped.is_empty(), self.refused.is_empty()) {
+            (true, true) => return Ok(()),
+            (false, true) => format!("{skipped} left empty"),
+            (true, false) => format!("{refused} refused by the target"),
+            (false, false) => format!("{skipped} left empty, {refused} refused by the target"),
+        };
+        Err(CommandError::new(Kind::Partial, format!("the restore is partial: {text}")))
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let took = |seconds| human_duration(Duration::from_secs_f64(seconds));
+        writeln!(f, "{}: snapshot {} is in {}", self.source, &self.snapshot[..8], escape(&self.target))?;
+        let (tables, rows) = (words::counted(self.tables, "table"), words::counted(self.rows, "row"));
+        let bytes = human_bytes(self.raw_bytes);
+        writeln!(f, "  loaded    {tables}, {rows}: {bytes}, in {}", took(self.load_seconds))?;
+        match self.compare_seconds {
+            None => writeln!(f, "  compared  nothing: --no-compare left it out")?,
+            Some(seconds) if self.differences.is_empty() => {
+                writeln!(
+                    f,
+                    "  compared  rows and digests of every table are the snapshot's, in {}",
+                    took(seconds)
+                )?;
+            }
+            Some(seconds) => writeln!(f, "  compared  with differences, in {}", took(seconds))?,
+        }
+        for difference in &self.differences {
+            writeln!(f, "  differs   {}", escape(difference))?;
+        }
+        for skipped in &self.skipped {
+            writeln!(f, "  empty     {}: {}", escape(&skipped.table), escape(&skipped.reason))?;
+        }
+        for refused in &self.refused {
+            writeln!(f, "  refused   {}", escape(refused))?;
+        }
+        for note in &self.notes {
+            writeln!(f, "  note      {}", escape(note))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,52 @@
+//! How this program says numbers, times and places.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lifeboat_console::human_rows;
+use url::Url;
+
+/// `1 table`, `3,100,000 rows`.
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", human_rows(number), if number == 1 { "" } else { "s" })
+}
+
+/// A stored time for a listing: `2026-11-23 03:00:00`; what is no time is shown as it is.
+pub fn time(stored: &str) -> String {
+    match stored.parse::<Timestamp>() {
+        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Err(_) => stored.to_owned(),
+    }
+}
+
+/// Seconds to the millisecond.
+pub fn seconds(elapsed: Duration) -> f64 {
+    (elapsed.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+/// A URL without its password.
+pub fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    // It fails for URLs that cannot have a password.
+    let _ = url.set_password(None);
+    url.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_its_password() {
+        let url = Url::parse("postgres://wang:secret@db/crm").expect("a URL");
+        assert_eq!(shown(&url), "postgres://wang@db/crm");
+        let file = Url::parse("sqlite:///srv/crm.db").expect("a URL");
+        assert_eq!(shown(&file), "sqlite:///srv/crm.db");
+    }
+
+    #[test]
+    fn a_stored_time_is_shown_to_the_second() {
+        assert_eq!(time("2026-11-23T03:00:00.123Z"), "2026-11-23 03:00:00");
+        assert_eq!(time("yesterday"), "yesterday");
+    }
+}

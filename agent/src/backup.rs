@@ -56,7 +56,8 @@ impl Run<'_> {
         self.progress.phase("opening");
         let begin = SnapshotWriter::begin(self.vault, self.key, &self.agent.state);
         let writer = self.interrupt.or(begin).await?;
-        let damage: Vec<_> = writer.sync.damage.iter().map(|error| chain(error)).collect();
+        let damage: Vec<_> =
+            self.vault.damage().chain(&writer.sync.damage).map(|error| chain(error)).collect();
         let adopted_packs = writer.sync.adopted;
 
         let (draft, point) = match self.read(&*source, &writer, &scratch).await {

@@ -41,7 +41,7 @@ pub mod names {
     /// The sequence number in a keyring's name; nothing for other names.
     pub fn keyring_sequence(name: &str) -> Option<u32> {
         let digits = name.rsplit('/').next()?.strip_prefix("keyring-")?;
-        digits.parse().ok().filter(|sequence| keyring(*sequence).ends_with(name))
+        digits.parse().ok().filter(|_| digits.len() == 8)
     }
 
     /// A wrapped key; `tag` tells two wraps of the same key apart.

@@ -38,12 +38,8 @@ pub struct Snapshot {
 /// Lists the vault's snapshots, oldest first, and what was found damaged among them.
 pub async fn list_snapshots(vault: &Vault) -> Result<(Vec<Snapshot>, Vec<Error>)> {
     let listed = vault.store().list(names::SNAPSHOTS).await?;
-    let reads = listed.into_iter().map(|object| async move {
-        match names::id(&object.name) {
-            Some(id) => read_snapshot(vault, id).await,
-            None => Err(Error::untrusted(&object.name, "its name is no snapshot's id")),
-        }
-    });
+    let ids = listed.iter().filter_map(|object| names::id(&object.name));
+    let reads = ids.map(|id| read_snapshot(vault, id));
     let mut reads = futures::stream::iter(reads).buffer_unordered(READS_AT_ONCE);
     let (mut snapshots, mut damage) = (Vec::new(), Vec::new());
     while let Some(read) = reads.next().await {

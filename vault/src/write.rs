@@ -186,6 +186,11 @@ async fn write_catalogue(
 async fn describe(shared: &Shared, draft: Draft, catalogue: Text) -> Result<Manifest> {
     let (snapshots, damage) = list_snapshots(&shared.vault).await?;
     let previous = newest_of(&snapshots, &draft.source);
+    if let Some(newer) = snapshots.iter().find(|s| s.manifest.keyring > shared.vault.keyring_sequence()) {
+        let reason =
+            format!("snapshot {} was written under keyring {}", newer.id.short(), newer.manifest.keyring);
+        return Err(Error::untrusted(names::keyring(shared.vault.keyring_sequence()), reason));
+    }
     // A damaged manifest may have had the next number: it is not given again.
     let skipped = damage.len() as u64;
     Ok(Manifest {

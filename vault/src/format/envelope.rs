@@ -107,6 +107,11 @@ impl<'a> Envelope<'a> {
         let ["lifeboat", version, found] = words[..] else {
             return Err(damaged("its first line is not Lifeboat's"));
         };
+        // Only the vault record, which is read first, decides the version for all: anywhere else a
+        // stranger's object must not pass for a newer format and close the vault.
+        if version != VERSION.to_string() && kind != Kind::Vault {
+            return Err(damaged(&format!("expected format {VERSION}, found {}", version.escape_debug())));
+        }
         if version != VERSION.to_string() {
             return Err(Error::Unsupported { found: version.to_owned(), known: VERSION.to_string() });
         }
@@ -185,9 +190,10 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_is_called_so() {
-        let object = b"lifeboat 2 manifest\nwhatever follows";
-        let refused = Envelope::parse("x", Kind::Manifest, object);
+    fn a_newer_format_is_called_so_by_the_vault_record_alone() {
+        let refused = Envelope::parse("x", Kind::Vault, b"lifeboat 2 vault\nwhatever follows");
         assert!(matches!(refused, Err(Error::Unsupported { found, .. }) if found == "2"));
+        let elsewhere = Envelope::parse("x", Kind::Manifest, b"lifeboat 2 manifest\nwhatever follows");
+        assert!(matches!(elsewhere, Err(Error::Damaged { .. })), "only the vault record speaks for all");
     }
 }

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AgentId, Grade, Realm};
 
-/// The JSON body of `keys/keyring-N`, signed by the root; the highest `N` holds.
+/// The JSON body of `keys/keyring-N`, signed by the root; the highest `N` that verifies
+/// holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keyring {
     /// Its `N`, so that a renamed keyring is noticed.
@@ -19,7 +20,7 @@ pub struct Keyring {
     pub keys: Vec<SealingKey>,
     /// Where the root's secret key is wrapped.
     pub root_wrap: String,
-    /// A JSON list of [`PersonRecord`] in an age file to the metadata key, base64.
+    /// A JSON list of [`PersonRecord`] in an age file to the newest metadata key, base64.
     pub people: String,
 }
 

@@ -156,6 +156,9 @@ impl Rows {
     /// Appends the rows of a run over `chunk`, which must have `chunk_rows` ends of rows.
     fn append(&mut self, chunk: &[u8], run: Run, chunk_rows: u32) -> Result<(), String> {
         if run.rows == 0 {
+            if memchr::memchr(b'\n', chunk).is_some() {
+                return Err("a row ends in a piece that must not end one".into());
+            }
             self.bytes.extend_from_slice(chunk);
             return Ok(());
         }

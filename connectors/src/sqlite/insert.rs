@@ -6,7 +6,7 @@ use std::path::Path;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{Arguments, AssertSqlSafe};
 
-use super::connection::{error_of, quoted};
+use super::connection::{error_of, quoted, run};
 use super::field::Field;
 use crate::{Error, Result};
 
@@ -18,6 +18,7 @@ const PENDING_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Rows on their way into one table.
 pub struct Inserter {
+    table: String,
     insert: String,
     columns: usize,
     encoding: Encoding,
@@ -54,6 +55,7 @@ impl Inserter {
         let names: Vec<String> = columns.iter().map(|name| quoted(name)).collect();
         Self {
             insert: format!("INSERT INTO {table} ({}) VALUES ", names.join(", ")),
+            table: table.to_owned(),
             columns: columns.len(),
             encoding,
             many: (VALUES_PER_STATEMENT / columns.len().max(1)).max(1),
@@ -86,6 +88,13 @@ impl Inserter {
             self.execute(fields.by_ref().take(self.columns).collect(), connection, path).await?;
         }
         Ok(())
+    }
+
+    /// Takes every row out again: a table that did not arrive whole is left empty.
+    pub async fn clear(&mut self, connection: &mut SqliteConnection, path: &Path) -> Result<()> {
+        self.pending.clear();
+        self.pending_bytes = 0;
+        run(connection, path, format!("DELETE FROM {}", self.table)).await
     }
 
     async fn execute(

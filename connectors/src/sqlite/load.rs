@@ -92,11 +92,10 @@ impl SqliteLoad {
     }
 }
 
-#[async_trait]
-impl Load for SqliteLoad {
-    async fn load(&self, table: &LoadTable, rows_expected: u64, mut rows: RowReceiver) -> Result<u64> {
+impl SqliteLoad {
+    /// Inserts rows until the channel ends.
+    async fn fill(&self, inserter: &mut Inserter, table: &LoadTable, rows: &mut RowReceiver) -> Result<u64> {
         let name = table.name.to_string();
-        let mut inserter = self.inserter(table).await?;
         let mut count = 0;
         while let Some(batch) = rows.recv().await {
             let mut writer = self.writer.lock().await;
@@ -107,17 +106,25 @@ impl Load for SqliteLoad {
                 }
             }
         }
-        inserter
-            .flush(&mut *self.writer.lock().await, &self.partial)
-            .await
-            .map_err(|error| about(&name, error))?;
-        if count == rows_expected {
-            return Ok(count);
+        let mut writer = self.writer.lock().await;
+        inserter.flush(&mut writer, &self.partial).await.map_err(|error| about(&name, error))?;
+        Ok(count)
+    }
+}
+
+#[async_trait]
+impl Load for SqliteLoad {
+    async fn load(&self, table: &LoadTable, rows_expected: u64, mut rows: RowReceiver) -> Result<u64> {
+        let mut inserter = self.inserter(table).await?;
+        let filled = self.fill(&mut inserter, table, &mut rows).await.and_then(|count| {
+            let reason = format!("{count} rows arrived where {rows_expected} were expected");
+            let short = || Error::Damaged { what: table.name.to_string(), reason };
+            (count == rows_expected).then_some(count).ok_or_else(short)
+        });
+        if filled.is_err() {
+            inserter.clear(&mut *self.writer.lock().await, &self.partial).await?;
         }
-        Err(Error::Damaged {
-            what: name,
-            reason: format!("{count} rows arrived where {rows_expected} were expected"),
-        })
+        filled
     }
 
     async fn finish(self: Box<Self>) -> Result<LoadReport> {

@@ -35,7 +35,7 @@ pub enum Command {
 #[derive(Args)]
 pub struct Access {
     /// The vault: file:///folder, s3://bucket/prefix, az://container/prefix or gs://bucket/prefix
-    #[arg(long, value_name = "URL", required_unless_present = "config")]
+    #[arg(long, value_name = "URL")]
     pub vault: Option<String>,
     /// Take the vault and its pinned root from this configuration instead
     #[arg(long, value_name = "PATH", conflicts_with = "vault")]

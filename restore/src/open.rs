@@ -96,7 +96,9 @@ impl Keys {
             if AgentKey::is_at(file) {
                 keys.agents.push(AgentKey::read(file)?);
             } else {
-                keys.people.extend(Identities::read(file, UiCallbacks)?);
+                let read = Identities::read(file, UiCallbacks).kind(Kind::NoUsableKey);
+                keys.people
+                    .extend(read.context(|| format!("the identity {} cannot be used", file.display()))?);
                 keys.has_people = true;
             }
         }
@@ -122,8 +124,10 @@ impl Keys {
 
 fn vault_url(access: &Access, config: Option<&Config>) -> Result<Url, CommandError> {
     let Some(text) = &access.vault else {
-        let url = config.map(|config| config.vault.url.clone());
-        return url.ok_or_else(|| CommandError::new(Kind::Usage, "no vault was named").hint("--vault URL"));
+        return config.map(|config| config.vault.url.clone()).ok_or_else(|| {
+            CommandError::new(Kind::Usage, "no vault was named")
+                .hint("--vault URL, as it stands on the recovery sheet, or --config PATH")
+        });
     };
     Url::parse(text)
         .kind(Kind::Usage)

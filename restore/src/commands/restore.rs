@@ -10,14 +10,14 @@ use std::time::Instant;
 use lifeboat_config::SecretRef;
 use lifeboat_connectors::{CaptureOptions, LoadOptions, LoadReport, SchemaFile, Target, open_target};
 use lifeboat_console::{CommandError, Kind, Progress, ResultExt, print};
-use lifeboat_vault::{Depth, Error as VaultError, Snapshot, SnapshotHealth, verify};
+use lifeboat_vault::{Depth, Snapshot, SnapshotHealth, verify};
 use serde_json::json;
 use url::Url;
 
 use crate::cli::Restore;
 use crate::interrupt::{Interrupt, stopped};
 use crate::open::{Opened, Reading};
-use crate::restore::{Plan, Summary, choose, compare, damage_error, load, prove, require_keys};
+use crate::restore::{Plan, Summary, choose, compare, load, prove, require_keys};
 use crate::words;
 
 /// Tables loaded at once when nobody says otherwise, on the smallest machine.
@@ -177,13 +177,17 @@ impl Run<'_> {
         }
     }
 
-    /// Damage that shows only while rows are read ends the restore as damage found before does.
+    /// Damage that showed only while rows were read.
     fn explain_damage(&self, plan: &Plan, error: CommandError) -> CommandError {
-        let damaged = error.error().downcast_ref::<VaultError>().is_some_and(VaultError::is_damage);
-        match damaged {
-            true => damage_error(&self.snapshot, &error.error().to_string(), 1, plan.tables.len())
-                .hint("the target is not complete; the same command starts it over"),
-            false => error,
+        match error.kind() {
+            Kind::Damage => error
+                .context(format!("{} cannot be restored whole", plan.title()))
+                .hint(
+                    "the target is not complete; the same command with `--skip-damaged` starts it over, \
+                       leaves damaged tables empty and restores the others",
+                )
+                .hint("`lifeboat-restore verify --read-data` says which tables and snapshots are whole"),
+            _ => error,
         }
     }
 }

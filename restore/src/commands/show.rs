@@ -19,10 +19,12 @@ use crate::words;
 pub async fn run(args: &Show, json: bool) -> Result<(), CommandError> {
     let interrupt = Interrupt::listen()?;
     let opened = Opened::open(&args.access, &interrupt).await?;
-    opened.warn(&Progress::hidden());
+    let progress = Progress::new(json);
+    opened.warn(&progress);
     let snapshot = opened.find(&args.spec)?;
     let reading = opened.reading(&args.access, &interrupt).await?;
     let tables = interrupt.or(reading.reader.tables(snapshot)).await?;
+    progress.finish();
     if json {
         return print_line(snapshot, &tables);
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lifeboat_console::{
     Align, CommandError, Kind, Progress, Table, escape, human_bytes, human_duration, print,
 };
-use lifeboat_vault::{Covered, Depth, Grade, Snapshot, SnapshotHealth, VerifyReport, verify};
+use lifeboat_vault::{Covered, DamagedPart, Depth, Grade, Snapshot, SnapshotHealth, VerifyReport, verify};
 use serde_json::{Value, json};
 
 use crate::cli::Verify;
@@ -30,7 +30,7 @@ pub async fn run(args: &Verify, json: bool) -> Result<(), CommandError> {
     let (all, unreadable) = (&opened.snapshots, &opened.unreadable);
     let report =
         interrupt.or(verify(&reading.reader, &reading.sync, &chosen, all, unreadable, depth, &seen)).await?;
-    counting.finish();
+    drop(counting);
     let elapsed = started.elapsed();
     progress.summary(&summary(&report, elapsed))?;
     if !json {
@@ -72,11 +72,23 @@ fn told(report: &VerifyReport, depth: Depth, elapsed: Duration) -> String {
     text.extend(report.damage.iter().map(|damage| format!("damaged: {}\n", escape(damage))));
     for snapshot in report.snapshots.iter().filter(|snapshot| !snapshot.is_whole()) {
         text.push_str(&format!("\nnot whole in {} of {}:\n", snapshot.id.short(), escape(&snapshot.source)));
-        for part in &snapshot.damaged {
-            text.push_str(&format!("  {}: {}\n", escape(&part.what), escape(&part.reason)));
+        for (reason, parts) in by_reason(&snapshot.damaged) {
+            text.push_str(&format!("  {}\n    {}\n", escape(reason), escape(&parts.join(", "))));
         }
     }
     text
+}
+
+/// One missing pack may hit many tables: the reason is told once.
+fn by_reason(damaged: &[DamagedPart]) -> Vec<(&str, Vec<&str>)> {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for part in damaged {
+        match reasons.iter_mut().find(|(reason, _)| *reason == part.reason) {
+            Some((_, parts)) => parts.push(&part.what),
+            None => reasons.push((&part.reason, vec![&part.what])),
+        }
+    }
+    reasons
 }
 
 fn coverage(covered: &Covered, depth: Depth, elapsed: Duration) -> String {
@@ -171,6 +183,7 @@ fn damaged(report: &VerifyReport) -> CommandError {
         whole.map(|snapshot| format!("{} ({})", snapshot.id.short(), snapshot.source)).collect();
     let total = report.snapshots.len();
     let text = match total - whole.len() {
+        0 if total == 0 => "the vault is damaged, and holds no snapshot that can be read".to_owned(),
         0 => "the vault is damaged, and every snapshot looked at is still whole".to_owned(),
         hit => format!("{hit} of {} cannot be restored whole", words::counted(total as u64, "snapshot")),
     };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lifeboat_connectors::{Load, LoadReport, RowBatch, row_channel};
-use lifeboat_console::{CommandError, Progress, TableProgress};
+use lifeboat_console::{CommandError, Kind, Progress, TableProgress};
 use lifeboat_vault::{Error as VaultError, Rows, SnapshotReader};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -121,6 +121,10 @@ async fn load_one(
     };
     // What the vault could not give is the cause; that the target then missed rows, its consequence.
     match (read, written) {
+        (Err(error), _) if error.is_damage() => {
+            let text = format!("table {} cannot be read", table.name());
+            Err(CommandError::new(Kind::Damage, error).context(text))
+        }
         (Err(error), _) if !matches!(error, VaultError::Cancelled) => Err(error.into()),
         (_, Err(error)) => Err(error.into()),
         (Err(error), Ok(_)) => Err(error.into()),

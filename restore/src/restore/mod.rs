@@ -14,6 +14,6 @@ mod summary;
 pub use choose::{Chosen, choose};
 pub use compare::compare;
 pub use load::load;
-pub use plan::{Plan, damage_error, require_keys};
+pub use plan::{Plan, require_keys};
 pub use prove::prove;
 pub use summary::Summary;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use lifeboat_connectors::{LoadPlan, PointInTime, SchemaFile};
-use lifeboat_console::{CommandError, Kind, ResultExt, human_bytes};
+use lifeboat_console::{CommandError, Kind, ResultExt, escape, human_bytes};
 use lifeboat_vault::format::manifest::FileRecord;
 use lifeboat_vault::{Error, Snapshot, SnapshotHealth, Vault};
 
@@ -39,13 +39,21 @@ impl Plan {
     ) -> Result<Self, CommandError> {
         let whole = tables.len() as u64 == snapshot.manifest.tables;
         mark(&mut tables, health)?;
-        if !skip_damaged {
-            refuse_damage(snapshot, &tables)?;
-        }
         let point = serde_json::from_value(snapshot.manifest.point.clone())
             .context(|| format!("snapshot {} is of a kind that is not known", snapshot.id.short()))
             .hint("restore with the version of Lifeboat that wrote the snapshot, or a newer one")?;
-        Ok(Self { snapshot: snapshot.clone(), point, target, tables, whole })
+        let plan = Self { snapshot: snapshot.clone(), point, target, tables, whole };
+        if !skip_damaged {
+            refuse_damage(&plan)?;
+        }
+        Ok(plan)
+    }
+
+    /// What people call the snapshot: `snapshot 104e2080 of crm, taken 2026-11-23 03:00:00 UTC,`.
+    pub fn title(&self) -> String {
+        let manifest = &self.snapshot.manifest;
+        let (id, time) = (self.snapshot.id.short(), words::time(&manifest.time));
+        format!("snapshot {id} of {}, taken {time} UTC,", manifest.source)
     }
 
     /// What the connector needs beside the rows.
@@ -90,16 +98,16 @@ impl Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let manifest = &self.snapshot.manifest;
-        let (id, time) = (self.snapshot.id.short(), words::time(&manifest.time));
-        writeln!(f, "restoring snapshot {id} of {}, taken {time} UTC", manifest.source)?;
-        writeln!(
-            f,
-            "  from    {} {}, {}",
-            self.point.system, self.point.server_version, self.point.database
-        )?;
-        writeln!(f, "  into    {}", self.target)?;
-        let tables = words::counted(self.loaded().count() as u64, "table");
-        let of = if self.whole { String::new() } else { format!(" of {}", manifest.tables) };
+        writeln!(f, "restoring {}", self.title().trim_end_matches(','))?;
+        let (from, database) = (&self.point.system, escape(&self.point.database));
+        writeln!(f, "  from    {from} {}, {database}", escape(&self.point.server_version))?;
+        writeln!(f, "  into    {}", escape(&self.target))?;
+        let loaded = self.loaded().count() as u64;
+        let tables = words::counted(loaded, "table");
+        let of = match loaded == manifest.tables {
+            true => String::new(),
+            false => format!(" of {}", manifest.tables),
+        };
         let (rows, bytes) = (words::counted(self.rows(), "row"), human_bytes(self.bytes()));
         writeln!(f, "  tables  {tables}{of}: {rows}, {bytes}")?;
         for table in self.skipped() {
@@ -141,28 +149,19 @@ fn mark(tables: &mut [Chosen], health: &SnapshotHealth) -> Result<(), CommandErr
     Ok(())
 }
 
-fn refuse_damage(snapshot: &Snapshot, tables: &[Chosen]) -> Result<(), CommandError> {
-    let damaged: Vec<_> = tables.iter().filter(|table| table.damage.is_some()).collect();
-    match damaged.first() {
-        None => Ok(()),
-        Some(first) => {
-            let reason = first.damage.clone().unwrap_or_default();
-            Err(damage_error(snapshot, &reason, damaged.len(), tables.len()))
-        }
+/// Ends with the damage that nobody asked to skip.
+fn refuse_damage(plan: &Plan) -> Result<(), CommandError> {
+    let Some(first) = plan.skipped().next() else { return Ok(()) };
+    let (whole, all) = (plan.loaded().count(), plan.tables.len());
+    let cause = Cause(format!("table {}: {}", first.name(), first.damage.as_deref().unwrap_or_default()));
+    let mut error = CommandError::new(Kind::Damage, cause)
+        .context(format!("{} cannot be restored whole; the target was not touched", plan.title()));
+    if whole > 0 {
+        error = error.hint(format!(
+            "{whole} of {all} tables do not need what is damaged: restore them with `--skip-damaged`"
+        ));
     }
-}
-
-/// What to end with when tables are damaged and nobody asked to skip them.
-pub fn damage_error(snapshot: &Snapshot, reason: &str, damaged: usize, tables: usize) -> CommandError {
-    let manifest = &snapshot.manifest;
-    let (id, time) = (snapshot.id.short(), words::time(&manifest.time));
-    CommandError::new(Kind::Damage, Cause(reason.to_owned()))
-        .context(format!("snapshot {id} of {}, taken {time} UTC, cannot be restored whole", manifest.source))
-        .hint(format!(
-            "{} of {tables} tables do not need what is damaged: restore them with `--skip-damaged`",
-            tables - damaged
-        ))
-        .hint("`lifeboat-restore verify` says which other snapshots are whole")
+    Err(error.hint("`lifeboat-restore verify` says which other snapshots are whole"))
 }
 
 /// The reason for something, in words.

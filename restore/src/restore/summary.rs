@@ -66,7 +66,7 @@ impl Summary {
                 .collect(),
             refused: report.refused,
             differences: Vec::new(),
-            notes: report.notes,
+            notes: told_once(report.notes),
         }
     }
 
@@ -100,6 +100,22 @@ impl Summary {
         };
         Err(CommandError::new(Kind::Partial, format!("the restore is partial: {text}")))
     }
+}
+
+/// Sentences that are told again and again are told once, with how often.
+fn told_once(sentences: Vec<String>) -> Vec<String> {
+    let mut once: Vec<(String, u64)> = Vec::new();
+    for sentence in sentences {
+        match once.iter_mut().find(|(told, _)| *told == sentence) {
+            Some((_, times)) => *times += 1,
+            None => once.push((sentence, 1)),
+        }
+    }
+    let told = |(sentence, times)| match times {
+        1 => sentence,
+        times => format!("{sentence} ({times} times)"),
+    };
+    once.into_iter().map(told).collect()
 }
 
 impl fmt::Display for Summary {

@@ -50,7 +50,7 @@ run lifeboat-agent check --config lifeboat.toml
 step "The first night"
 run lifeboat-agent backup --config lifeboat.toml
 
-step "A working day passes, and the second night costs only what it changed"
+step "A working day passes, and the second night stores only the chunks it touched"
 run sample-crm day sqlite crm.db --day 1
 run lifeboat-agent backup --config lifeboat.toml
 

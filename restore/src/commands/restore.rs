@@ -8,7 +8,9 @@ use std::thread::available_parallelism;
 use std::time::Instant;
 
 use lifeboat_config::SecretRef;
-use lifeboat_connectors::{CaptureOptions, LoadOptions, LoadReport, SchemaFile, Target, open_target};
+use lifeboat_connectors::{
+    CaptureOptions, Error as SourceError, LoadOptions, LoadReport, SchemaFile, Target, open_target,
+};
 use lifeboat_console::{CommandError, Kind, Progress, ResultExt, print};
 use lifeboat_vault::{Depth, Snapshot, SnapshotHealth, verify};
 use serde_json::json;
@@ -156,13 +158,19 @@ impl Run<'_> {
             no_owner: self.args.no_owner,
             scratch: self.reading.scratch.path().to_owned(),
         };
-        let begun = tokio::select! {
-            begun = self.target.begin(plan.to_load_plan(schema), &options) => begun?,
-            signal = self.interrupt.wait() => {
-                return Err(stopped(signal, "the target was being prepared; the same command starts it over"));
-            }
-        };
+        // Not to be dropped half-way: a database just created would carry no mark of this restore yet. A
+        // signal that comes meanwhile is seen as soon as there is something to give up.
+        let begun = self.explain_begin(self.target.begin(plan.to_load_plan(schema), &options).await)?;
         load(begun, &self.reading.reader, plan, self.writers, &self.progress, &self.interrupt).await
+    }
+
+    fn explain_begin<T>(&self, begun: Result<T, SourceError>) -> Result<T, CommandError> {
+        match begun {
+            Err(error @ SourceError::NotFound { .. }) if !self.args.into_new => {
+                Err(CommandError::from(error).hint("with `--into-new`, the database is created"))
+            }
+            begun => Ok(begun?),
+        }
     }
 
     async fn compare(&self, plan: &Plan) -> Result<Vec<String>, CommandError> {

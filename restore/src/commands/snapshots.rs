@@ -55,7 +55,7 @@ fn table(snapshots: &[&Snapshot]) -> String {
             manifest.agent.clone(),
         ]);
     }
-    if table.is_empty() { "the vault holds no snapshot that can be read\n".into() } else { table.to_string() }
+    if table.is_empty() { "no snapshot in this vault can be listed\n".into() } else { table.to_string() }
 }
 
 fn told(damage: &[String]) -> String {

@@ -123,7 +123,7 @@ async fn load_one(
     match (read, written) {
         (Err(error), _) if error.is_damage() => {
             let text = format!("table {} cannot be read", table.name());
-            Err(CommandError::new(Kind::Damage, error).context(text))
+            Err(CommandError::new(Kind::Damage, error.to_string()).context(text))
         }
         (Err(error), _) if !matches!(error, VaultError::Cancelled) => Err(error.into()),
         (_, Err(error)) => Err(error.into()),

@@ -137,7 +137,7 @@ fn mark(tables: &mut [Chosen], health: &SnapshotHealth) -> Result<(), CommandErr
     for part in &health.damaged {
         if !part.what.starts_with("table ") {
             let text = format!("snapshot {} cannot be restored without {}", health.id.short(), part.what);
-            return Err(CommandError::new(Kind::Damage, Cause(part.reason.clone()))
+            return Err(CommandError::new(Kind::Damage, part.reason.clone())
                 .context(text)
                 .hint("choose another snapshot: `lifeboat-restore verify` says which are whole"));
         }
@@ -153,7 +153,7 @@ fn mark(tables: &mut [Chosen], health: &SnapshotHealth) -> Result<(), CommandErr
 fn refuse_damage(plan: &Plan) -> Result<(), CommandError> {
     let Some(first) = plan.skipped().next() else { return Ok(()) };
     let (whole, all) = (plan.loaded().count(), plan.tables.len());
-    let cause = Cause(format!("table {}: {}", first.name(), first.damage.as_deref().unwrap_or_default()));
+    let cause = format!("table {}: {}", first.name(), first.damage.as_deref().unwrap_or_default());
     let mut error = CommandError::new(Kind::Damage, cause)
         .context(format!("{} cannot be restored whole; the target was not touched", plan.title()));
     if whole > 0 {
@@ -163,15 +163,3 @@ fn refuse_damage(plan: &Plan) -> Result<(), CommandError> {
     }
     Err(error.hint("`lifeboat-restore verify` says which other snapshots are whole"))
 }
-
-/// The reason for something, in words.
-#[derive(Debug)]
-struct Cause(String);
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Cause {}

@@ -130,7 +130,7 @@ impl fmt::Display for Summary {
             Some(seconds) if self.differences.is_empty() => {
                 writeln!(
                     f,
-                    "  compared  rows and digests of every table are the snapshot's, in {}",
+                    "  compared  rows and digests of every loaded table are the snapshot's, in {}",
                     took(seconds)
                 )?;
             }

@@ -1,0 +1,155 @@
+//! Every message that an operator can see without a server, word for word, and the story the program
+//! exists for: a database that was destroyed comes back.
+//!
+//! A test runs the program in a folder of its own and compares exit code, stdout and stderr with a file
+//! of `golden/`. After a change that is meant, run the tests once with `LIFEBOAT_GOLDEN=write` and read
+//! what changed.
+
+mod lab;
+
+use std::os::unix::fs::PermissionsExt;
+
+use lab::Lab;
+
+#[test]
+fn a_key_is_made_for_its_owner_alone_and_never_replaced() {
+    let lab = Lab::new();
+    lab.check("keygen", "keygen new.key");
+    let text = std::fs::read_to_string(lab.path("new.key")).expect("the key");
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines[0].starts_with("# created: 20") && lines[1].starts_with("# public key: age1"), "{text}");
+    assert!(lines[2].starts_with("AGE-SECRET-KEY-1") && lines.len() == 3, "{}", lines.len());
+    let mode = lab.path("new.key").metadata().expect("the key").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    lab.check("keygen-again", "keygen new.key");
+    assert_eq!(std::fs::read_to_string(lab.path("new.key")).expect("the key"), text);
+}
+
+#[test]
+fn a_destroyed_database_comes_back_row_for_row() {
+    let lab = Lab::with_snapshot();
+    std::fs::remove_file(lab.path("crm.db")).expect("the database is destroyed");
+    lab.check("restore", "restore crm@latest --to TARGET VAULT WANG");
+    lab.check("restore-not-empty", "restore crm@latest --to TARGET VAULT WANG");
+    let left = std::fs::read_dir(lab.path("")).expect("the folder").filter_map(Result::ok);
+    let scratch = left.filter(|entry| entry.file_name().to_string_lossy().starts_with("lifeboat-restore-"));
+    assert_eq!(scratch.count(), 0, "scratch files are removed");
+}
+
+#[test]
+fn json_ends_with_a_summary_of_what_was_restored() {
+    let lab = Lab::with_snapshot();
+    let (code, stdout, stderr) = lab.run("restore crm@latest --to TARGET VAULT WANG --json");
+    assert_eq!(code, Some(0), "{stderr}");
+    let summary: serde_json::Value =
+        serde_json::from_str(stdout.lines().last().expect("a line")).expect("JSON");
+    assert_eq!((&summary["type"], &summary["source"]), (&"summary".into(), &"crm".into()));
+    assert_eq!((&summary["rows"], &summary["tables"]), (&4.into(), &2.into()));
+    assert!(summary["load_seconds"].is_f64() && summary["compare_seconds"].is_f64(), "{summary}");
+    assert!(summary["skipped"].as_array().is_some_and(Vec::is_empty), "{summary}");
+    assert!(summary["refused"].as_array().is_some_and(Vec::is_empty), "{summary}");
+}
+
+#[test]
+fn a_dry_run_says_what_it_would_do_and_does_nothing() {
+    let lab = Lab::with_snapshot();
+    lab.check("restore-dry-run", "restore crm@latest --to TARGET VAULT WANG --dry-run");
+    assert!(!lab.path("new.db").exists());
+}
+
+#[test]
+fn a_table_is_restored_by_its_name() {
+    let lab = Lab::with_snapshot();
+    lab.check("restore-unknown-table", "restore crm@latest --to TARGET VAULT WANG --table contcts");
+    lab.check("restore-table", "restore crm@latest --to TARGET VAULT WANG --table contacts --no-compare");
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_before_anything_is_touched() {
+    let lab = Lab::with_snapshot();
+    lab.check("restore-other-system", "restore crm@latest --to postgres://u:secret@localhost/x VAULT WANG");
+    lab.check("restore-unknown-system", "restore crm@latest --to mysql://u:secret@localhost/x VAULT WANG");
+    lab.check("restore-bad-url", "restore crm@latest --to u:secret@localhost VAULT WANG");
+    lab.check("restore-roles", "restore crm@latest --to TARGET VAULT WANG --no-owner");
+    lab.check("restore-without-rows-key", "restore crm@latest --to TARGET VAULT --identity agent.key");
+    lab.check("usage-no-vault", "snapshots WANG");
+    lab.check("usage-share", "verify VAULT WANG --read-data=0%");
+    assert!(!lab.path("new.db").exists());
+}
+
+#[test]
+fn a_vault_opens_for_its_people_only() {
+    let lab = Lab::with_snapshot();
+    lab.check("no-identity", "snapshots VAULT");
+    lab.check("no-identity-file", "snapshots VAULT --identity nothing.key");
+    lab.check("stranger", "snapshots VAULT --identity stranger.key");
+    lab.check("another-root", "snapshots VAULT WANG --root 00000000000000000000000000000000");
+    std::fs::rename(lab.path("vault"), lab.path("elsewhere")).expect("the vault moves");
+    lab.check("no-vault", "snapshots VAULT WANG");
+}
+
+#[test]
+fn snapshots_are_listed_and_shown() {
+    let lab = Lab::new();
+    lab.check("snapshots-none", "snapshots VAULT WANG");
+    let lab = Lab::with_snapshot();
+    lab.sql("INSERT INTO contacts VALUES (3, 'Li')");
+    lab.snapshot();
+    lab.check("snapshots", "snapshots VAULT WANG");
+    lab.check("snapshots-as-agent", "snapshots VAULT --identity agent.key");
+    lab.check("snapshots-unknown-source", "snapshots VAULT WANG --source cmr");
+    lab.check("show", "show crm@2026-11-23T03:00 VAULT WANG");
+    lab.check("show-nothing", "show crm VAULT WANG");
+    lab.check("show-no-such-time", "show crm@2020-01-01 VAULT WANG");
+}
+
+#[test]
+fn verify_says_how_far_it_looked() {
+    let lab = Lab::with_snapshot();
+    lab.check("verify", "verify VAULT WANG");
+    lab.check("verify-data", "verify crm@latest --read-data VAULT WANG");
+    lab.check("verify-data-as-agent", "verify --read-data VAULT --identity agent.key");
+}
+
+#[test]
+fn a_damaged_manifest_shows_wherever_it_matters() {
+    let lab = Lab::with_snapshot();
+    lab.damage("snapshots");
+    lab.check("damaged-manifest-snapshots", "snapshots VAULT WANG");
+    lab.check("damaged-manifest-verify", "verify VAULT WANG");
+    lab.sql("INSERT INTO contacts VALUES (3, 'Li')");
+    lab.snapshot();
+    lab.check("damaged-manifest-restore", "restore crm@latest --to TARGET VAULT WANG");
+}
+
+/// Fills one table such that its rows are in the largest pack, alone.
+fn with_a_large_table() -> Lab {
+    let lab = Lab::with_snapshot();
+    lab.sql(
+        "CREATE TABLE notes (id INTEGER PRIMARY KEY, text BLOB);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
+         INSERT INTO notes SELECT i, randomblob(2000) FROM n;",
+    );
+    lab.snapshot();
+    lab
+}
+
+#[test]
+fn a_missing_pack_stops_a_restore_before_it_begins() {
+    let lab = with_a_large_table();
+    lab.remove("packs");
+    lab.check("missing-pack-verify", "verify VAULT WANG");
+    lab.check("missing-pack-restore", "restore crm@latest --to TARGET VAULT WANG");
+    assert!(!lab.path("new.db").exists());
+}
+
+#[test]
+fn a_flipped_bit_costs_one_table_and_never_passes_for_success() {
+    let lab = with_a_large_table();
+    lab.damage("packs");
+    lab.check("damaged-pack-verify", "verify --read-data VAULT WANG");
+    lab.check("damaged-pack-restore", "restore crm@latest --to TARGET VAULT WANG");
+    assert!(!lab.path("new.db").exists());
+    lab.check("damaged-pack-skipped", "restore crm@latest --to TARGET VAULT WANG --skip-damaged");
+    assert!(lab.path("new.db").exists());
+}

@@ -1,0 +1,10 @@
+//! Machines die, disks fill, states are lost: the vault stays whole, and the next run goes on.
+
+mod at_once;
+mod disk;
+mod keys;
+mod kill;
+mod restoring;
+mod server;
+mod state;
+mod victim;

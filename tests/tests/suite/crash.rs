@@ -2,6 +2,7 @@
 
 mod at_once;
 mod disk;
+mod init;
 mod keys;
 mod kill;
 mod restoring;

@@ -42,7 +42,10 @@ fn tells_the_whole_story(company: &Company) {
     for (id, expected) in ids.iter().zip([&before, &after]) {
         let restored = company.path(&format!("{id}.db"));
         let target = format!("sqlite://{}", restored.display());
-        run(&mut company.restore(&["restore", id, "--to", &target, "--json"])).success();
+        let told =
+            run(&mut company.restore(&["restore", id, "--to", &target, "--json"])).success().last_json();
+        assert_eq!(told["snapshot"], id.as_str(), "{told}");
+        assert!(told["compare_seconds"].is_number(), "the restored rows were not compared: {told}");
         assert!(sqlite_dump(&restored) == *expected, "{id} came back different");
     }
 }

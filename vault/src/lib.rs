@@ -20,6 +20,7 @@ mod read;
 mod seal;
 mod segment;
 pub mod store;
+mod tasks;
 mod vault;
 mod verify;
 mod write;

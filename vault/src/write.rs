@@ -31,6 +31,7 @@ use crate::keys::AgentKey;
 use crate::read::{list_snapshots, newest_of};
 use crate::segment::SealedSegment;
 use crate::store::{Created, Store};
+use crate::tasks::joined;
 use crate::{ChunkId, Error, Realm, Result, SnapshotId, Vault, pack, seal};
 
 mod lane;
@@ -134,7 +135,7 @@ impl SnapshotWriter {
     pub async fn finish(self, draft: Draft) -> Result<Written> {
         let Self { shared, packer, segments, .. } = self;
         let written = write_catalogue(&shared, segments, &draft.tables).await;
-        let packed = packer.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let packed = joined(packer.await)?;
         packed?;
         let catalogue = written?;
         shared.refuse_lost_chunks()?;
@@ -178,9 +179,7 @@ async fn write_catalogue(
         lane.finish()?;
         Ok(text)
     };
-    tokio::task::spawn_blocking(write)
-        .await
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    joined(tokio::task::spawn_blocking(write).await)?
 }
 
 async fn describe(shared: &Shared, draft: Draft, catalogue: Text) -> Result<Manifest> {

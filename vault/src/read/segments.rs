@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::format::names;
 use crate::index::{Location, SegmentLocation};
+use crate::tasks::joined;
 use crate::{ChunkId, Error, Realm, Result, Vault, segment};
 
 /// Segments of one stream fetched and opened ahead of their use.
@@ -70,9 +71,7 @@ impl Segments {
             this.keep(location.number, &raw);
             Ok(raw)
         };
-        tokio::task::spawn_blocking(work)
-            .await
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+        joined(tokio::task::spawn_blocking(work).await)?
     }
 
     async fn fetch(&self, location: &SegmentLocation) -> Result<Bytes> {

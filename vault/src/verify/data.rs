@@ -2,7 +2,8 @@
 
 use super::{Depth, TableSeen};
 use crate::format::manifest::{StreamRecord, TableRecord};
-use crate::{Error, Result, RowDigest, SnapshotReader};
+use crate::tasks::joined;
+use crate::{Result, RowDigest, SnapshotReader};
 
 /// Batches between reading and digesting.
 const BATCHES_WAITING: usize = 4;
@@ -48,7 +49,6 @@ async fn digest(reader: &SnapshotReader, table: &TableRecord, stream: &StreamRec
         digest
     });
     let (read, digest) = tokio::join!(read, count);
-    let ended = |panic: tokio::task::JoinError| -> Error { std::panic::resume_unwind(panic.into_panic()) };
-    read.map_err(ended)??;
-    digest.map_err(ended)
+    joined(read)??;
+    joined(digest)
 }

@@ -13,6 +13,7 @@ use crate::format::envelope::Kind;
 use crate::format::names;
 use crate::pack::{self, PackBuilder};
 use crate::segment::SealedSegment;
+use crate::tasks::joined;
 use crate::{IndexId, Realm, Result, seal};
 
 /// Packs uploaded at once; each is in memory while it is.
@@ -81,8 +82,7 @@ fn start_upload(shared: &Arc<Shared>, uploads: &mut JoinSet<Result<()>>, builder
 async fn wait_for_one(uploads: &mut JoinSet<Result<()>>) -> Result<u32> {
     match uploads.join_next().await {
         None => Ok(0),
-        Some(Ok(result)) => result.map(|()| 1),
-        Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
+        Some(ended) => joined(ended)?.map(|()| 1),
     }
 }
 

@@ -112,7 +112,8 @@ async fn maintenance(endpoint: &Endpoint) -> Result<PgConnection> {
     }
 }
 
-/// Creates the database as the source had it. One that an interrupted restore of the same snapshot left
+/// Creates the database as the source had it. One that is there and empty is used: a restore that was
+/// interrupted before its first step may have left it. One that an interrupted restore of the same snapshot left
 /// behind is dropped first; any other is refused.
 async fn create(endpoint: &Endpoint, plan: &LoadPlan) -> Result<Vec<String>> {
     let label = endpoint.label();
@@ -128,6 +129,12 @@ async fn create(endpoint: &Endpoint, plan: &LoadPlan) -> Result<Vec<String>> {
         Ok(mut connection) => {
             let content =
                 empty::content(&mut connection, &plan.snapshot).await.map_err(|error| during.map(error))?;
+            if matches!(content, Content::Nothing) {
+                return Ok(vec![format!(
+                    "database {} is there already, and empty: it is used",
+                    endpoint.database
+                )]);
+            }
             if !matches!(content, Content::Ours)
                 || !empty::hold(&mut connection).await.map_err(|e| during.map(e))?
             {

@@ -8,5 +8,5 @@ mod programs;
 pub mod sample_crm;
 mod servers;
 
-pub use programs::{Finished, agent, program, restore, run};
+pub use programs::{Finished, agent, finish, program, restore, run};
 pub use servers::{AzureServer, PostgresOptions, PostgresServer, S3Server};

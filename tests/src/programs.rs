@@ -3,7 +3,7 @@
 //! They are found beside the running test, so a test never runs an older build from somewhere else.
 
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Output};
 
 /// Returns a command that runs `lifeboat-agent` as it was last built.
 pub fn agent() -> Command {
@@ -64,15 +64,29 @@ pub struct Finished {
 pub fn run(command: &mut Command) -> Finished {
     let line = format!("{command:?}");
     let output = command.output().unwrap_or_else(|error| panic!("cannot start {line}: {error}"));
-    Finished {
-        line,
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        status: output.status,
-    }
+    Finished::of(line, &output)
+}
+
+/// Waits for `child`, whose output is piped, and keeps what it said.
+///
+/// # Panics
+/// When it cannot be waited for.
+pub fn finish(child: Child) -> Finished {
+    let line = format!("process {}", child.id());
+    let output = child.wait_with_output().unwrap_or_else(|error| panic!("cannot wait for {line}: {error}"));
+    Finished::of(line, &output)
 }
 
 impl Finished {
+    fn of(line: String, output: &Output) -> Self {
+        Self {
+            line,
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            status: output.status,
+        }
+    }
+
     /// The exit code; none when a signal ended the command.
     pub fn code(&self) -> Option<i32> {
         self.status.code()

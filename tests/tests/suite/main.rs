@@ -1,7 +1,10 @@
 //! Lifeboat's end-to-end tests, one binary by subject, so that the workspace is linked once.
 
 mod architecture;
+mod cli;
 mod company;
 mod crash;
+mod databases;
+mod documents;
 mod harness;
 mod stores;

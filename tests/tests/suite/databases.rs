@@ -1,0 +1,14 @@
+//! Real databases through the two real programs: backed up, lost, restored and compared, and every bad
+//! input that must end in a clear error and lose nothing.
+
+mod changing;
+mod connection;
+mod large;
+mod many_tables;
+mod model;
+mod odd;
+mod postgres;
+mod privileges;
+mod sqlite;
+pub mod support;
+mod vault;

@@ -143,6 +143,8 @@ impl Company {
     pub fn restore(&self, args: &[&str]) -> Command {
         let mut command = restore();
         command.args(args).arg("--vault").arg(&self.vault).arg("--identity").arg(self.identity("wang"));
+        // What a killed restore leaves there goes with the test.
+        command.arg("--scratch").arg(self.folder.path());
         self.lead_to_store(command)
     }
 

@@ -123,6 +123,7 @@ impl Endpoint {
 
     /// Connects and sets the session up.
     pub(super) async fn connect(&self, lock_timeout_ms: u64) -> Result<PgConnection> {
+        self.require_files()?;
         let label = self.label();
         let during = During {
             endpoint: &label,
@@ -150,6 +151,18 @@ impl Endpoint {
         };
         settings.await.map_err(|error| during.map(error))?;
         Ok(connection)
+    }
+
+    /// The driver tells of a missing certificate as of a server that cannot be reached.
+    fn require_files(&self) -> Result<()> {
+        let named =
+            [("sslrootcert", &self.root_cert), ("sslcert", &self.client_cert), ("sslkey", &self.client_key)];
+        for (parameter, file) in named {
+            if let Some(file) = file.as_deref().filter(|file| !std::path::Path::new(file).exists()) {
+                return Err(Error::NotFound { what: format!("{parameter}'s file {file}") });
+            }
+        }
+        Ok(())
     }
 
     fn options(&self) -> PgConnectOptions {

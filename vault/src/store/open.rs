@@ -33,18 +33,28 @@ impl Store {
             return open_folder(url, create, &shown);
         }
         let built: object_store::Result<Arc<dyn ObjectStore>> = match url.scheme() {
-            "s3" => AmazonS3Builder::from_env()
-                .with_url(url.as_str())
-                .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), TIMEOUT)
-                .with_retry(retry())
-                .build()
-                .map(|store| Arc::new(store) as _),
-            "az" => MicrosoftAzureBuilder::from_env()
-                .with_url(url.as_str())
-                .with_config(AzureConfigKey::Client(ClientConfigKey::Timeout), TIMEOUT)
-                .with_retry(retry())
-                .build()
-                .map(|store| Arc::new(store) as _),
+            "s3" => {
+                let builder = AmazonS3Builder::from_env()
+                    .with_url(url.as_str())
+                    .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), TIMEOUT)
+                    .with_retry(retry());
+                let allowed = AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp);
+                let (endpoint, allowed) = (&AmazonS3ConfigKey::Endpoint, &allowed);
+                refuse_plain(builder.get_config_value(endpoint), builder.get_config_value(allowed), "AWS")
+                    .map_err(bad)?;
+                builder.build().map(|store| Arc::new(store) as _)
+            }
+            "az" => {
+                let builder = MicrosoftAzureBuilder::from_env()
+                    .with_url(url.as_str())
+                    .with_config(AzureConfigKey::Client(ClientConfigKey::Timeout), TIMEOUT)
+                    .with_retry(retry());
+                let allowed = AzureConfigKey::Client(ClientConfigKey::AllowHttp);
+                let (endpoint, allowed) = (&AzureConfigKey::Endpoint, &allowed);
+                refuse_plain(builder.get_config_value(endpoint), builder.get_config_value(allowed), "AZURE")
+                    .map_err(bad)?;
+                builder.build().map(|store| Arc::new(store) as _)
+            }
             "gs" => GoogleCloudStorageBuilder::from_env()
                 .with_url(url.as_str())
                 .with_config(GoogleConfigKey::Client(ClientConfigKey::Timeout), TIMEOUT)
@@ -63,6 +73,18 @@ impl Store {
 /// that asks to slow down, little enough that a lasting fault is told within minutes.
 fn retry() -> RetryConfig {
     RetryConfig { max_retries: 3, retry_timeout: Duration::from_secs(30), ..RetryConfig::default() }
+}
+
+/// Plain HTTP must be asked for: it shows the sizes and times of everything, and the credentials' use,
+/// to whoever listens.
+fn refuse_plain(endpoint: Option<String>, allowed: Option<String>, service: &str) -> Result<(), String> {
+    let plain = endpoint.filter(|endpoint| endpoint.to_ascii_lowercase().starts_with("http://"));
+    match plain {
+        Some(endpoint) if allowed.as_deref() != Some("true") => Err(format!(
+            "its endpoint {endpoint} is plain HTTP: use https://, or set {service}_ALLOW_HTTP=true to ask for it"
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// A local folder: files and their folders are synced to disk before a write counts.

@@ -141,7 +141,7 @@ fn plain_http_is_refused_until_it_is_asked_for() {
     let started = Instant::now();
     let refused = run(&mut company.agent(DB1, &["init"])).exits(1);
     assert!(started.elapsed() < PROGRAM_ENDS_WITHIN, "it took {:?}", started.elapsed());
-    says(&refused, &["URL scheme is not allowed"]);
+    says(&refused, &["is plain HTTP", "AWS_ALLOW_HTTP=true"]);
     let secret = "lifeboat-secret";
     assert!(!refused.stderr.contains(secret), "the secret is printed:\n{}", refused.stderr);
 }

@@ -93,6 +93,7 @@ fn write_key(config: &Config) -> Result<AgentKey, CommandError> {
     if path.exists() {
         let text = format!("this host has a key already: {}", path.display());
         return Err(CommandError::new(Kind::Failed, text)
+            .hint("if an init was interrupted after it made the vault: lifeboat-agent enroll")
             .hint("if its vault is gone for good, move that file away; a key is never replaced")
             .hint("to make a vault for other hosts: lifeboat-agent init --no-enroll"));
     }

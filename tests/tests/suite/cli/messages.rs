@@ -90,11 +90,11 @@ fn packs(vault: &Path) -> Vec<PathBuf> {
 #[test]
 fn a_damaged_vault() {
     let (company, path) = sqlite_company();
-    // One pack holds this table's rows alone: everything else is small.
+    // Large enough for the middle of its pack to be in a segment of its own, whatever order lanes finish in.
     sqlite(
         &path,
         "CREATE TABLE pictures (id integer PRIMARY KEY, png blob); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL \
-        SELECT i + 1 FROM n WHERE i < 20) INSERT INTO pictures SELECT i, randomblob(20000) FROM n",
+        SELECT i + 1 FROM n WHERE i < 60) INSERT INTO pictures SELECT i, randomblob(100000) FROM n",
     );
     let words = words(&company);
     company.init(DB1);

@@ -31,6 +31,11 @@ pub async fn run(args: &Restore, json: bool) -> Result<(), CommandError> {
     let url = target_url(args)?;
     let target = open_target(&url, password(args)?, args.allow_plaintext)?;
     let progress = Progress::new(json);
+    if url.password().is_some() {
+        progress.warn(
+            "the password in --to can be read in this machine's process list: use --password-file or --password-env",
+        );
+    }
     progress.phase("opening the vault");
     let opened = Opened::open(&args.access, &interrupt).await?;
     opened.warn(&progress);

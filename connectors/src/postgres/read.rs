@@ -89,7 +89,12 @@ impl Readers {
         if let Some(connection) = self.idle.lock().await.pop() {
             return Ok(connection);
         }
-        let mut connection = self.endpoint.connect(self.lock_timeout_ms).await?;
+        let mut connection =
+            self.endpoint.connect(self.lock_timeout_ms).await.map_err(|error| match error {
+                // The snapshot was taken over this endpoint: it was there a moment ago.
+                Error::Unreachable { endpoint, reason } => Error::Interrupted { endpoint, reason },
+                other => other,
+            })?;
         let label = self.endpoint.label();
         let during = self.during(&label, "joining the snapshot");
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";

@@ -18,6 +18,7 @@ pub(super) fn tools_folder() -> PathBuf {
         return folder.into();
     }
     let exe = std::env::current_exe().expect("a running program has a path");
-    let target = exe.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    // Cargo writes this file into every target folder, whoever made the folder.
+    let target = exe.ancestors().find(|folder| folder.join(".rustc_info.json").is_file());
     target.expect("tests run from cargo's target folder, or LIFEBOAT_TEST_TOOLS is set").join("tools")
 }

@@ -56,7 +56,7 @@ pub struct LoadTable {
 pub struct LoadOptions {
     /// Connections that may load or build indexes at once.
     pub writers: usize,
-    /// Create the database, which must not exist.
+    /// Create the database; one that is there must be empty, or left by an interrupted restore of this snapshot.
     pub into_new: bool,
     /// Names of roles to replace by others, old to new.
     pub map_roles: Vec<(String, String)>,

@@ -182,6 +182,9 @@ impl Drop for Server {
 }
 
 fn newest_bin() -> PathBuf {
+    if let Some(folder) = std::env::var_os("LIFEBOAT_TEST_PG_BIN") {
+        return folder.into();
+    }
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut found: Vec<_> = versions
         .map(|entry| entry.path().join("bin"))

@@ -5,6 +5,7 @@
 //! snapshot, and the schema from a `pg_dump` that fits the server. A load goes back the same way:
 //! `pg_restore` for definitions, `COPY … FROM STDIN` for rows, never SQL text through psql.
 
+mod archive_time;
 mod capture;
 mod check;
 mod connect;

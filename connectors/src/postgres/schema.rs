@@ -12,7 +12,7 @@ use super::facts::{
 };
 use super::inventory::Relation;
 use super::snapshot::ServerFacts;
-use super::{sql, tools};
+use super::{archive_time, sql, tools};
 use crate::{Error, Result, TableName};
 
 /// Sequences asked in one statement.
@@ -47,7 +47,9 @@ pub(super) async fn archive(
     if !output.status.success() {
         return Err(dump_failed(endpoint, lock_timeout_ms, &String::from_utf8_lossy(&output.stderr)));
     }
-    Ok((tools::read_file(&path).await?, tool.version.0))
+    let mut archive = tools::read_file(&path).await?;
+    archive_time::take_out(&mut archive);
+    Ok((archive, tool.version.0))
 }
 
 fn dump_failed(endpoint: &Endpoint, lock_timeout_ms: u64, said: &str) -> Error {

@@ -54,7 +54,7 @@ impl Run<'_> {
         host::make_state(self.agent)?;
         let scratch = scratch::make(&self.agent.state, &self.source.name)?;
         self.progress.phase("opening");
-        let begin = SnapshotWriter::begin(self.vault, self.key, &self.agent.state);
+        let begin = SnapshotWriter::begin(self.vault, self.key, &self.agent.state, &self.source.name);
         let writer = self.interrupt.or(begin).await?;
         let damage: Vec<_> =
             self.vault.damage().chain(&writer.sync.damage).map(|error| chain(error)).collect();
@@ -69,7 +69,14 @@ impl Run<'_> {
         let (tables, files) = (draft.tables.len() as u64, draft.files.len() as u64);
         let rows = draft.tables.iter().map(|table| table.rows).sum();
         let time = draft.time;
-        let Written { snapshot, raw_bytes, new_raw_bytes, stored_bytes } = writer.finish(draft).await?;
+        let written = writer.finish(draft).await?;
+        for reason in &written.not_remembered {
+            self.progress.warn(&format!(
+                "{}: the rows' fingerprints were not used or not kept: {reason}; nothing is lost, but more is stored than has changed",
+                self.source.name
+            ));
+        }
+        let Written { snapshot, raw_bytes, new_raw_bytes, stored_bytes, fingerprint_bytes, .. } = written;
         Ok(Summary {
             source: self.source.name.clone(),
             snapshot: snapshot.to_string(),
@@ -78,6 +85,7 @@ impl Run<'_> {
             new_raw_bytes,
             stored_bytes,
             seconds: summary::seconds(started.elapsed()),
+            fingerprint_bytes,
             time,
             tables,
             files,
@@ -111,7 +119,6 @@ impl Run<'_> {
         let capture: Box<dyn Capture> = Arc::into_inner(capture).expect("nobody reads any more");
         self.interrupt.or(capture.finish()).await?;
         let draft = Draft {
-            source: self.source.name.clone(),
             time,
             agent: format!("{}, Lifeboat {}", self.key.name, env!("CARGO_PKG_VERSION")),
             point: serde_json::to_value(&point)?,

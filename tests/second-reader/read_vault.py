@@ -292,33 +292,41 @@ class Vault:
             raise Unreadable(f"the catalogue has {len(tables)} of {manifest['tables']} tables")
         return tables
 
+    def gone(self, part):
+        """What is gone of a part: places of whole chunks, and rows by the place of their chunk."""
+        chunks, rows = set(), collections.defaultdict(set)
+        for line in self.text(part.get("gone", {"inline": ""})).splitlines():
+            place, *which = map(int, line.split(" "))
+            if not which:
+                chunks.add(place)
+            else:
+                first, count = which
+                rows[place].update(range(first, first + count))
+        return chunks, rows
+
     def stream(self, stream):
         """Yields the rows of a stream in order, each with its newline."""
         rest = b""
         for part in stream["parts"]:
-            chunks = self.text(part["chunks"]).split()
+            gone_chunks, gone_rows = self.gone(part)
             rows, size = 0, 0
-            for line in self.text(part["runs"]).splitlines():
-                at, first, count = map(int, line.split(" "))
-                chunk = self.chunk(chunks[at], stream["grade"])
-                if count == 0 and b"\n" in chunk:
-                    raise Unreadable(f"a run takes chunk {chunks[at]} for a piece of a row")
-                if count == 0:  # The whole chunk: a piece of a row that goes on in the next run.
-                    rest += chunk
-                    size += len(chunk)
+            for place, chunk in enumerate(self.text(part["chunks"]).split()):
+                if place in gone_chunks:
                     continue
-                lines = chunk.split(b"\n")[:-1]
-                if first + count > len(lines):
-                    raise Unreadable(f"a run lies outside chunk {chunks[at]} of {len(lines)} rows")
-                for row in lines[first:first + count]:
+                *lines, end = self.chunk(chunk, stream["grade"]).split(b"\n")
+                gone = gone_rows.get(place, ())
+                if gone and max(gone) >= len(lines):
+                    raise Unreadable(f"row {max(gone)} of chunk {chunk} is gone, which has {len(lines)}")
+                for at, row in enumerate(lines):
+                    if at in gone:
+                        continue
                     yield rest + row + b"\n"
-                    size += len(row) + 1
+                    size += len(rest) + len(row) + 1
                     rest = b""
-                rows += count
-            if (rows, size) != (part["rows"], part["bytes"]):
+                    rows += 1
+                rest += end  # A piece of a large row, which goes on in the next chunk.
+            if rest or (rows, size) != (part["rows"], part["bytes"]):
                 raise Unreadable(f"a part has {rows} rows of {size} bytes, not {part['rows']} of {part['bytes']}")
-        if rest:
-            raise Unreadable("the last row does not end")
 
     def rows(self, table):
         """Yields the rows of a table; the columns of several streams are put back in their places."""

@@ -1,4 +1,4 @@
-//! Everything that is ever written to a store, in format version 1, as `FORMAT.md` specifies it.
+//! Everything that is ever written, in format version 1, as `FORMAT.md` specifies it.
 //!
 //! Only types below this module are serialised for storage, and none of them does any work. Stored
 //! things are of three shapes: an [`envelope`] (a signed header and a body), a pack (segments, a
@@ -7,6 +7,7 @@
 
 pub mod contents;
 pub mod envelope;
+pub mod fingerprints;
 pub mod keys;
 pub mod manifest;
 pub mod recipe;

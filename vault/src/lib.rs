@@ -8,6 +8,7 @@
 //! are in [`mod@format`].
 
 mod chunker;
+mod delta;
 mod digest;
 mod error;
 pub mod format;
@@ -17,6 +18,7 @@ mod index;
 mod keys;
 mod pack;
 mod read;
+mod recipe;
 mod seal;
 mod segment;
 pub mod store;

@@ -84,8 +84,12 @@ impl SnapshotReader {
     pub async fn open(vault: &Vault, scratch: &Path) -> Result<(Self, SyncReport)> {
         let index = ChunkIndex::open(&scratch.join(format!("index-{}.sqlite", vault.id()))).await?;
         let report = index.sync(vault).await?;
-        let segments = Segments::new(vault.clone());
-        Ok((Self { vault: vault.clone(), index, segments }, report))
+        Ok((Self::on(vault, &index), report))
+    }
+
+    /// Reads through an index that is in line with the store.
+    pub(crate) fn on(vault: &Vault, index: &ChunkIndex) -> Self {
+        Self { vault: vault.clone(), index: index.clone(), segments: Segments::new(vault.clone()) }
     }
 
     /// Reads the catalogue: the snapshot's tables, in the order in which they were listed.

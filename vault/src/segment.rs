@@ -37,6 +37,10 @@ impl OpenSegment {
         self.chunks.push(ChunkContents { id, bytes, rows, continues });
     }
 
+    pub(crate) fn raw_bytes(&self) -> usize {
+        self.raw.len()
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.raw.len() >= SEGMENT_RAW_BYTES
     }

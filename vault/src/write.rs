@@ -22,20 +22,23 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::delta::{Memory, Recorded, prove};
 use crate::format::envelope::{Kind, Signer, sign};
 use crate::format::manifest::{FileRecord, Manifest, TableRecord};
 use crate::format::names;
 use crate::format::recipe::Text;
 use crate::index::{ChunkIndex, SyncReport};
 use crate::keys::AgentKey;
-use crate::read::{list_snapshots, newest_of};
+use crate::read::{SnapshotReader, list_snapshots, newest_of};
 use crate::segment::SealedSegment;
 use crate::store::{Created, Store};
 use crate::tasks::joined;
 use crate::{ChunkId, Error, Realm, Result, SnapshotId, Vault, pack, seal};
 
 mod lane;
+mod matching;
 mod packer;
+mod part;
 mod stream;
 
 pub use lane::Lane;
@@ -47,8 +50,6 @@ const SEGMENTS_WAITING: usize = 8;
 /// What the caller says of the snapshot beside its rows.
 #[derive(Debug, Clone)]
 pub struct Draft {
-    /// The source's name.
-    pub source: String,
     /// When the point was fixed.
     pub time: Timestamp,
     /// Agent and version, for people.
@@ -72,6 +73,10 @@ pub struct Written {
     pub new_raw_bytes: u64,
     /// Bytes added to the store by this run, everything counted.
     pub stored_bytes: u64,
+    /// Bytes of the fingerprints kept beside the store, by which the next run knows these rows again.
+    pub fingerprint_bytes: u64,
+    /// Why fingerprints were not used or not kept. It costs bytes, now or the next time, and no row.
+    pub not_remembered: Vec<String>,
 }
 
 /// A snapshot being written.
@@ -89,6 +94,11 @@ struct Shared {
     agent: AgentKey,
     store: Store,
     index: ChunkIndex,
+    source: String,
+    /// What is known of the rows of the source's last snapshot.
+    memory: Memory,
+    /// What is to be known of this one's.
+    recorded: Mutex<Vec<Recorded>>,
     runtime: Handle,
     /// Chunks claimed in this run that are not in the local index yet.
     pending: Mutex<HashSet<ChunkId>>,
@@ -97,12 +107,12 @@ struct Shared {
 }
 
 impl SnapshotWriter {
-    /// Starts a snapshot: brings the local index in `state` in line with the store, and adopts what an
-    /// interrupted run has uploaded.
+    /// Starts a snapshot of `source`: brings the local index in `state` in line with the store, adopts
+    /// what an interrupted run has uploaded, and recalls the rows of the source's last snapshot.
     ///
     /// # Errors
     /// `Unsupported` when the vault needs an ability to write that this program does not have.
-    pub async fn begin(vault: &Vault, agent: &AgentKey, state: &Path) -> Result<Self> {
+    pub async fn begin(vault: &Vault, agent: &AgentKey, state: &Path, source: &str) -> Result<Self> {
         if let Some(need) = vault.unknown_need_to_write() {
             return Err(Error::Unsupported { found: format!("1 with {need}"), known: "1".into() });
         }
@@ -115,6 +125,9 @@ impl SnapshotWriter {
             agent: agent.clone(),
             store: vault.store().metered(),
             index,
+            source: source.to_owned(),
+            memory: Memory::open(vault, state, source).await?,
+            recorded: Mutex::default(),
             runtime: Handle::current(),
             pending: Mutex::default(),
             raw_bytes: AtomicU64::new(0),
@@ -139,13 +152,19 @@ impl SnapshotWriter {
         packed?;
         let catalogue = written?;
         shared.refuse_lost_chunks()?;
+        let recorded = std::mem::take(&mut *shared.recorded.lock().unwrap_or_else(PoisonError::into_inner));
+        prove(&SnapshotReader::on(&shared.vault, &shared.index), &shared.memory, &draft.tables, &recorded)
+            .await?;
         let manifest = describe(&shared, draft, catalogue).await?;
         let snapshot = write_manifest(&shared, &manifest).await?;
+        let (fingerprint_bytes, not_remembered) = remember(&shared, snapshot, recorded).await?;
         Ok(Written {
             snapshot,
             raw_bytes: shared.raw_bytes.load(Ordering::Relaxed),
             new_raw_bytes: shared.new_raw_bytes.load(Ordering::Relaxed),
             stored_bytes: shared.store.bytes_written(),
+            fingerprint_bytes,
+            not_remembered,
         })
     }
 
@@ -159,6 +178,23 @@ impl SnapshotWriter {
             _ => None,
         }
     }
+}
+
+/// Keeps the fingerprints for the next run. The snapshot exists: what fails here costs the next one bytes.
+async fn remember(
+    shared: &Arc<Shared>,
+    snapshot: SnapshotId,
+    recorded: Vec<Recorded>,
+) -> Result<(u64, Vec<String>)> {
+    let own = Arc::clone(shared);
+    let replace = move || own.memory.replace(snapshot, &recorded);
+    let replaced = joined(tokio::task::spawn_blocking(replace).await)?;
+    let mut not_remembered = shared.memory.dropped();
+    let bytes = replaced.unwrap_or_else(|error| {
+        not_remembered.push(error.to_string());
+        0
+    });
+    Ok((bytes, not_remembered))
 }
 
 /// Writes the catalogue through a lane of its own and lets go of the packer's channel.
@@ -184,7 +220,7 @@ async fn write_catalogue(
 
 async fn describe(shared: &Shared, draft: Draft, catalogue: Text) -> Result<Manifest> {
     let (snapshots, damage) = list_snapshots(&shared.vault).await?;
-    let previous = newest_of(&snapshots, &draft.source);
+    let previous = newest_of(&snapshots, &shared.source);
     if let Some(newer) = snapshots.iter().find(|s| s.manifest.keyring > shared.vault.keyring_sequence()) {
         let reason =
             format!("snapshot {} was written under keyring {}", newer.id.short(), newer.manifest.keyring);
@@ -205,7 +241,7 @@ async fn describe(shared: &Shared, draft: Draft, catalogue: Text) -> Result<Mani
         raw_bytes: shared.raw_bytes.load(Ordering::Relaxed),
         files: draft.files,
         catalogue,
-        source: draft.source,
+        source: shared.source.clone(),
     })
 }
 
@@ -251,6 +287,10 @@ impl Shared {
                 Err(Error::Mismatch { what: "the snapshot".into(), reason })
             }
         }
+    }
+
+    fn record(&self, parts: Vec<Recorded>) {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner).extend(parts);
     }
 
     fn count_raw(&self, bytes: usize) {

@@ -61,7 +61,8 @@ impl Lab {
 
     /// Backs tables up, through one lane.
     async fn back_up(&self, source: &str, tables: Vec<Table>) -> Written {
-        let writer = SnapshotWriter::begin(&self.vault, &self.agent, self.state.path()).await.unwrap();
+        let writer =
+            SnapshotWriter::begin(&self.vault, &self.agent, self.state.path(), source).await.unwrap();
         let (mut lane, vault) = (writer.lane().unwrap(), self.vault.clone());
         let write = move || {
             let file = lane.file("schema.sql", Grade::High, SCHEMA_FILE).unwrap();
@@ -70,7 +71,7 @@ impl Lab {
             (file, records)
         };
         let (file, tables) = tokio::task::spawn_blocking(write).await.unwrap();
-        writer.finish(draft(source, file, tables)).await.unwrap()
+        writer.finish(draft(file, tables)).await.unwrap()
     }
 
     /// Runs the second reader.
@@ -120,7 +121,8 @@ impl Table {
     fn write_stream(&self, vault: &Vault, lane: &mut Lane, grade: Grade) -> StreamRecord {
         let columns: Vec<_> = (0..self.columns.len()).filter(|at| self.columns[*at].1 == grade).collect();
         let mut digest = vault.row_digest();
-        let mut stream = lane.stream(grade);
+        let single = columns.len() == self.columns.len();
+        let mut stream = if single { lane.stretch(grade, self.name) } else { lane.ordered(grade) };
         for rows in self.rows.chunks(1000) {
             let (mut bytes, mut ends) = (Vec::new(), Vec::new());
             for row in rows {
@@ -149,9 +151,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
-fn draft(source: &str, file: FileRecord, tables: Vec<TableRecord>) -> Draft {
-    let (source, agent) = (source.to_owned(), "db1".to_owned());
-    Draft { source, time: now(), agent, point: serde_json::json!({}), files: vec![file], tables }
+fn draft(file: FileRecord, tables: Vec<TableRecord>) -> Draft {
+    Draft { time: now(), agent: "db1".to_owned(), point: serde_json::json!({}), files: vec![file], tables }
 }
 
 fn now() -> Timestamp {
@@ -289,7 +290,7 @@ fn another_program_says_what_it_does_not_check() {
 
 // --- the example that FORMAT.md works through, kept as the first vault of version 1 ---
 
-const EXAMPLE_FINGERPRINT: &str = "03da6d4bbd55dc2c6c0e5e0251165f2f";
+const EXAMPLE_FINGERPRINT: &str = "551bf945fca5f233a20effd795e05f4a";
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/second-reader").join(name)
@@ -300,6 +301,13 @@ fn example_contacts() -> Table {
     let columns = vec![("id", Grade::High), ("name", Grade::High), ("phone", Grade::High)];
     let rows = rows.map(|row| row.as_bytes().to_vec()).to_vec();
     Table { schema: Some("public"), name: "contacts", columns, rows }
+}
+
+/// A day later: one number has changed.
+fn example_next_day() -> Table {
+    let mut table = example_contacts();
+    table.rows[1] = b"2\tAda Lovelace\t+44 20 7946 0102\n".to_vec();
+    table
 }
 
 fn format_page() -> String {
@@ -321,16 +329,36 @@ async fn the_example_is_read_by_this_version() {
     let (reader, report) = SnapshotReader::open(&vault, scratch.path()).await.unwrap();
     assert!(report.damage.is_empty() && report.adopted == 0, "{report:?}");
     let (snapshots, damage) = list_snapshots(&vault).await.unwrap();
-    assert!(snapshots.len() == 1 && damage.is_empty(), "{damage:?}");
-    assert_eq!(reader.file(&snapshots[0].manifest.files[0]).await.unwrap(), SCHEMA_FILE);
-    let tables = reader.tables(&snapshots[0]).await.unwrap();
-    let (sender, mut rows) = tokio::sync::mpsc::channel(4);
-    reader.rows(&tables[0].table, &tables[0].streams[0], sender).await.unwrap();
-    let rows = rows.recv().await.unwrap();
-    assert_eq!(rows.bytes, example_contacts().text());
-    let mut digest = vault.row_digest();
-    rows.lines().for_each(|line| digest.add(line));
-    assert_eq!(digest.to_hex(), tables[0].digest);
+    assert!(snapshots.len() == 2 && damage.is_empty(), "{damage:?}");
+    for snapshot in &snapshots {
+        let day = if snapshot.manifest.number == 1 { example_contacts() } else { example_next_day() };
+        assert_eq!(reader.file(&snapshot.manifest.files[0]).await.unwrap(), SCHEMA_FILE);
+        let tables = reader.tables(snapshot).await.unwrap();
+        let (sender, mut rows) = tokio::sync::mpsc::channel(4);
+        reader.rows(&tables[0].table, &tables[0].streams[0], sender).await.unwrap();
+        let rows = rows.recv().await.unwrap();
+        let sorted = |mut lines: Vec<Vec<u8>>| {
+            lines.sort_unstable();
+            lines
+        };
+        assert_eq!(sorted(rows.lines().map(<[u8]>::to_vec).collect()), sorted(day.rows));
+        let mut digest = vault.row_digest();
+        rows.lines().for_each(|line| digest.add(line));
+        assert_eq!(digest.to_hex(), tables[0].digest);
+    }
+}
+
+#[test]
+fn another_program_reads_the_example_as_the_page_has_it() {
+    let script = example("read_vault.py");
+    let print = |snapshot: &str| {
+        let mut command = Command::new("python3");
+        command.arg(&script).arg(example("example")).arg(example("example.txt"));
+        command.args([snapshot, "--table", "contacts"]).output().unwrap().stdout
+    };
+    assert_eq!(print("7beac68e"), example_contacts().text());
+    let next_day = String::from_utf8(print("118a31cb")).unwrap();
+    assert!(next_day.ends_with("+44 20 7946 0102\n") && format_page().contains(&next_day), "{next_day}");
 }
 
 #[test]
@@ -354,9 +382,9 @@ fn the_example_is_what_the_page_says_of_it() {
 /// Runs the commands that FORMAT.md gives a person, with the example's values in their places.
 #[test]
 fn the_commands_of_the_page_get_rows_back_by_hand() {
-    const PACK: &str = "16f10b35cb0f5e3b4f1dff98c431dc007e27eaf9da97f72ea65d3b0ca351bb08";
-    const SNAPSHOT: &str = "b528c1b40839be9be1384e21bca9e7a9ba4aa8847cfd61bc1d13fe412c8b7340";
-    const CHUNK: &str = "e2cb3153ca3e682c39b878eaf1974a31f23b7ad6df00c8475a03c9789e6d654d";
+    const PACK: &str = "199c6ad3028117b68603a340905be2ba07bbdea432db516fe7371e8992bfef3d";
+    const SNAPSHOT: &str = "7beac68e6ad0d44e6d38c58c8a2b8bc60ff45ac215f2a99d4f2be24aee4bedbc";
+    const CHUNK: &str = "382b3639d469e36097976ec121560f1d2ad48c6af01d0b7db6fca6e2b65e74b9";
     let page = format_page();
     let (_, commands) = page.split_once("```sh\n").unwrap();
     let commands = commands.split_once("\n```").unwrap().0;
@@ -364,11 +392,11 @@ fn the_commands_of_the_page_get_rows_back_by_hand() {
         .replace("me.txt", example("example.txt").canonicalize().unwrap().to_str().unwrap())
         .replace("snapshots/ID", &format!("snapshots/{SNAPSHOT}"))
         .replace("CHUNK-ID", CHUNK)
-        .replace("packs/XX/PACK", &format!("packs/16/{PACK}"))
-        .replace("PACK-FILE", &format!("packs/16/{PACK}"))
-        .replace("skip=OFFSET count=SEALED", "skip=0 count=461")
+        .replace("packs/XX/PACK", &format!("packs/19/{PACK}"))
+        .replace("PACK-FILE", &format!("packs/19/{PACK}"))
+        .replace("skip=OFFSET count=SEALED", "skip=0 count=494")
         .replace("skip=AT count=BYTES", "skip=66 count=66")
-        .replace("FIRST+1,FIRST+ROWS p", "2,3 p");
+        .replace("FIRST+1,FIRST+ROWS d", "2,2 d");
 
     let copy = TempDir::new().unwrap();
     let copied = Command::new("cp").arg("-R").arg(example("example/.")).arg(copy.path()).status().unwrap();
@@ -381,10 +409,11 @@ fn the_commands_of_the_page_get_rows_back_by_hand() {
 
     let contacts = example_contacts();
     assert_eq!(std::fs::read(copy.path().join("chunk")).unwrap(), contacts.text());
-    let place = format!("{PACK} 0 461 high-1 66 66\n");
+    let place = format!("{PACK} 0 494 high-1 66 66\n");
     let contents = std::fs::read_to_string(copy.path().join("index.txt")).unwrap();
     let (_, own_contents) = contents.split_once('\n').unwrap();
-    let rows = String::from_utf8(contacts.rows[1..].concat()).unwrap();
+    let (own_contents, _) = own_contents.split_once("pack ").unwrap();
+    let rows = String::from_utf8([&*contacts.rows[0], &contacts.rows[2]].concat()).unwrap();
     for expected in [&*place, own_contents, &rows, SNAPSHOT, "\"source\":\"crm\""] {
         assert!(said.contains(expected), "{expected:?} is not in {said}");
     }
@@ -396,6 +425,7 @@ fn the_commands_of_the_page_get_rows_back_by_hand() {
 async fn make_the_example() {
     let lab = Lab::new().await;
     lab.back_up("crm", vec![example_contacts()]).await;
+    lab.back_up("crm", vec![example_next_day()]).await;
     println!("example/ is in {}", lab.folder.keep().display());
     println!("example.txt is {}", lab.identity.keep().unwrap().1.display());
 }

@@ -10,11 +10,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lifeboat_connectors::{Capture, Error as SourceError, Slice, row_channel};
+use lifeboat_connectors::{Capture, Error as SourceError, Slice, TableKind, TableName, row_channel};
 use lifeboat_console::{CommandError, Kind, Progress};
 use lifeboat_vault::format::manifest::FileRecord;
 use lifeboat_vault::format::recipe::Part;
-use lifeboat_vault::{Grade, Lane, RowDigest, SnapshotWriter, Vault};
+use lifeboat_vault::{Grade, Lane, RowDigest, SnapshotWriter, StreamWriter, Vault};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
@@ -92,6 +92,11 @@ fn queue(capture: &dyn Capture) -> VecDeque<Slice> {
     slices.into()
 }
 
+/// What a slice is called from one snapshot to the next.
+fn stretch(table: &TableName, slice: usize) -> String {
+    serde_json::json!([table.schema, table.name, slice]).to_string()
+}
+
 /// Waits for every thread; a signal stops them.
 async fn join(mut threads: JoinSet<()>, stop: &Stop, interrupt: &Interrupt, progress: &Progress) {
     loop {
@@ -144,7 +149,7 @@ impl Shared {
             }
         });
         let mut digest = self.vault.row_digest();
-        let mut stream = lane.stream(GRADE);
+        let mut stream = self.stream(lane, slice);
         let mut fault = None;
         while let Some(batch) = receiver.blocking_recv() {
             digest.add_rows(&batch.bytes, &batch.ends);
@@ -164,6 +169,16 @@ impl Shared {
         self.expect(slice, read?, &digest)?;
         let parts: Vec<Part> = stream.finish()?;
         Ok(SliceDone { parts, digest })
+    }
+
+    /// A table's rows are a set, and those of yesterday stay where they are; pages of large objects have to
+    /// come back in their order.
+    fn stream<'a>(&self, lane: &'a mut Lane, slice: &Slice) -> StreamWriter<'a> {
+        let table = &self.capture.tables()[slice.table];
+        match table.kind {
+            TableKind::Table => lane.stretch(GRADE, &stretch(&table.name, slice.index)),
+            TableKind::LargeObjects => lane.ordered(GRADE),
+        }
     }
 
     /// A row lost between the connector and the vault must never go unnoticed.

@@ -34,6 +34,8 @@ pub struct Summary {
     pub not_covered: Vec<String>,
     /// Whether the rows crossed a network in plain text.
     pub plaintext: bool,
+    /// Bytes of the rows' fingerprints in this host's state, by which the next run knows them again.
+    pub fingerprint_bytes: u64,
     /// Packs of an interrupted run that were taken over.
     pub adopted_packs: u64,
     /// What was found damaged in the vault; this snapshot does not use it.
@@ -81,6 +83,7 @@ mod tests {
             files: 1,
             not_covered: Vec::new(),
             plaintext: false,
+            fingerprint_bytes: 48 << 20,
             adopted_packs: 0,
             damage: Vec::new(),
         }

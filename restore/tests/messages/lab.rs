@@ -94,7 +94,7 @@ impl Lab {
         let vault = Vault::open(store, Opener::Agent(&self.key), None).await.expect("the vault");
         let state = self.path("state");
         std::fs::create_dir_all(&state).expect("the state folder");
-        let writer = SnapshotWriter::begin(&vault, &self.key, &state).await.expect("a writer");
+        let writer = SnapshotWriter::begin(&vault, &self.key, &state, "crm").await.expect("a writer");
         let crm = Url::from_file_path(self.path("crm.db")).expect("a path");
         let crm = Url::parse(&crm.as_str().replacen("file:", "sqlite:", 1)).expect("a URL");
         let source = open_source(&crm, None, false).expect("a source");
@@ -115,7 +115,7 @@ impl Lab {
                 let (sent, batches) = tokio::join!(capture.read(slice, sender), read);
                 sent.expect("rows");
                 (lane, parts, digest) = tokio::task::spawn_blocking(move || {
-                    let mut stream = lane.stream(Grade::High);
+                    let mut stream = lane.ordered(Grade::High);
                     for batch in batches {
                         digest.add_rows(&batch.bytes, &batch.ends);
                         stream.push(batch.bytes, batch.ends).expect("a chunk");
@@ -155,7 +155,6 @@ impl Lab {
         let hours = self.taken.replace(self.taken.get() + 1);
         let first: Timestamp = FIRST.parse().expect("a time");
         let draft = Draft {
-            source: "crm".into(),
             time: first + jiff::SignedDuration::from_hours(hours),
             agent: "db1, Lifeboat".into(),
             point: serde_json::to_value(capture.point()).expect("JSON"),

@@ -1,16 +1,17 @@
 //! Recipes: what a stream is made of.
 //!
-//! A stream is a sequence of [`Part`]s. A part has a list of chunks, in the order in which it first
-//! uses them, and a list of runs over that list; both are text, one line each:
+//! A stream is a sequence of [`Part`]s. A part has a list of chunks and a list of what is gone of them;
+//! both are text, one line each:
 //!
 //! ```text
 //! chunks:  <chunk id, 64 hex digits>
-//! runs:    <place of the chunk in the list, from 0> <first row> <rows>
+//! gone:    <place of the chunk in the list, from 0> <first row> <rows>
+//!          <place>                                          the whole chunk
 //! ```
 //!
-//! A run stands for `rows` whole rows of its chunk from row `first` on. A run of 0 rows stands for
-//! the whole chunk without an end of row in it: a piece of a large row, which goes on in the next run. New chunks are appended to the list, so that a list and its runs stay the same, and are
-//! stored once, wherever nothing changed.
+//! The part's rows are the rows of its chunks, one chunk after another, without those that are gone. A
+//! chunk without an end of row in it is a piece of a large row, which goes on in the next chunk. Both
+//! lists only grow at their ends from one day to the next, so that what stood before is stored once.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +26,9 @@ pub struct Part {
     pub bytes: u64,
     /// Its list of chunks.
     pub chunks: Text,
-    /// Its runs.
-    pub runs: Text,
+    /// What is gone of them.
+    #[serde(default, skip_serializing_if = "Text::is_empty")]
+    pub gone: Text,
 }
 
 /// Text that is small enough to stand where it is used, or is cut into metadata chunks.
@@ -42,22 +44,40 @@ pub enum Text {
 impl Text {
     /// Longer text is cut into chunks: below this, ids and index entries would cost more than it.
     pub const INLINE_BYTES_MAX: usize = 512;
+
+    /// Whether it is the text of nothing.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Inline(text) if text.is_empty())
+    }
 }
 
-/// A part holds at most this many runs and chunks; a writer starts the next part before.
-pub const PART_CHUNKS_MAX: usize = 16 * 1024;
-/// See [`PART_CHUNKS_MAX`].
-pub const PART_RUNS_MAX: usize = 512 * 1024;
+impl Default for Text {
+    fn default() -> Self {
+        Self::Inline(String::new())
+    }
+}
 
-/// Rows of one chunk that follow each other.
+/// A writer ends a part when its list has this many chunks.
+pub const PART_CHUNKS_MAX: usize = 16 * 1024;
+
+/// A writer ends a part when it has this many rows for each byte of an average chunk: 524 288 rows when
+/// chunks have 64 KiB.
+pub const PART_ROWS_PER_CHUNK_BYTE: u64 = 8;
+
+/// Rows of a chunk that the stream does not have any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Run {
-    /// The chunk's place in the part's list.
-    pub chunk: u32,
-    /// First row of it.
-    pub first: u32,
-    /// How many rows; 0 is a piece of a row.
-    pub rows: u32,
+pub enum Gone {
+    /// All of the chunk at this place: nobody needs it for this part.
+    Chunk(u32),
+    /// Some of its rows.
+    Rows {
+        /// The chunk's place in the part's list.
+        chunk: u32,
+        /// First row that is gone.
+        first: u32,
+        /// How many, at least one.
+        rows: u32,
+    },
 }
 
 /// Writes a list of chunks.
@@ -70,12 +90,15 @@ pub fn chunks_to_text(chunks: &[ChunkId]) -> String {
     text
 }
 
-/// Writes a list of runs.
-pub fn runs_to_text(runs: &[Run]) -> String {
+/// Writes a list of what is gone.
+pub fn gone_to_text(gone: &[Gone]) -> String {
     use std::fmt::Write;
-    let mut text = String::with_capacity(runs.len() * 12);
-    for run in runs {
-        let _ = writeln!(text, "{} {} {}", run.chunk, run.first, run.rows);
+    let mut text = String::with_capacity(gone.len() * 10);
+    for gone in gone {
+        let _ = match gone {
+            Gone::Chunk(chunk) => writeln!(text, "{chunk}"),
+            Gone::Rows { chunk, first, rows } => writeln!(text, "{chunk} {first} {rows}"),
+        };
     }
     text
 }
@@ -89,21 +112,19 @@ pub fn chunks_from_text(what: &str, text: &[u8]) -> Result<Vec<ChunkId>> {
         .collect()
 }
 
-/// Reads a list of runs and checks that each names a chunk of the list.
-pub fn runs_from_text(what: &str, text: &[u8], chunks: usize) -> Result<Vec<Run>> {
-    let run = |line: &str| {
+/// Reads a list of what is gone; `what` is for messages.
+pub fn gone_from_text(what: &str, text: &[u8]) -> Result<Vec<Gone>> {
+    let gone = |line: &str| {
         let mut numbers = line.split(' ').map(str::parse::<u32>);
-        let (Some(Ok(chunk)), Some(Ok(first)), Some(Ok(rows)), None) =
-            (numbers.next(), numbers.next(), numbers.next(), numbers.next())
-        else {
-            return Err(Error::damaged(what, "its runs hold a line that is not three numbers"));
-        };
-        if chunk as usize >= chunks {
-            return Err(Error::damaged(what, format!("a run names chunk {chunk} of a list of {chunks}")));
+        match (numbers.next(), numbers.next(), numbers.next(), numbers.next()) {
+            (Some(Ok(chunk)), None, None, None) => Ok(Gone::Chunk(chunk)),
+            (Some(Ok(chunk)), Some(Ok(first)), Some(Ok(rows)), None) if rows > 0 => {
+                Ok(Gone::Rows { chunk, first, rows })
+            }
+            _ => Err(Error::damaged(what, "its list of what is gone holds a line that is none")),
         }
-        Ok(Run { chunk, first, rows })
     };
-    lines(what, text)?.map(run).collect()
+    lines(what, text)?.map(gone).collect()
 }
 
 fn lines<'a>(what: &str, text: &'a [u8]) -> Result<std::str::Lines<'a>> {

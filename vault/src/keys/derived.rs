@@ -3,11 +3,13 @@
 use crate::format::keys::Secrets;
 use crate::{ChunkId, Realm};
 
-/// Everything keyed by the dedup secret.
+/// Everything keyed by the dedup secret. `state_key` proves that local files are this vault's and whole.
 #[derive(Clone)]
 pub(crate) struct Derived {
     chunk_keys: [[u8; 32]; 4],
     row_key: [u8; 16],
+    match_key: [u8; 16],
+    pub(crate) state_key: [u8; 32],
     pub(crate) gear_seed: u64,
 }
 
@@ -20,9 +22,14 @@ impl Derived {
             Realm::Metadata => blake3::derive_key("lifeboat 1 chunk id metadata", &dedup),
             Realm::Rows(grade) => blake3::derive_key(&format!("lifeboat 1 chunk id {grade}"), &dedup),
         });
-        let row_key =
-            blake3::derive_key("lifeboat 1 row digest", &dedup)[..16].try_into().expect("16 of 32 bytes");
-        Some(Self { chunk_keys, row_key, gear_seed: secrets.gear })
+        let short = |context| blake3::derive_key(context, &dedup)[..16].try_into().expect("16 of 32 bytes");
+        Some(Self {
+            chunk_keys,
+            row_key: short("lifeboat 1 row digest"),
+            match_key: short("lifeboat 1 row match"),
+            state_key: blake3::derive_key("lifeboat 1 local state", &dedup),
+            gear_seed: secrets.gear,
+        })
     }
 
     /// The id of a chunk of this realm.
@@ -34,5 +41,10 @@ impl Derived {
     /// The key of row digests.
     pub(crate) fn row_key(&self) -> &[u8; 16] {
         &self.row_key
+    }
+
+    /// The key of the fingerprints by which an agent knows a row again; never stored in the vault.
+    pub(crate) fn match_key(&self) -> &[u8; 16] {
+        &self.match_key
     }
 }

@@ -8,8 +8,9 @@ use tokio::sync::mpsc;
 use super::SnapshotReader;
 use super::segments::{self, SEGMENTS_AHEAD};
 use crate::format::manifest::{StreamRecord, TableHead};
-use crate::format::recipe::{Part, Run, chunks_from_text, runs_from_text};
+use crate::format::recipe::{Part, chunks_from_text, gone_from_text};
 use crate::index::{Location, SegmentLocation};
+use crate::recipe::{Left, Run};
 use crate::{ChunkId, Error, PackId, Realm, Result};
 
 /// Raw bytes after which a batch is handed on.
@@ -25,9 +26,17 @@ pub struct Rows {
 }
 
 /// A part's recipe, with every chunk found.
-struct Found {
-    chunks: Vec<(ChunkId, Location)>,
-    runs: Vec<Run>,
+pub(crate) struct Found {
+    /// The chunks by their places in the list; nothing where a chunk is not needed.
+    pub(crate) chunks: Vec<Option<(ChunkId, Location)>>,
+    /// The rows that make the part.
+    pub(crate) runs: Vec<Run>,
+}
+
+impl Found {
+    fn chunk(&self, run: &Run) -> &(ChunkId, Location) {
+        self.chunks[run.chunk as usize].as_ref().expect("what a run names was found")
+    }
 }
 
 /// Runs that follow each other in one segment.
@@ -66,31 +75,29 @@ impl SnapshotReader {
     /// that is there and has that many rows. Returns the packs it needs.
     pub(crate) async fn check_part(&self, what: &str, realm: Realm, part: &Part) -> Result<HashSet<PackId>> {
         let found = self.find(what, realm, part).await?;
-        Ok(found.chunks.iter().map(|(_, location)| location.segment.pack).collect())
+        Ok(found.chunks.iter().flatten().map(|(_, location)| location.segment.pack).collect())
     }
 
-    async fn find(&self, what: &str, realm: Realm, part: &Part) -> Result<Found> {
+    /// Reads a part's recipe and finds the chunks that it needs.
+    pub(crate) async fn find(&self, what: &str, realm: Realm, part: &Part) -> Result<Found> {
         let ids = chunks_from_text(what, &self.text(what, &part.chunks).await?)?;
-        let runs = runs_from_text(what, &self.text(what, &part.runs).await?, ids.len())?;
-        let located = self.index.locate(&ids).await?;
-        let mut chunks = Vec::with_capacity(ids.len());
-        for id in ids {
-            chunks.push((id, segments::usable(what, id, located.get(&id), realm)?.clone()));
+        let gone = gone_from_text(what, &self.text(what, &part.gone).await?)?;
+        let damaged = |reason| Error::damaged(what, reason);
+        let left = Left::new(ids.len(), &gone).map_err(damaged)?;
+        let needed: Vec<_> = left.places().map(|place| ids[place]).collect();
+        let located = self.index.locate(&needed).await?;
+        let mut chunks = vec![None; ids.len()];
+        for place in left.places() {
+            let id = ids[place];
+            chunks[place] = Some((id, segments::usable(what, id, located.get(&id), realm)?.clone()));
         }
-        for run in &runs {
-            let (id, location) = &chunks[run.chunk as usize];
-            let within = u64::from(run.first) + u64::from(run.rows) <= u64::from(location.rows);
-            let piece_is_whole = run.rows > 0 || (run.first == 0 && location.rows == 0);
-            if !within || !piece_is_whole {
-                let reason = format!("a run lies outside chunk {} of {} rows", id.short(), location.rows);
-                return Err(Error::damaged(what, reason));
-            }
-        }
+        let rows_of = |place: usize| chunks[place].as_ref().map_or(0, |(_, location)| location.rows);
+        let runs = left.runs(rows_of).map_err(damaged)?;
         let rows: u64 = runs.iter().map(|run| u64::from(run.rows)).sum();
         if rows != part.rows {
             return Err(Error::damaged(
                 what,
-                format!("expected {} rows in a part, its runs have {rows}", part.rows),
+                format!("expected {} rows in a part, its recipe has {rows}", part.rows),
             ));
         }
         Ok(Found { chunks, runs })
@@ -110,7 +117,7 @@ impl SnapshotReader {
         let mut reads = futures::stream::iter(reads).buffered(SEGMENTS_AHEAD);
         while let Some((raw, runs)) = reads.try_next().await? {
             for run in runs {
-                let (id, location) = &found.chunks[run.chunk as usize];
+                let (id, location) = found.chunk(&run);
                 batch
                     .append(&raw[segments::range(location)], run, location.rows)
                     .map_err(|reason| Error::damaged(what, format!("chunk {}: {reason}", id.short())))?;
@@ -129,7 +136,7 @@ fn steps(found: &Found) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for run in &found.runs {
         let at = run.chunk as usize;
-        let (id, location) = &found.chunks[at];
+        let (id, location) = found.chunk(run);
         let number = location.segment.number;
         let step = match steps.last_mut() {
             Some(step) if step.segment.number == number => step,

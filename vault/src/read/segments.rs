@@ -14,8 +14,9 @@ use crate::{ChunkId, Error, Realm, Result, Vault, segment};
 /// Segments of one stream fetched and opened ahead of their use.
 pub(crate) const SEGMENTS_AHEAD: usize = 4;
 
-/// Opened segments kept for the next chunk that lies in them, about 1 MiB each.
-const SEGMENTS_KEPT: usize = 24;
+/// Raw bytes of opened segments kept for the next chunk that lies in them: what a day changed lies in few
+/// small segments, which the tables it changed share.
+const BYTES_KEPT: usize = 48 << 20;
 
 /// Opened segments by number, the one used last at the end.
 type Kept = VecDeque<(i64, Arc<Vec<u8>>)>;
@@ -112,8 +113,9 @@ impl Segments {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|(known, _)| *known != number);
         kept.push_back((number, Arc::clone(raw)));
-        if kept.len() > SEGMENTS_KEPT {
-            kept.pop_front();
+        let mut bytes: usize = kept.iter().map(|(_, raw)| raw.len()).sum();
+        while bytes > BYTES_KEPT && kept.len() > 1 {
+            bytes -= kept.pop_front().map_or(0, |(_, raw)| raw.len());
         }
     }
 }

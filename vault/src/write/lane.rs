@@ -6,18 +6,25 @@ use std::sync::Arc;
 use age::x25519;
 use tokio::sync::mpsc;
 
+use super::matching::Matching;
 use super::{Shared, StreamWriter};
 use crate::chunker::{Cut, Cutter};
+use crate::delta::RecordFile;
 use crate::format::manifest::FileRecord;
-use crate::format::recipe::Text;
+use crate::format::recipe::{PART_ROWS_PER_CHUNK_BYTE, Text};
 use crate::segment::{OpenSegment, SealedSegment, Sealer};
 use crate::{ChunkId, Error, Grade, Realm, Result};
+
+/// A part's rows get a segment of their own when they come to so many average chunks.
+const OWN_SEGMENT_CHUNKS: usize = 4;
 
 /// Turns rows and files into sealed segments. Blocking: belongs on a thread of its own.
 pub struct Lane {
     pub(super) shared: Arc<Shared>,
     pub(super) rows: Cutter,
     metadata: Cutter,
+    /// Where this lane keeps the fingerprints of the rows it writes.
+    pub(super) records: RecordFile,
     segments: mpsc::Sender<SealedSegment>,
     sealer: Sealer,
     open: Vec<Open>,
@@ -43,6 +50,7 @@ impl Lane {
         Ok(Self {
             rows: Cutter::new(sizes.rows, seed),
             metadata: Cutter::new(sizes.metadata, seed),
+            records: shared.memory.record_file(),
             shared,
             segments,
             sealer: Sealer::new(),
@@ -50,9 +58,24 @@ impl Lane {
         })
     }
 
-    /// Starts a stretch of rows of one grade.
-    pub fn stream(&mut self, grade: Grade) -> StreamWriter<'_> {
-        StreamWriter::new(self, grade)
+    /// Starts rows of one grade that come back in the order in which they are pushed. Chunks that are
+    /// stored already are not stored again.
+    pub fn ordered(&mut self, grade: Grade) -> StreamWriter<'_> {
+        let rows_max = self.part_rows_max();
+        StreamWriter::new(self, grade, rows_max, None)
+    }
+
+    /// Starts a stretch of a table's rows, whose order does not matter: rows that were in the same stretch
+    /// the last time stay where they are, and only others are stored. `stretch` names it from one
+    /// snapshot to the next, and is written once in a snapshot.
+    pub fn stretch(&mut self, grade: Grade, stretch: &str) -> StreamWriter<'_> {
+        let rows_max = self.part_rows_max();
+        let matching = Matching::new(stretch, rows_max, &self.shared);
+        StreamWriter::new(self, grade, rows_max, Some(matching))
+    }
+
+    fn part_rows_max(&self) -> u64 {
+        u64::from(self.shared.vault.inner.record.chunks.rows.average) * PART_ROWS_PER_CHUNK_BYTE
     }
 
     /// Writes a file of the schema.
@@ -91,6 +114,14 @@ impl Lane {
             }
         }
         Ok(ids)
+    }
+
+    /// A part has ended. What it wrote is sealed by itself once that is worth a segment, so that reading
+    /// it later reads little of others.
+    pub(super) fn part_ended(&mut self, realm: Realm) -> Result<()> {
+        let at = self.open_at(realm);
+        let enough = self.shared.vault.inner.record.chunks.rows.average as usize * OWN_SEGMENT_CHUNKS;
+        if self.open[at].segment.raw_bytes() >= enough { self.seal(at) } else { Ok(()) }
     }
 
     fn open_at(&self, realm: Realm) -> usize {

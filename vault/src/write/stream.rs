@@ -1,8 +1,10 @@
 //! Rows of one stream on their way into chunks, and the recipe that comes out.
 
 use super::Lane;
-use crate::format::recipe::{PART_CHUNKS_MAX, PART_RUNS_MAX, Part, Run, chunks_to_text, runs_to_text};
-use crate::{ChunkId, Error, Grade, Realm, Result};
+use super::matching::{Known, Matching};
+use super::part::{Ended, OpenPart};
+use crate::format::recipe::Part;
+use crate::{Error, Grade, Realm, Result};
 
 /// Raw bytes gathered before they are cut: several chunks, so that look-ups are made by the dozen.
 const GATHER_BYTES: usize = 2 << 20;
@@ -10,29 +12,25 @@ const GATHER_BYTES: usize = 2 << 20;
 /// Chunks put at once; bounds what a single large row claims in one go.
 const CUTS_AT_ONCE: usize = 256;
 
-/// Cuts rows and notes the runs they are found in. Rows come back in the order they were pushed.
+/// Cuts rows and notes the recipe of the chunks they are found in.
 pub struct StreamWriter<'a> {
     lane: &'a mut Lane,
     realm: Realm,
+    rows_max: u64,
+    /// New rows that are not in chunks yet. They belong to the part that takes new rows.
     bytes: Vec<u8>,
     ends: Vec<usize>,
-    part: OpenPart,
+    /// Takes new rows; without it, the first old part does.
+    fresh: Option<OpenPart>,
+    /// Matches rows with those of the last snapshot; without it, rows come back in the order they came.
+    matching: Option<Matching>,
     parts: Vec<Part>,
 }
 
-/// The part being written.
-#[derive(Default)]
-struct OpenPart {
-    rows: u64,
-    bytes: u64,
-    chunks: Vec<ChunkId>,
-    runs: Vec<Run>,
-}
-
 impl<'a> StreamWriter<'a> {
-    pub(super) fn new(lane: &'a mut Lane, grade: Grade) -> Self {
-        let (bytes, ends) = (Vec::new(), Vec::new());
-        Self { lane, realm: Realm::Rows(grade), bytes, ends, part: OpenPart::default(), parts: Vec::new() }
+    pub(super) fn new(lane: &'a mut Lane, grade: Grade, rows_max: u64, matching: Option<Matching>) -> Self {
+        let (bytes, ends, parts) = (Vec::new(), Vec::new(), Vec::new());
+        Self { lane, realm: Realm::Rows(grade), rows_max, bytes, ends, fresh: None, matching, parts }
     }
 
     /// Takes whole rows: `ends` are the ends of the rows in `bytes`, each after its newline.
@@ -46,6 +44,26 @@ impl<'a> StreamWriter<'a> {
             return Err(Error::Mismatch { what: "rows handed to the vault".into(), reason });
         }
         self.lane.shared.count_raw(bytes.len());
+        match self.matching.is_some() {
+            true => self.push_matched(&bytes, &ends)?,
+            false => self.push_all(bytes, ends)?,
+        }
+        if self.bytes.len() >= GATHER_BYTES { self.cut(false) } else { Ok(()) }
+    }
+
+    /// Every row is new.
+    fn push_all(&mut self, bytes: Vec<u8>, ends: Vec<usize>) -> Result<()> {
+        if ends.len() as u64 > self.room()? {
+            let mut start = 0;
+            for end in ends {
+                self.room()?;
+                self.gather(&bytes[start..end]);
+                self.fresh.get_or_insert_default().add_unknown(1, end - start);
+                start = end;
+            }
+            return Ok(());
+        }
+        self.fresh.get_or_insert_default().add_unknown(ends.len(), bytes.len());
         if self.bytes.is_empty() {
             (self.bytes, self.ends) = (bytes, ends);
         } else {
@@ -53,14 +71,110 @@ impl<'a> StreamWriter<'a> {
             self.bytes.extend_from_slice(&bytes);
             self.ends.extend(ends.into_iter().map(|end| base + end));
         }
-        if self.bytes.len() >= GATHER_BYTES { self.cut(false) } else { Ok(()) }
+        Ok(())
+    }
+
+    /// Rows that were there the last time stay; the others are new.
+    fn push_matched(&mut self, bytes: &[u8], ends: &[usize]) -> Result<()> {
+        let mut start = 0;
+        for end in ends {
+            let row = &bytes[start..*end];
+            start = *end;
+            let matching = self.matching.as_mut().expect("rows are matched");
+            let fingerprint = matching.fingerprint(row);
+            let known = matching.find(fingerprint, &self.lane.shared)?;
+            self.end_old_parts()?;
+            let matching = self.matching.as_mut().expect("rows are matched");
+            match known {
+                Known::Stays { part, place } => {
+                    matching.part(part).keep(fingerprint, place, row.len(), &mut self.lane.records)?;
+                }
+                Known::No => {
+                    self.room()?;
+                    self.gather(row);
+                    let records = &mut self.lane.records;
+                    let matching = self.matching.as_mut().expect("rows are matched");
+                    let part = match &mut self.fresh {
+                        Some(fresh) => fresh,
+                        none => match matching.first() {
+                            Some(old) => old,
+                            None => none.insert(OpenPart::new(true)),
+                        },
+                    };
+                    part.add(fingerprint, row.len(), records)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn gather(&mut self, row: &[u8]) {
+        self.bytes.extend_from_slice(row);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// How many new rows the part that takes them has room for; makes another when it is full.
+    fn room(&mut self) -> Result<u64> {
+        let rows_max = self.rows_max;
+        match self.taking().map(|part| part.room(rows_max)) {
+            Some(0) => {
+                self.cut(true)?;
+                if let Some(full) = self.fresh.take() {
+                    self.end_part(full)?;
+                }
+                self.fresh = Some(OpenPart::new(self.matching.is_some()));
+                Ok(rows_max)
+            }
+            room => Ok(room.unwrap_or(rows_max)),
+        }
+    }
+
+    /// The part that takes new rows, if there is one already.
+    fn taking(&mut self) -> Option<&mut OpenPart> {
+        self.fresh.as_mut().or_else(|| self.matching.as_mut().and_then(Matching::first))
     }
 
     /// Ends the stretch and returns its recipe.
+    ///
+    /// # Errors
+    /// `Mismatch` when a row was lost or doubled on the way.
     pub fn finish(mut self) -> Result<Vec<Part>> {
         self.cut(true)?;
-        self.end_part()?;
+        let fresh = self.fresh.take();
+        if let Some(matching) = &mut self.matching {
+            matching.end();
+            self.end_old_parts()?;
+        }
+        fresh.map_or(Ok(()), |fresh| self.end_part(fresh))?;
+        if let Some(matching) = self.matching {
+            matching.finish(&self.lane.shared)?;
+        }
         Ok(self.parts)
+    }
+
+    /// Ends the old parts whose rows are past.
+    fn end_old_parts(&mut self) -> Result<()> {
+        while self.matching.as_ref().is_some_and(Matching::has_past) {
+            if self.fresh.is_none() {
+                // The new rows at hand belong to the first old part, which may be this one.
+                self.cut(true)?;
+            }
+            let past = self.matching.as_mut().and_then(Matching::take_past);
+            past.map_or(Ok(()), |part| self.end_part(part))?;
+        }
+        Ok(())
+    }
+
+    fn end_part(&mut self, part: OpenPart) -> Result<()> {
+        let stretch = self.matching.as_ref().map(|matching| matching.stretch().to_owned());
+        self.lane.part_ended(self.realm)?;
+        if let Some(Ended { part, recorded }) = part.end(stretch.as_deref(), self.lane)? {
+            self.parts.push(part);
+            if let (Some(matching), Some(recorded)) = (&mut self.matching, recorded) {
+                matching.record(recorded);
+            }
+        }
+        Ok(())
     }
 
     fn cut(&mut self, last: bool) -> Result<()> {
@@ -69,38 +183,13 @@ impl<'a> StreamWriter<'a> {
         let cuts = self.lane.rows.cut_rows(&bytes, &ends, last);
         for cuts in cuts.chunks(CUTS_AT_ONCE) {
             let ids = self.lane.put(self.realm, &bytes, cuts)?;
-            for (cut, id) in cuts.iter().zip(ids) {
-                self.note(id, cut.rows, cut.range.len())?;
-            }
+            let part = self.taking().expect("rows at hand belong to a part");
+            cuts.iter().zip(ids).for_each(|(cut, id)| part.chunk(id, cut.rows));
         }
         let done = cuts.last().map_or(0, |cut| cut.range.end);
         let done_rows = ends.partition_point(|end| *end <= done);
         self.bytes.extend_from_slice(&bytes[done..]);
         self.ends.extend(ends[done_rows..].iter().map(|end| end - done));
-        Ok(())
-    }
-
-    /// Notes that the stream goes on with a whole chunk.
-    fn note(&mut self, id: ChunkId, rows: u32, bytes: usize) -> Result<()> {
-        let part = &mut self.part;
-        let chunk = u32::try_from(part.chunks.len()).expect("a part is bounded");
-        part.chunks.push(id);
-        part.runs.push(Run { chunk, first: 0, rows });
-        part.rows += u64::from(rows);
-        part.bytes += bytes as u64;
-        // A part ends with a row: the pieces of a large one stay together.
-        let full = part.chunks.len() >= PART_CHUNKS_MAX || part.runs.len() >= PART_RUNS_MAX;
-        if full && rows > 0 { self.end_part() } else { Ok(()) }
-    }
-
-    fn end_part(&mut self) -> Result<()> {
-        let part = std::mem::take(&mut self.part);
-        if part.runs.is_empty() {
-            return Ok(());
-        }
-        let chunks = self.lane.text(chunks_to_text(&part.chunks))?;
-        let runs = self.lane.text(runs_to_text(&part.runs))?;
-        self.parts.push(Part { rows: part.rows, bytes: part.bytes, chunks, runs });
         Ok(())
     }
 }

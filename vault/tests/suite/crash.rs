@@ -96,8 +96,8 @@ async fn two_agents_at_once_do_each_other_no_harm() {
     let (mine, theirs) = (first_day(), next_day(&first_day(), 3));
     let vault = lab.for_agent(lab.store()).await.unwrap();
     let (a, b) = tokio::join!(
-        crate::lab::back_up(&vault, &lab.agent, lab.state.path(), &mine),
-        crate::lab::back_up(&vault, &lab.agent, other.path(), &theirs),
+        crate::lab::back_up(&vault, &lab.agent, lab.state.path(), &mine, 1),
+        crate::lab::back_up(&vault, &lab.agent, other.path(), &theirs, 1),
     );
     let (a, b) = (a.unwrap().snapshot, b.unwrap().snapshot);
     let vault = lab.for_person().await.unwrap();

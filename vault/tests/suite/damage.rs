@@ -82,6 +82,7 @@ async fn matrix(under: &str, judge: impl AsyncFn(Damage, &str, &mut Lab, &[Day; 
                 agent: lab.agent.clone(),
                 person: lab.person.clone(),
                 state: tempfile::tempdir().unwrap(),
+                slices: 1,
             };
             let other = names.get((at + 1) % names.len()).filter(|other| *other != name);
             if damage == Damage::Swap && other.is_none() {
@@ -132,7 +133,13 @@ async fn a_damaged_pack_costs_no_more_than_the_tables_in_it_and_a_lost_one_heals
         assert_eq!(whole + hurt, days[0].len() + days[1].len(), "{damage:?} {name}");
         // A flipped bit may lie in the table of contents, which an index makes up for.
         assert!(hurt >= 1 || matches!(damage, Damage::FlipLast | Damage::FlipMiddle), "{damage:?} {name}");
-        lab.back_up(lab.store(), &days[1]).await.unwrap();
+        let flipped = matches!(damage, Damage::FlipFirst | Damage::FlipMiddle);
+        match lab.back_up(lab.store(), &days[1]).await {
+            Ok(_) => {}
+            // Recipes are read back before a snapshot is called good.
+            Err(Error::Damaged { object, .. }) if flipped => assert_eq!(object, name),
+            Err(error) => panic!("{damage:?} {name}: {error:?}"),
+        }
         if matches!(damage, Damage::Delete | Damage::Truncate | Damage::Swap) {
             let vault = lab.for_person().await.unwrap();
             let (snapshots, _) = list_snapshots(&vault).await.unwrap();
@@ -172,7 +179,8 @@ async fn a_damaged_manifest_costs_its_snapshot_and_no_other() {
         assert_eq!(named.len(), if damage == Damage::Delete { 0 } else { lost }, "{damage:?} {name}");
         read_what_is_whole(lab, days).await.unwrap();
         let written = lab.back_up(lab.store(), &days[1]).await.unwrap();
-        assert_eq!(written.new_raw_bytes, 0);
+        // The lab's agent has lost its state: rows that moved between chunks are written again.
+        assert!(written.new_raw_bytes * 2 < written.raw_bytes, "{damage:?} {name}: {written:?}");
     })
     .await;
 }
@@ -256,7 +264,7 @@ async fn verify_names_every_damage_and_what_is_still_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn verify_says_how_far_it_went() {
     let (lab, days) = lab_of_two_days().await;
-    let rows = days[1].values().map(Vec::len).sum::<usize>() as u64;
+    let rows = days[1].values().map(|rows| rows.len()).sum::<usize>() as u64;
     let structure = verify_all(&lab, Depth::Structure).await.unwrap();
     assert!(!structure.found_damage(), "{structure:?}");
     assert_eq!((structure.covered.snapshots, structure.covered.rows), (2, 0));

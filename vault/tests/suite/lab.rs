@@ -1,6 +1,7 @@
 //! A vault on an in-memory store, with a person, an agent, and days of rows to back up.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +18,44 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use tempfile::TempDir;
 
-/// What a database holds on one day: tables of rows, each ending in a newline.
-pub type Day = BTreeMap<String, Vec<Vec<u8>>>;
+/// What a database holds on one day.
+pub type Day = BTreeMap<String, Table>;
+
+/// A table's rows, each ending in a newline, in the order in which they are read: two tables are equal
+/// when they have the same rows as often, in whatever order.
+#[derive(Debug, Clone, Default)]
+pub struct Table(pub Vec<Vec<u8>>);
+
+impl PartialEq for Table {
+    fn eq(&self, other: &Self) -> bool {
+        let sorted = |table: &Self| {
+            let mut rows = table.0.clone();
+            rows.sort_unstable();
+            rows
+        };
+        self.0 == other.0 || sorted(self) == sorted(other)
+    }
+}
+
+impl Deref for Table {
+    type Target = Vec<Vec<u8>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Table {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl FromIterator<Vec<u8>> for Table {
+    fn from_iter<T: IntoIterator<Item = Vec<u8>>>(rows: T) -> Self {
+        Self(rows.into_iter().collect())
+    }
+}
 
 pub const NOW: &str = "2026-11-23T02:30:00Z";
 
@@ -28,6 +65,8 @@ pub struct Lab {
     pub agent: AgentKey,
     pub person: age::x25519::Identity,
     pub state: TempDir,
+    /// Into how many slices readers split each table.
+    pub slices: usize,
 }
 
 /// A store that gives up at once, so that a fault is seen and not retried.
@@ -44,13 +83,18 @@ pub fn small_chunks() -> ChunkSizes {
 
 impl Lab {
     pub async fn new() -> Self {
+        Self::with_chunks(small_chunks()).await
+    }
+
+    pub async fn with_chunks(chunks: ChunkSizes) -> Self {
         let lab = Self {
             objects: Arc::new(InMemory::new()),
             agent: AgentKey::generate("db1"),
             person: age::x25519::Identity::generate(),
             state: tempfile::tempdir().unwrap(),
+            slices: 1,
         };
-        let made = create(lab.store(), &[lab.person_record()], small_chunks(), now()).await.unwrap();
+        let made = create(lab.store(), &[lab.person_record()], chunks, now()).await.unwrap();
         made.enrol(&lab.agent.request(), now()).await.unwrap();
         lab
     }
@@ -81,7 +125,7 @@ impl Lab {
 
     /// Backs a day up through `store`.
     pub async fn back_up(&self, store: Store, day: &Day) -> Result<Written> {
-        back_up(&self.for_agent(store).await?, &self.agent, self.state.path(), day).await
+        back_up(&self.for_agent(store).await?, &self.agent, self.state.path(), day, self.slices).await
     }
 
     /// Reads every snapshot back that the vault lists, by number.
@@ -108,9 +152,15 @@ pub fn now() -> Timestamp {
     NOW.parse().unwrap()
 }
 
-/// Backs a day up as an agent does: lanes on threads, a table each in turn.
-pub async fn back_up(vault: &Vault, agent: &AgentKey, state: &std::path::Path, day: &Day) -> Result<Written> {
-    let writer = SnapshotWriter::begin(vault, agent, state).await?;
+/// Backs a day up as an agent does: lanes on threads, a table each in turn, slice by slice.
+pub async fn back_up(
+    vault: &Vault,
+    agent: &AgentKey,
+    state: &std::path::Path,
+    day: &Day,
+    slices: usize,
+) -> Result<Written> {
+    let writer = SnapshotWriter::begin(vault, agent, state, "crm").await?;
     let mut lanes = Vec::new();
     for turn in 0..2 {
         let mut lane = writer.lane()?;
@@ -120,17 +170,20 @@ pub async fn back_up(vault: &Vault, agent: &AgentKey, state: &std::path::Path, d
             let mut records = Vec::new();
             for (name, rows) in tables {
                 let mut digest = vault.row_digest();
-                let mut stream = lane.stream(Grade::High);
-                for batch in rows.chunks(50) {
-                    let (mut bytes, mut ends) = (Vec::new(), Vec::new());
-                    for row in batch {
-                        digest.add(row);
-                        bytes.extend_from_slice(row);
-                        ends.push(bytes.len());
+                let mut parts = Vec::new();
+                for (at, slice) in rows.chunks(rows.len().div_ceil(slices).max(1)).enumerate() {
+                    let mut stream = lane.stretch(Grade::High, &format!("{name}/{at}"));
+                    for batch in slice.chunks(50) {
+                        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+                        for row in batch {
+                            digest.add(row);
+                            bytes.extend_from_slice(row);
+                            ends.push(bytes.len());
+                        }
+                        stream.push(bytes, ends)?;
                     }
-                    stream.push(bytes, ends)?;
+                    parts.extend(stream.finish()?);
                 }
-                let parts = stream.finish()?;
                 records.push(record(&name, digest.rows(), &digest.to_hex(), parts));
             }
             let file = if turn == 0 { Some(lane.file("schema", Grade::High, SCHEMA)?) } else { None };
@@ -153,8 +206,7 @@ pub async fn back_up(vault: &Vault, agent: &AgentKey, state: &std::path::Path, d
     }
     tables.sort_by(|a, b| a.table.name.cmp(&b.table.name));
     let point = serde_json::json!({ "system": "model" });
-    let draft =
-        Draft { source: "crm".into(), time: Timestamp::now(), agent: "test".into(), point, files, tables };
+    let draft = Draft { time: Timestamp::now(), agent: "test".into(), point, files, tables };
     writer.finish(draft).await
 }
 
@@ -189,11 +241,11 @@ pub async fn read_day(vault: &Vault, snapshot: &Snapshot) -> Result<Day> {
     Ok(day)
 }
 
-pub async fn read_table(vault: &Vault, reader: &SnapshotReader, table: &TableRecord) -> Result<Vec<Vec<u8>>> {
+pub async fn read_table(vault: &Vault, reader: &SnapshotReader, table: &TableRecord) -> Result<Table> {
     let (sender, mut receiver) = tokio::sync::mpsc::channel(2);
     let read = reader.rows(&table.table, &table.streams[0], sender);
     let gather = async {
-        let mut rows = Vec::new();
+        let mut rows = Table::default();
         while let Some(batch) = receiver.recv().await {
             rows.extend(batch.lines().map(<[u8]>::to_vec));
         }
@@ -216,12 +268,12 @@ pub fn first_day() -> Day {
             .collect();
         day.insert(table.into(), rows);
     }
-    day.insert("empty".into(), Vec::new());
+    day.insert("empty".into(), Table::default());
     let mut large: Vec<u8> =
         (0..60_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     large.retain(|byte| *byte != b'\n');
     large.push(b'\n');
-    day.insert("large".into(), vec![b"small\n".to_vec(), large, b"after\n".to_vec()]);
+    day.insert("large".into(), Table(vec![b"small\n".to_vec(), large, b"after\n".to_vec()]));
     day
 }
 

@@ -4,6 +4,8 @@
 
 mod crash;
 mod damage;
+mod delta;
+mod growth;
 mod lab;
 mod model;
 mod round_trip;

@@ -33,6 +33,8 @@ pub enum Fault {
     FlipsLastByte,
     /// Conditional create goes through over an object that is there.
     Overwrites,
+    /// Nothing: it only counts.
+    None,
 }
 
 /// A store with a fault.
@@ -42,6 +44,7 @@ pub struct Faulty {
     fault: Fault,
     calls: AtomicU64,
     writes: AtomicU64,
+    bytes_read: AtomicU64,
     started: Vec<Path>,
 }
 
@@ -49,12 +52,24 @@ impl Faulty {
     pub async fn new(inner: Arc<dyn ObjectStore>, fault: Fault) -> Arc<Self> {
         let listed: Vec<_> = inner.list(None).collect().await;
         let started = listed.into_iter().map(|meta| meta.unwrap().location).collect();
-        Arc::new(Self { inner, fault, calls: AtomicU64::new(0), writes: AtomicU64::new(0), started })
+        Arc::new(Self {
+            inner,
+            fault,
+            calls: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+            bytes_read: AtomicU64::new(0),
+            started,
+        })
     }
 
     /// How many calls were made.
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes of objects were read.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Ordering::SeqCst)
     }
 
     fn call(&self) -> Result<()> {
@@ -110,7 +125,9 @@ impl ObjectStore for Faulty {
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
         self.call()?;
-        self.inner.get_opts(path, options).await
+        let result = self.inner.get_opts(path, options).await?;
+        self.bytes_read.fetch_add(result.range.end - result.range.start, Ordering::SeqCst);
+        Ok(result)
     }
 
     async fn get_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {

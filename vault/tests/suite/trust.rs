@@ -109,7 +109,7 @@ async fn a_host_that_is_not_enrolled_writes_nothing() {
     assert!(matches!(opened, Err(Error::NoKey { .. })));
     let vault = lab.for_agent(lab.store()).await.unwrap();
     let state = tempfile::tempdir().unwrap();
-    let written = crate::lab::back_up(&vault, &stranger, state.path(), &first_day()).await;
+    let written = crate::lab::back_up(&vault, &stranger, state.path(), &first_day(), 1).await;
     assert!(matches!(written, Err(Error::Untrusted { .. })));
 }
 

@@ -1,0 +1,84 @@
+//! The proof after a backup: a sample of the recipes as the store has them against the rows remembered
+//! while they were read. It needs no key that opens rows.
+
+use rand::seq::SliceRandom;
+
+use super::{Bits, Memory, Recorded};
+use crate::format::fingerprints::Remembered;
+use crate::format::manifest::TableRecord;
+use crate::format::recipe::Part;
+use crate::{Error, Realm, Result, SnapshotReader};
+
+/// Parts looked at, those that changed before others.
+const PARTS_PROVEN: usize = 8;
+
+/// Proves a sample of the parts that were recorded.
+///
+/// # Errors
+/// `Damaged`, `Missing` or `Mismatch`: then the snapshot must not come to exist.
+pub(crate) async fn prove(
+    reader: &SnapshotReader,
+    memory: &Memory,
+    tables: &[TableRecord],
+    recorded: &[Recorded],
+) -> Result<()> {
+    let mut sample: Vec<_> = recorded.iter().collect();
+    sample.shuffle(&mut rand::rng());
+    sample.sort_by_key(|part| !part.changed);
+    sample.truncate(PARTS_PROVEN);
+    let streams = || tables.iter().flat_map(|table| &table.streams);
+    for part in sample {
+        let Remembered { stretch, part: own, .. } = &part.remembered;
+        let what = format!("the recipe of {stretch}");
+        let stream = streams().find(|stream| stream.parts.contains(own));
+        let stream = stream.ok_or_else(|| mismatch(&what, "the catalogue does not have it"))?;
+        prove_part(reader, memory, &what, Realm::Rows(stream.grade), own, part).await?;
+    }
+    Ok(())
+}
+
+/// Reads a part's recipe back: its chunks are stored, its rows are those remembered, each once.
+async fn prove_part(
+    reader: &SnapshotReader,
+    memory: &Memory,
+    what: &str,
+    realm: Realm,
+    part: &Part,
+    recorded: &Recorded,
+) -> Result<()> {
+    let found = reader.find(what, realm, part).await?;
+    let recalled = memory.recall(&recorded.remembered).map_err(|reason| mismatch(what, &reason))?;
+    if found.chunks.len() != recalled.chunks.len() {
+        return Err(mismatch(what, "its list of chunks is not the one that was written"));
+    }
+    let mut starts = Vec::with_capacity(found.chunks.len());
+    let mut rows = 0;
+    for (found, listed) in found.chunks.iter().zip(&recalled.chunks) {
+        starts.push(rows);
+        rows += listed.rows as usize;
+        if found.as_ref().is_some_and(|(id, location)| *id != listed.id || location.rows != listed.rows) {
+            return Err(mismatch(what, "a chunk is not the one that was written"));
+        }
+    }
+    let mut remembered = Bits::new(rows);
+    for record in &recalled.records {
+        if record.place() as usize >= rows || remembered.set(record.place() as usize) {
+            return Err(mismatch(what, "two rows have one place"));
+        }
+    }
+    for run in &found.runs {
+        let start = starts[run.chunk as usize] + run.first as usize;
+        if !(start..start + run.rows as usize).all(|place| remembered.get(place)) {
+            return Err(mismatch(what, "it has a row that was not read"));
+        }
+    }
+    let has: u64 = found.runs.iter().map(|run| u64::from(run.rows)).sum();
+    match has == part.rows && part.rows == recalled.records.len() as u64 {
+        true => Ok(()),
+        false => Err(mismatch(what, &format!("it has {has} rows, {} were read", recalled.records.len()))),
+    }
+}
+
+fn mismatch(what: &str, reason: &str) -> Error {
+    Error::Mismatch { what: what.to_owned(), reason: reason.to_owned() }
+}

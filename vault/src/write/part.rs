@@ -1,0 +1,119 @@
+//! A part under way: the old one it goes on from, if there is one, and what is new.
+
+use super::Lane;
+use crate::delta::{OldPart, RecordFile, RecordWriter, Recorded};
+use crate::format::fingerprints::{ListedChunk, Record};
+use crate::format::recipe::{PART_CHUNKS_MAX, Part, chunks_to_text, gone_to_text};
+use crate::{ChunkId, Result};
+
+/// A part of the stream that is being written.
+#[derive(Default)]
+pub(super) struct OpenPart {
+    /// What it goes on from.
+    pub(super) old: Option<OldPart>,
+    new: Vec<ListedChunk>,
+    /// Rows that stayed and rows that are new.
+    rows: u64,
+    new_rows: u64,
+    bytes: u64,
+    /// Rows of its chunks, those included that are on their way into the next one.
+    places: u64,
+    records: Option<RecordWriter>,
+}
+
+/// What a part came to.
+pub(super) struct Ended {
+    /// For the recipe.
+    pub(super) part: Part,
+    /// For the agent's memory.
+    pub(super) recorded: Option<Recorded>,
+}
+
+impl OpenPart {
+    /// A new part; with records when its rows are to be known again.
+    pub(super) fn new(remembers: bool) -> Self {
+        Self { records: remembers.then(RecordWriter::new), ..Self::default() }
+    }
+
+    /// A part that goes on from an old one.
+    pub(super) fn from_old(old: OldPart) -> Self {
+        let places = old.chunks.iter().map(|chunk| u64::from(chunk.rows)).sum();
+        Self { places, old: Some(old), ..Self::new(true) }
+    }
+
+    /// A row stays at its place.
+    pub(super) fn keep(
+        &mut self,
+        fingerprint: u128,
+        place: u32,
+        bytes: usize,
+        file: &mut RecordFile,
+    ) -> Result<()> {
+        self.rows += 1;
+        self.bytes += bytes as u64;
+        match &mut self.records {
+            Some(records) => records.push(Record::new(fingerprint, place), file),
+            None => Ok(()),
+        }
+    }
+
+    /// A row comes at the end of the part's chunks.
+    pub(super) fn add(&mut self, fingerprint: u128, bytes: usize, file: &mut RecordFile) -> Result<()> {
+        let place = u32::try_from(self.places).expect("a part is bounded");
+        self.places += 1;
+        self.new_rows += 1;
+        self.keep(fingerprint, place, bytes, file)
+    }
+
+    /// Rows come at the end of the part's chunks, not to be known again.
+    pub(super) fn add_unknown(&mut self, rows: usize, bytes: usize) {
+        self.rows += rows as u64;
+        self.new_rows += rows as u64;
+        self.bytes += bytes as u64;
+    }
+
+    /// Notes that the new rows go on with a whole chunk.
+    pub(super) fn chunk(&mut self, id: ChunkId, rows: u32) {
+        self.new.push(ListedChunk { id, rows });
+    }
+
+    /// How many more new rows it takes.
+    pub(super) fn room(&self, rows_max: u64) -> u64 {
+        let (old_chunks, old_rows) =
+            self.old.as_ref().map_or((0, 0), |old| (old.chunks.len(), old.rows_before()));
+        let full = self.new.len() + old_chunks >= PART_CHUNKS_MAX;
+        if full { 0 } else { rows_max.saturating_sub(old_rows + self.new_rows) }
+    }
+
+    /// Ends the part. Its new rows are in chunks; old ones that were not found are gone. Returns nothing
+    /// for a part without rows.
+    pub(super) fn end(self, stretch: Option<&str>, lane: &mut Lane) -> Result<Option<Ended>> {
+        let Self { old, new, rows, bytes, records, .. } = self;
+        if rows == 0 {
+            return Ok(None);
+        }
+        let (mut chunks, mut gone, mut unchanged) = (Vec::new(), Vec::new(), None);
+        if let Some(mut old) = old {
+            let buried = old.bury();
+            unchanged = old.unchanged.take().filter(|_| !buried && new.is_empty());
+            (chunks, gone) = (old.chunks, old.gone);
+        }
+        chunks.extend(new);
+        let changed = unchanged.is_none();
+        let part = match unchanged {
+            Some(part) => Part { rows, bytes, ..part },
+            None => {
+                let ids: Vec<_> = chunks.iter().map(|chunk| chunk.id).collect();
+                let (chunks, gone) = (lane.text(chunks_to_text(&ids))?, lane.text(gone_to_text(&gone))?);
+                Part { rows, bytes, chunks, gone }
+            }
+        };
+        let recorded = match (records, stretch) {
+            (Some(records), Some(stretch)) => {
+                Some(records.finish(stretch, &part, &chunks, &gone, changed, &mut lane.records)?)
+            }
+            _ => None,
+        };
+        Ok(Some(Ended { part, recorded }))
+    }
+}

@@ -1,0 +1,88 @@
+//! A year of working days on a scaled-down table: what is stored, and what a restore has to read.
+
+use std::sync::Arc;
+
+use lifeboat_vault::format::record::{ChunkSizes, Sizes};
+use lifeboat_vault::{Opener, SnapshotReader, Vault, list_snapshots};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::lab::{Day, Lab, Table, impatient, read_day, read_table};
+use crate::stores::{Fault, Faulty};
+
+const DAYS: u64 = 365;
+const ROWS: usize = 6000;
+/// Of a thousand rows, so many are changed on a day, and so many added.
+const CHANGED: usize = 5;
+const ADDED: usize = 3;
+
+/// A sixteenth of the usual sizes, as the table is small.
+fn chunks() -> ChunkSizes {
+    let rows = Sizes { min: 1024, average: 4096, max: 16 << 10 };
+    ChunkSizes { rows, metadata: rows }
+}
+
+/// A row of about 300 bytes. It does not compress by what stands near it, or the small segments of this
+/// scale would cost what those of a real day do not.
+fn row(id: u64, dice: &mut SmallRng) -> Vec<u8> {
+    let text = (0..290).map(|_| dice.random_range(b'0'..=b'o') as char).collect::<String>();
+    format!("{id}\t{text}\n")
+        .into_bytes()
+        .into_iter()
+        .map(|byte| if byte == b'\\' { b'p' } else { byte })
+        .collect()
+}
+
+/// Bytes that a restore of the newest snapshot's rows reads.
+async fn read_bytes(lab: &Lab) -> u64 {
+    let counting = Faulty::new(Arc::clone(&lab.objects) as _, Fault::None).await;
+    let identities = lab.identities();
+    let store = impatient(Arc::clone(&counting) as _);
+    let vault = Vault::open(store, Opener::Person(&identities), None).await.unwrap();
+    let vault = vault.unlock(&identities).await.unwrap();
+    let (snapshots, _) = list_snapshots(&vault).await.unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let (reader, _) = SnapshotReader::open(&vault, scratch.path()).await.unwrap();
+    let tables = reader.tables(snapshots.last().unwrap()).await.unwrap();
+    let before = counting.bytes_read();
+    for table in tables {
+        read_table(&vault, &reader, &table).await.unwrap();
+    }
+    counting.bytes_read() - before
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_year_of_scattered_changes_stays_small_and_is_restored_from_little() {
+    let mut dice = SmallRng::seed_from_u64(3);
+    let lab = Lab::with_chunks(chunks()).await;
+    let mut table: Table = (0..ROWS as u64).map(|id| row(id, &mut dice)).collect();
+    let day = |table: &Table| -> Day { [("contacts".to_owned(), table.clone())].into() };
+    lab.back_up(lab.store(), &day(&table)).await.unwrap();
+    let (mut changes, mut written) = (0, 0);
+    let mut next_id = ROWS as u64;
+    for _ in 0..DAYS {
+        let mut changed = Vec::new();
+        for _ in 0..ROWS * CHANGED / 1000 {
+            let at = dice.random_range(0..table.len());
+            table[at] = row(at as u64, &mut dice);
+            changed.extend_from_slice(&table[at]);
+        }
+        for _ in 0..ROWS * ADDED / 1000 {
+            table.push(row(next_id, &mut dice));
+            next_id += 1;
+            changed.extend_from_slice(table.last().unwrap());
+        }
+        changes += changed.len() as u64;
+        written += lab.back_up(lab.store(), &day(&table)).await.unwrap().new_raw_bytes;
+    }
+    let vault = lab.for_person().await.unwrap();
+    let (snapshots, _) = list_snapshots(&vault).await.unwrap();
+    let last = read_day(&vault, snapshots.last().unwrap()).await.unwrap();
+    assert!(last == day(&table), "the last day is not what went in");
+    let fresh = Lab::with_chunks(chunks()).await;
+    fresh.back_up(fresh.store(), &day(&table)).await.unwrap();
+    let (read, fresh_read) = (read_bytes(&lab).await, read_bytes(&fresh).await);
+    println!("changed {changes}, written {written}; read {read} where a fresh full has {fresh_read}");
+    assert!(2 * written <= 3 * changes, "{written} bytes of rows were written for {changes} that changed");
+    assert!(2 * read <= 3 * fresh_read, "{read} bytes are read where a fresh full has {fresh_read}");
+}

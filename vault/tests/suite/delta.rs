@@ -111,6 +111,43 @@ async fn a_large_row_that_goes_leaves_no_piece_behind() {
     check(before, without, 0).await;
 }
 
+/// A table of so many rows of this length, but for the newline, made by chance.
+fn rows_of(count: u64, length: usize, salt: u64) -> Table {
+    let mut dice = SmallRng::seed_from_u64(salt);
+    let row = |_| (0..length).map(|_| dice.random_range(b'a'..=b'z')).chain([b'\n']).collect();
+    (0..count).map(row).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_updated_in_every_row_costs_a_full_and_no_more() {
+    let (before, after) = (rows(20_000, 1), rows(20_000, 2));
+    let written = second_day(before.clone(), after.clone()).await;
+    assert_eq!(written.new_raw_bytes as usize, after.concat().len());
+    let fresh = Lab::new().await;
+    let full = fresh.back_up(fresh.store(), &day(after)).await.unwrap();
+    assert!(written.stored_bytes * 100 < full.stored_bytes * 103, "{written:?} {full:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn short_and_long_rows_cost_what_changed_of_them() {
+    for (count, length) in [(60_000, 19), (2000, 3000), (25, 200_000)] {
+        let before = rows_of(count, length, 1);
+        let mut after = before.clone();
+        for (at, change) in rows_of(3, length, 2).iter().enumerate() {
+            after[at * 7] = change.clone();
+        }
+        let written = second_day(before, after).await;
+        assert!(written.new_raw_bytes as usize <= 3 * (length + 1), "{length}: {written:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_on_which_nothing_changed_costs_the_same_for_a_large_table_as_for_none() {
+    let nothing = second_day(Table::default(), Table::default()).await.stored_bytes;
+    let large = second_day(rows(60_000, 1), rows(60_000, 1)).await.stored_bytes;
+    assert!(large < nothing + 800, "{large} bytes, {nothing} without a row");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_grows_a_little_every_day_keeps_few_parts() {
     let lab = Lab::new().await;
@@ -150,7 +187,7 @@ async fn check_memory(hurt: impl Fn(&Lab, &Path), said: &str) {
     assert_eq!(second.not_remembered.is_empty(), said.is_empty(), "{second:?}");
     assert!(second.not_remembered.iter().all(|reason| reason.contains(said)), "{second:?}");
     let third = lab.back_up(lab.store(), &days[2]).await.unwrap();
-    assert!(third.not_remembered.is_empty() && third.new_raw_bytes < 110 * 100, "{third:?}");
+    assert!(third.not_remembered.is_empty() && third.new_raw_bytes < 110 * 500, "{third:?}");
     let read = lab.read_all().await.unwrap();
     days.iter().zip(1..).for_each(|(day, number)| assert!(read[&number] == *day, "day {number} differs"));
     // Without its directory, a file may be another run's: it goes when it is old.
@@ -239,7 +276,7 @@ async fn a_run_killed_between_its_manifest_and_its_memory_leaves_an_older_one_th
         std::fs::write(file, bytes).unwrap();
     }
     let third = lab.back_up(lab.store(), &days[2]).await.unwrap();
-    assert!(third.not_remembered.is_empty() && third.new_raw_bytes < 110 * 200, "{third:?}");
+    assert!(third.not_remembered.is_empty() && third.new_raw_bytes < 110 * 500, "{third:?}");
     let read = lab.read_all().await.unwrap();
     days.iter().zip(1..).for_each(|(day, number)| assert!(read[&number] == *day, "day {number} differs"));
 }

@@ -10,6 +10,7 @@
 mod capture;
 mod error;
 mod load;
+mod nodelay;
 mod open;
 pub mod postgres;
 mod rows;

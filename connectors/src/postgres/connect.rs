@@ -10,6 +10,7 @@ use url::Url;
 
 use super::fault::During;
 use super::sql;
+use crate::nodelay::send_at_once;
 use crate::{Error, Result};
 
 /// How long a connection may take to come up: a firewall that drops packets must not hang a backup.
@@ -140,6 +141,9 @@ impl Endpoint {
             });
         };
         let mut connection = connected.map_err(|error| during.map_connect(error))?;
+        if self.socket.is_none() {
+            send_at_once(self.port);
+        }
         let settings = async {
             sql::run(&mut connection, &format!("{SESSION}; SET lock_timeout = {lock_timeout_ms}")).await?;
             let encoding = sql::row(&mut connection, "SHOW server_encoding").await?.text(0);

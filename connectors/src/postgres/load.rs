@@ -20,8 +20,8 @@ use super::snapshot::server_facts;
 use super::target::LOCK_TIMEOUT_MS;
 use super::{empty, inventory, large_objects, sql, subset, tools};
 use crate::{
-    Error, Load, LoadOptions, LoadPlan, LoadReport, LoadTable, Result, RowReceiver, SchemaFile, TableKind,
-    TableName,
+    Error, Load, LoadOptions, LoadPlan, LoadReport, LoadTable, Result, RowBatch, RowReceiver, SchemaFile,
+    TableKind, TableName,
 };
 
 /// A table of this many bytes has its indexes built at once: below, starting pg_restore for it costs more
@@ -196,21 +196,30 @@ impl PostgresLoad {
         During { endpoint: &endpoint, user: &self.endpoint.user, what, lock_seconds }.map(error)
     }
 
-    /// Loads a table in one transaction; returns its rows and bytes.
+    /// Loads a table in one transaction, statistics included; returns its rows and bytes. Statements go
+    /// together where they can: most tables are small, and each answer is waited for.
     async fn fill(
         &self,
         connection: &mut PgConnection,
         table: &LoadTable,
-        rows: u64,
-        from: RowReceiver,
+        rows_expected: u64,
+        mut rows: RowReceiver,
     ) -> Result<(u64, usize)> {
-        let what = table.name.to_string();
-        sql::run(connection, "BEGIN").await.map_err(|error| self.map(&what, error))?;
-        let loaded = match table.kind {
-            TableKind::LargeObjects => self.fill_large_objects(connection, &what, rows, from).await?,
-            TableKind::Table => self.copy_in(connection, table, rows, from).await?,
+        let (what, name) = (table.name.to_string(), sql::table(&table.name));
+        let Some(first) = rows.recv().await else {
+            return if rows_expected == 0 { Ok((0, 0)) } else { Err(short(&what, rows_expected, 0)) };
         };
-        sql::run(connection, "COMMIT").await.map_err(|error| self.map(&what, error))?;
+        let is_table = table.kind == TableKind::Table;
+        let fresh = is_table && !self.kept.contains(&table.name);
+        let begin = if fresh { format!("BEGIN; TRUNCATE ONLY {name}") } else { "BEGIN".into() };
+        sql::run(connection, &begin).await.map_err(|error| self.map(&what, error))?;
+        let rows = Rows { first: Some(first), rest: rows, expected: rows_expected };
+        let loaded = match table.kind {
+            TableKind::LargeObjects => self.fill_large_objects(connection, &what, rows).await?,
+            TableKind::Table => self.copy_in(connection, table, fresh, rows).await?,
+        };
+        let commit = if is_table { format!("COMMIT; ANALYZE {name}") } else { "COMMIT".into() };
+        sql::run(connection, &commit).await.map_err(|error| self.map(&what, error))?;
         Ok(loaded)
     }
 
@@ -218,17 +227,11 @@ impl PostgresLoad {
         &self,
         connection: &mut PgConnection,
         table: &LoadTable,
-        rows_expected: u64,
-        mut rows: RowReceiver,
+        fresh: bool,
+        mut rows: Rows,
     ) -> Result<(u64, usize)> {
         let what = table.name.to_string();
         let name = sql::table(&table.name);
-        let fresh = !self.kept.contains(&table.name);
-        if fresh {
-            sql::run(connection, &format!("TRUNCATE ONLY {name}"))
-                .await
-                .map_err(|error| self.map(&what, error))?;
-        }
         let columns =
             table.columns.iter().map(|column| sql::ident(&column.name)).collect::<Vec<_>>().join(", ");
         // No list means every column that is not generated, which is what a table of no columns needs.
@@ -237,36 +240,35 @@ impl PostgresLoad {
         let statement = format!("COPY {name} {columns} FROM STDIN{freeze}");
         let mut copy = connection.copy_in_raw(&statement).await.map_err(|error| self.map(&what, error))?;
         let (mut arrived, mut bytes) = (0, 0);
-        while let Some(batch) = rows.recv().await {
+        while let Some(batch) = rows.next().await {
             arrived += batch.rows() as u64;
             bytes += batch.bytes.len();
             copy.send(batch.bytes).await.map_err(|error| self.map(&what, error))?;
         }
-        if arrived != rows_expected {
+        if arrived != rows.expected {
             // The transaction goes with its connection, whatever the server answers.
             drop(copy.abort("rows are missing").await);
-            return Err(short(&what, rows_expected, arrived));
+            return Err(short(&what, rows.expected, arrived));
         }
         let loaded = copy.finish().await.map_err(|error| self.map(&what, error))?;
-        if loaded == rows_expected { Ok((loaded, bytes)) } else { Err(short(&what, rows_expected, loaded)) }
+        if loaded == rows.expected { Ok((loaded, bytes)) } else { Err(short(&what, rows.expected, loaded)) }
     }
 
     async fn fill_large_objects(
         &self,
         connection: &mut PgConnection,
         what: &str,
-        rows_expected: u64,
-        mut rows: RowReceiver,
+        mut rows: Rows,
     ) -> Result<(u64, usize)> {
         let mut writer = large_objects::Writer::default();
         let (mut arrived, mut bytes) = (0, 0);
-        while let Some(batch) = rows.recv().await {
+        while let Some(batch) = rows.next().await {
             arrived += batch.rows() as u64;
             bytes += batch.bytes.len();
             writer.write(connection, &batch).await?.map_err(|error| self.map(what, error))?;
         }
         writer.flush(connection).await.map_err(|error| self.map(what, error))?;
-        if arrived == rows_expected { Ok((arrived, bytes)) } else { Err(short(what, rows_expected, arrived)) }
+        if arrived == rows.expected { Ok((arrived, bytes)) } else { Err(short(what, rows.expected, arrived)) }
     }
 }
 
@@ -277,10 +279,6 @@ impl Load for PostgresLoad {
         // A connection that failed is dropped, and its transaction with it.
         let mut connection = self.take().await?;
         let (loaded, bytes) = self.fill(&mut connection, table, rows_expected, rows).await?;
-        if table.kind == TableKind::Table && loaded > 0 {
-            let analyze = format!("ANALYZE {}", sql::table(&table.name));
-            sql::run(&mut connection, &analyze).await.map_err(|e| self.map(&table.name.to_string(), e))?;
-        }
         self.give_back(connection).await;
         if bytes >= INDEX_EARLY_BYTES {
             self.build_indexes(table).await?;
@@ -296,6 +294,22 @@ impl Load for PostgresLoad {
     async fn abort(self: Box<Self>) {
         // The marker stays: the next run finds it and starts over.
         drop(self);
+    }
+}
+
+/// The rows of a table on their way in.
+struct Rows {
+    first: Option<RowBatch>,
+    rest: RowReceiver,
+    expected: u64,
+}
+
+impl Rows {
+    async fn next(&mut self) -> Option<RowBatch> {
+        match self.first.take() {
+            None => self.rest.recv().await,
+            first => first,
+        }
     }
 }
 

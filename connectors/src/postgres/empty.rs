@@ -107,9 +107,11 @@ pub(super) async fn mark(connection: &mut PgConnection, snapshot: &str) -> Resul
     sql::run(connection, &statement).await
 }
 
-/// Takes the marker away: the restore is complete.
-pub(super) async fn unmark(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sql::run(connection, &format!("DROP SCHEMA {MARKER} CASCADE")).await
+/// Takes the marker away and runs `last`, both or neither: the restore is complete.
+pub(super) async fn unmark(connection: &mut PgConnection, last: &[String]) -> Result<(), sqlx::Error> {
+    let drop = format!("DROP SCHEMA {MARKER} CASCADE");
+    let statements = [&["BEGIN".to_owned(), drop], last, &["COMMIT".to_owned()]].concat();
+    sql::run(connection, &statements.join("; ")).await
 }
 
 /// Drops everything that an interrupted restore made; the marker stays until the next one is through.

@@ -65,6 +65,12 @@ pub(super) struct Database {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) comment: Option<String>,
     pub(super) settings: Vec<Setting>,
+    /// Who else than the owner may do what with the database; nothing where that is the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) grants: Option<Vec<Grant>>,
+    /// Sessions that it takes at once, where that is limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) connection_limit: Option<u64>,
     pub(super) large_objects: Vec<LargeObject>,
     /// Materialised views that held rows, to be refreshed.
     pub(super) populated_views: Vec<TableName>,
@@ -95,7 +101,7 @@ pub(super) struct LargeObject {
     pub(super) grants: Vec<Grant>,
 }
 
-/// A privilege on a large object.
+/// A privilege on a large object or on the database.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Grant {
     /// Nobody in particular is `PUBLIC`.

@@ -1,12 +1,14 @@
 //! What comes after the rows: sequences, indexes, constraints, triggers, large objects' owners,
 //! materialised views, statistics, the database's settings; and last the marker goes.
 
+use std::collections::BTreeSet;
+
 use sqlx::PgConnection;
 
-use super::facts::{self, Database, LargeObject, Roles, Sequences, Setting};
+use super::facts::{self, Database, Grant, LargeObject, Roles, Sequences, Setting};
 use super::load::PostgresLoad;
 use super::{empty, sql};
-use crate::{Result, TableKind, TableName};
+use crate::{LoadOptions, Result, TableKind, TableName};
 
 /// Sequences set by one statement.
 const SEQUENCE_BATCH: usize = 200;
@@ -15,6 +17,7 @@ const SEQUENCE_BATCH: usize = 200;
 pub(super) async fn finish(load: &PostgresLoad) -> Result<()> {
     set_sequences(load).await?;
     load.restore_section("post-data", load.options.writers).await?;
+    let silenced = silence_event_triggers(load).await?;
     own_large_objects(load).await?;
     refresh_views(load).await?;
     analyze_expressions(load).await?;
@@ -22,8 +25,29 @@ pub(super) async fn finish(load: &PostgresLoad) -> Result<()> {
         set_database(load).await?;
     }
     note_roles(load).await?;
+    note_membership(load).await;
     let mut guard = load.guard.lock().await;
-    empty::unmark(&mut guard).await.map_err(|error| load.map("taking the marker away", error))
+    empty::unmark(&mut guard, &silenced).await.map_err(|error| load.map("taking the marker away", error))
+}
+
+/// Switches the database's event triggers off: they are the last definitions to come, and what is left to do is
+/// the restore's business, not theirs. Returns the statements that switch each on again as it was.
+async fn silence_event_triggers(load: &PostgresLoad) -> Result<Vec<String>> {
+    let query = "SELECT format('ALTER EVENT TRIGGER %I', e.evtname), \
+        CASE e.evtenabled WHEN 'R' THEN 'ENABLE REPLICA' WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END \
+        FROM pg_catalog.pg_event_trigger e WHERE e.evtenabled <> 'D' AND NOT EXISTS (SELECT \
+          FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_event_trigger'::regclass \
+          AND d.objid = e.oid AND d.deptype = 'e')";
+    let mut guard = load.guard.lock().await;
+    let silence = async {
+        let mut enable = Vec::new();
+        for row in sql::rows(&mut guard, query).await? {
+            sql::run(&mut guard, &format!("{} DISABLE", row.text(0))).await?;
+            enable.push(format!("{} {}", row.text(0), row.text(1)));
+        }
+        Ok(enable)
+    };
+    silence.await.map_err(|error| load.map("keeping the event triggers quiet", error))
 }
 
 async fn set_sequences(load: &PostgresLoad) -> Result<()> {
@@ -84,16 +108,20 @@ fn around(object: &LargeObject, me: &str, no_owner: bool, roles: &[(String, Stri
     let mut statements: Vec<_> =
         comment.map(|text| format!("COMMENT ON LARGE OBJECT {oid} IS {}", sql::literal(text))).collect();
     if !no_owner {
-        statements.extend(object.grants.iter().map(|grant| {
-            let grantee = grant.grantee.as_deref().map_or("PUBLIC".to_owned(), role);
-            let option = if grant.grantable { " WITH GRANT OPTION" } else { "" };
-            format!("GRANT {} ON LARGE OBJECT {oid} TO {grantee}{option}", grant.privilege)
-        }));
+        let on = format!("LARGE OBJECT {oid}");
+        statements.extend(object.grants.iter().map(|granted| grant(granted, &on, roles)));
         let other = mapped(&object.owner, roles) != me;
         statements
             .extend(other.then(|| format!("ALTER LARGE OBJECT {oid} OWNER TO {}", role(&object.owner))));
     }
     statements
+}
+
+fn grant(granted: &Grant, on: &str, roles: &[(String, String)]) -> String {
+    let grantee = granted.grantee.as_deref();
+    let grantee = grantee.map_or("PUBLIC".to_owned(), |name| sql::ident(mapped(name, roles)));
+    let option = if granted.grantable { " WITH GRANT OPTION" } else { "" };
+    format!("GRANT {} ON {on} TO {grantee}{option}", granted.privilege)
 }
 
 fn mapped<'a>(name: &'a str, roles: &'a [(String, String)]) -> &'a str {
@@ -159,7 +187,31 @@ async fn set_database(load: &PostgresLoad) -> Result<()> {
         let statement = set(setting, &name, &load.options.map_roles);
         attempt(load, &mut guard, &format!("setting {}", setting.name), &statement).await?;
     }
+    // One that was there before keeps the owner and the doors that somebody gave it.
+    if load.options.into_new {
+        for statement in access(&load.database, &name, &load.options) {
+            attempt(load, &mut guard, "the database's access", &statement).await?;
+        }
+    }
     Ok(())
+}
+
+/// The statements that give a new database its limit, grants and owner, the owner last.
+fn access(database: &Database, name: &str, options: &LoadOptions) -> Vec<String> {
+    let limit = database.connection_limit.iter();
+    let mut statements: Vec<_> =
+        limit.map(|limit| format!("ALTER DATABASE {name} CONNECTION LIMIT {limit}")).collect();
+    if options.no_owner {
+        return statements;
+    }
+    if let Some(grants) = &database.grants {
+        statements.push(format!("REVOKE ALL ON DATABASE {name} FROM PUBLIC"));
+        let on = format!("DATABASE {name}");
+        statements.extend(grants.iter().map(|granted| grant(granted, &on, &options.map_roles)));
+    }
+    let owner = sql::ident(mapped(&database.owner, &options.map_roles));
+    statements.push(format!("ALTER DATABASE {name} OWNER TO {owner}"));
+    statements
 }
 
 fn set(setting: &Setting, database: &str, roles: &[(String, String)]) -> String {
@@ -235,6 +287,25 @@ async fn note_roles(load: &PostgresLoad) -> Result<()> {
         load.report.lock().await.notes.push(note);
     }
     Ok(())
+}
+
+/// Says what would help an account that may not give its objects to the roles they belonged to.
+async fn note_membership(load: &PostgresLoad) {
+    let mut report = load.report.lock().await;
+    // 16 and newer say it in the second way.
+    let role = |refused: &String| {
+        let words = ["must be member of role \"", "must be able to SET ROLE \""];
+        let rest = words.iter().find_map(|words| refused.rsplit_once(words))?.1;
+        Some(rest.strip_suffix('"')?.replace("\"\"", "\""))
+    };
+    let roles: BTreeSet<String> = report.refused.iter().filter_map(role).collect();
+    let me = sql::ident(&load.endpoint.user);
+    report.notes.extend(roles.iter().map(|role| {
+        let role = sql::ident(role);
+        format!(
+            "{me} may not give objects to {role}: GRANT {role} TO {me}; or leave owners out with --no-owner"
+        )
+    }));
 }
 
 #[cfg(test)]

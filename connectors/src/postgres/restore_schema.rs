@@ -115,8 +115,10 @@ fn parse(said: &str) -> Vec<Refusal> {
     let mut in_command = false;
     for line in said.lines() {
         if let Some(error) = line.strip_prefix("pg_restore: error: ") {
-            let error = error.split_once("ERROR:").map_or(error, |(_, error)| error).trim().to_owned();
-            refusals.push(Refusal { error, command: String::new() });
+            // Some errors come without their statement: what was tried stands before the server's words.
+            let (tried, error) = error.split_once("ERROR:").unwrap_or(("", error));
+            let command = tried.trim_end_matches([':', ' ']).to_owned();
+            refusals.push(Refusal { error: error.trim().to_owned(), command });
             in_command = false;
         } else if line.starts_with("pg_restore: ") {
             in_command = false;
@@ -144,7 +146,9 @@ pub(super) fn map_role(refusal: &Refusal, roles: &[(String, String)]) -> Option<
     for (old, new) in roles {
         let quoted = super::sql::ident(old);
         let new = super::sql::ident(new);
-        for before in [" TO ", " FROM ", " FOR ROLE ", " FOR USER "] {
+        for before in
+            [" TO ", " FROM ", " FOR ROLE ", " FOR USER ", "USER MAPPING FOR ", "SESSION AUTHORIZATION "]
+        {
             for spelling in [quoted.as_str(), old.as_str()] {
                 for after in [";", " ", ",", "\n"] {
                     command = command
@@ -153,7 +157,22 @@ pub(super) fn map_role(refusal: &Refusal, roles: &[(String, String)]) -> Option<
             }
         }
     }
+    let command = map_policy(&command, roles).unwrap_or(command);
     (command != refusal.command).then_some(command)
+}
+
+/// A policy is the one definition that names several roles in a row.
+fn map_policy(command: &str, roles: &[(String, String)]) -> Option<String> {
+    let policy = command.trim_start().strip_prefix("CREATE POLICY ")?;
+    let (head, rest) = policy.split_once(" TO ")?;
+    let end = [" USING (", " WITH CHECK (", ";"].iter().filter_map(|end| rest.find(end)).min()?;
+    let (names, tail) = rest.split_at(end);
+    let stands_in = |name: &str| {
+        let mapped = roles.iter().find(|(old, _)| name == old || name == super::sql::ident(old));
+        mapped.map_or(name.to_owned(), |(_, new)| super::sql::ident(new))
+    };
+    let names = names.split(", ").map(stands_in).collect::<Vec<_>>().join(", ");
+    Some(format!("CREATE POLICY {head} TO {names}{tail}"))
 }
 
 #[cfg(test)]
@@ -172,6 +191,22 @@ mod tests {
             refusals[0].to_string(),
             "ALTER TABLE public.bob OWNER TO bob: role \"bob\" does not exist"
         );
+    }
+
+    #[test]
+    fn every_role_of_a_policy_is_mapped() {
+        let command = "CREATE POLICY own ON public.t TO sales, \"Mr X\", bob USING ((a = ', bob'::text));";
+        let roles = [("bob".into(), "app".into()), ("Mr X".into(), "x".into())];
+        assert_eq!(
+            map_policy(command, &roles).as_deref(),
+            Some("CREATE POLICY own ON public.t TO sales, \"x\", \"app\" USING ((a = ', bob'::text));")
+        );
+    }
+
+    #[test]
+    fn what_was_tried_is_told_where_no_statement_is() {
+        let said = "pg_restore: error: could not set \"default_tablespace\" to fast: ERROR:  no fast\n";
+        assert_eq!(parse(said)[0].to_string(), "could not set \"default_tablespace\" to fast: no fast");
     }
 
     #[test]

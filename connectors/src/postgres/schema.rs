@@ -147,7 +147,8 @@ pub(super) async fn database(
     let query = format!(
         "SELECT d.datname::text, pg_catalog.pg_get_userbyid(d.datdba)::text, \
          pg_catalog.pg_encoding_to_char(d.encoding)::text, d.datcollate::text, d.datctype::text, {provider}, \
-         {locale}::text, pg_catalog.shobj_description(d.oid, 'pg_database') \
+         {locale}::text, pg_catalog.shobj_description(d.oid, 'pg_database'), d.datacl IS NOT NULL, \
+         CASE WHEN d.datconnlimit >= 0 THEN d.datconnlimit::text END \
          FROM pg_catalog.pg_database d WHERE d.datname = current_database()"
     );
     let row = sql::row(connection, &query).await?;
@@ -161,11 +162,26 @@ pub(super) async fn database(
         locale: row.some(6),
         comment: row.some(7),
         settings: settings(connection).await?,
+        grants: if row.flag(8) { Some(grants(connection).await?) } else { None },
+        connection_limit: row.some(9).map(|_| row.number(9)),
         large_objects: large_objects(connection).await?,
         populated_views: populated_views(connection).await?,
         tables: relations.iter().map(|r| TableOid { name: r.name.clone(), oid: r.oid }).collect(),
         archive_major: 0,
     })
+}
+
+async fn grants(connection: &mut PgConnection) -> Result<Vec<Grant>, sqlx::Error> {
+    let query = "SELECT a.privilege_type::text, a.grantee <> 0, pg_catalog.pg_get_userbyid(a.grantee)::text, \
+        a.is_grantable FROM pg_catalog.pg_database d, pg_catalog.aclexplode(d.datacl) a \
+        WHERE d.datname = current_database() AND a.grantee <> d.datdba ORDER BY 3, 1";
+    let rows = sql::rows(connection, query).await?;
+    let grant = |row: &sql::Row| Grant {
+        grantee: row.flag(1).then(|| row.text(2)),
+        privilege: row.text(0),
+        grantable: row.flag(3),
+    };
+    Ok(rows.iter().map(grant).collect())
 }
 
 async fn settings(connection: &mut PgConnection) -> Result<Vec<Setting>, sqlx::Error> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, RowSender, Slice, Table};
+use crate::{LoadTable, Result, RowSender, Slice, Table};
 
 /// A database that can be captured. Opening one connects to nothing yet.
 #[async_trait]
@@ -54,6 +54,9 @@ pub struct CaptureOptions {
     pub lock_timeout_ms: u64,
     /// A private folder for scratch files; the capture removes what it puts there.
     pub scratch: PathBuf,
+    /// Tables whose columns are read in this order, should the source have the same ones in another: where
+    /// a child inherits from a parent that was changed later, a restore cannot place its columns as they were.
+    pub columns_as: Vec<LoadTable>,
 }
 
 impl Default for CaptureOptions {
@@ -63,6 +66,7 @@ impl Default for CaptureOptions {
             slice_bytes: 128 * 1024 * 1024,
             lock_timeout_ms: 30_000,
             scratch: std::env::temp_dir(),
+            columns_as: Vec::new(),
         }
     }
 }

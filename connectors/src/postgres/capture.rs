@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::connect::Endpoint;
 use super::facts::{self, Database, Roles, Sequences};
 use super::fault::During;
-use super::inventory::Relation;
+use super::inventory::{self, Relation};
 use super::read::{self, Readers};
 use super::snapshot::{self, Point, ServerFacts};
 use super::{large_objects, schema, sql};
@@ -42,8 +42,9 @@ pub(super) struct PostgresCapture {
 impl PostgresCapture {
     /// Takes the point and reads everything small at once, while it is freshest.
     pub(super) async fn begin(endpoint: &Endpoint, options: &CaptureOptions) -> Result<Self> {
-        let Point { mut connection, snapshot, relations, facts } =
+        let Point { mut connection, snapshot, mut relations, facts } =
             snapshot::take(endpoint, options.lock_timeout_ms).await?;
+        inventory::arrange_columns(&mut relations, &options.columns_as);
         let label = endpoint.label();
         let lock_seconds = options.lock_timeout_ms / 1000;
         let during = |what| During { endpoint: &label, user: &endpoint.user, what, lock_seconds };

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use sqlx::PgConnection;
 
 use super::sql;
-use crate::{Column, Error, Result, TableName};
+use crate::{Column, Error, LoadTable, Result, TableName};
 
 /// A table as the catalogue has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +101,18 @@ pub(super) async fn relations(
         }
     });
     Ok(relations.collect())
+}
+
+/// Puts the columns of tables in the order that `like` has, where both have the same ones.
+pub(super) fn arrange_columns(relations: &mut [Relation], like: &[LoadTable]) {
+    let like: HashMap<_, _> = like.iter().map(|table| (&table.name, &table.columns)).collect();
+    for relation in relations {
+        let Some(wanted) = like.get(&relation.name) else { continue };
+        let place = |column: &Column| wanted.iter().position(|wanted| wanted.name == column.name);
+        if relation.columns.len() == wanted.len() && relation.columns.iter().all(|c| place(c).is_some()) {
+            relation.columns.sort_by_key(place);
+        }
+    }
 }
 
 /// Refuses to begin when a table cannot be read whole by this account.

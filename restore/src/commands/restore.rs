@@ -182,7 +182,9 @@ impl Run<'_> {
         self.progress.phase("comparing");
         self.progress.expect_rows(plan.rows());
         let scratch = self.reading.scratch.path().to_owned();
-        let options = CaptureOptions { readers: self.writers, scratch, ..CaptureOptions::default() };
+        let columns_as = plan.tables.iter().map(|table| table.load.clone()).collect();
+        let options =
+            CaptureOptions { readers: self.writers, scratch, columns_as, ..CaptureOptions::default() };
         let (source, digest) = (self.target.as_source(), self.opened.vault.row_digest());
         tokio::select! {
             compared = compare(&*source, &plan.tables, &digest, &options, &self.progress) => compared,

@@ -97,6 +97,7 @@ async fn pragmas(connection: &mut SqliteConnection, path: &Path) -> Result<Pragm
         encoding: text(connection, path, "PRAGMA encoding").await?,
         user_version: integer(connection, path, "PRAGMA user_version").await?,
         application_id: integer(connection, path, "PRAGMA application_id").await?,
+        default_cache_size: integer(connection, path, "PRAGMA default_cache_size").await?,
         journal_mode: text(connection, path, "PRAGMA journal_mode").await?,
     })
 }

@@ -40,10 +40,13 @@ pub async fn finish(load: SqliteLoad) -> Result<LoadReport> {
         }
         reorder(&load, &mut writer).await?;
         let pragmas = &load.schema.pragmas;
-        let header = format!(
+        let mut header = format!(
             "PRAGMA user_version = {}; PRAGMA application_id = {}; COMMIT",
             pragmas.user_version, pragmas.application_id
         );
+        if pragmas.default_cache_size > 0 {
+            header += &format!("; PRAGMA default_cache_size = {}", pragmas.default_cache_size);
+        }
         run(&mut writer, &load.partial, header).await?;
     }
     let SqliteLoad { path, partial, writer, schema, lock, .. } = load;

@@ -34,6 +34,9 @@ pub struct Pragmas {
     pub user_version: i64,
     /// The application's file type.
     pub application_id: i64,
+    /// Pages of the cache that the file asks for; what is not positive leaves it to SQLite.
+    #[serde(default)]
+    pub default_cache_size: i64,
     /// `wal`, or the rollback journal's mode.
     pub journal_mode: String,
 }

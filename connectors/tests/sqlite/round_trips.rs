@@ -113,7 +113,8 @@ async fn the_pragmas_of_the_file_come_back() {
              INSERT INTO t VALUES ('ä客😀', 'tab\tand\nline', 1), (char(65534, 65535, 65279), char(0, 97), 2), ('', x'', 3.5);
              INSERT INTO t(a) VALUES (CAST(x'00d861' AS TEXT)), (CAST(x'd800d800' AS TEXT)), (CAST(x'00d800d8' AS TEXT));
              CREATE UNIQUE INDEX ta ON t(a);
-             PRAGMA user_version = -7; PRAGMA application_id = 252006673; PRAGMA journal_mode = WAL;"
+             PRAGMA user_version = -7; PRAGMA application_id = 252006673;
+             PRAGMA default_cache_size = 321; PRAGMA journal_mode = WAL;"
         ))
         .await;
     }

@@ -164,7 +164,15 @@ pub async fn check_round_trip(sql: &str) -> (Folder, Snapshot, LoadReport) {
 
 pub async fn assert_same(before: &Path, after: &Path, snapshot: &Snapshot) {
     assert_eq!(sqlite3(before, ".dump"), sqlite3(after, ".dump"));
-    for pragma in ["page_size", "auto_vacuum", "encoding", "user_version", "application_id", "journal_mode"] {
+    for pragma in [
+        "page_size",
+        "auto_vacuum",
+        "encoding",
+        "user_version",
+        "application_id",
+        "default_cache_size",
+        "journal_mode",
+    ] {
         let sql = format!("PRAGMA {pragma}");
         assert_eq!(sqlite3(before, &sql), sqlite3(after, &sql), "{pragma}");
     }

@@ -9,4 +9,4 @@ pub mod sample_crm;
 mod servers;
 
 pub use programs::{Finished, agent, finish, program, restore, run};
-pub use servers::{AzureServer, PostgresOptions, PostgresServer, S3Server};
+pub use servers::{AzureServer, PostgresOptions, PostgresServer, S3Server, vendor_schemas};

@@ -15,7 +15,13 @@ fn dump(server: &Server, database: &str) -> String {
 async fn a_database_of_every_kind_of_object_comes_back_the_same() {
     let server = Server::start("");
     server.sql("postgres", "CREATE DATABASE crm");
-    server.sql("crm", CRM);
+    // 13 has no infinite numeric.
+    let crm = if server.major() < 14 {
+        CRM.replace("(3, 5, 1, 'Infinity'", "(3, 5, 1, '1e1000'")
+    } else {
+        CRM.into()
+    };
+    server.sql("crm", &crm);
     server.sql("crm", "ALTER DATABASE crm SET search_path = 'a b', public; ALTER ROLE sales IN DATABASE crm SET work_mem = '9MB'");
     let backup =
         Backup::take(server.source("postgres", "crm").as_ref(), &CaptureOptions::default()).await.unwrap();
@@ -78,7 +84,8 @@ async fn a_large_table_is_read_in_slices_that_make_the_whole() {
     let options = CaptureOptions { slice_bytes: 256 * 1024, ..CaptureOptions::default() };
     let backup = Backup::take(server.source("postgres", "postgres").as_ref(), &options).await.unwrap();
     let (table, batches) = &backup.tables[0];
-    assert!(table.slices.len() > 5, "{}", table.slices.len());
+    let slices = table.slices.len();
+    assert!(if server.major() < 14 { slices == 1 } else { slices > 5 }, "{slices}");
     let rows: Vec<_> = batches.iter().flat_map(|batch| batch.lines()).collect();
     let copy = server.sql("postgres", "COPY t TO STDOUT");
     assert_eq!(rows.concat(), (copy + "\n").into_bytes());

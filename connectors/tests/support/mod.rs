@@ -130,6 +130,12 @@ impl Server {
         expect(command.output().expect("psql runs")).trim_end().to_owned()
     }
 
+    /// The server's major version.
+    pub fn major(&self) -> u32 {
+        let number: u32 = self.sql("postgres", "SHOW server_version_num").parse().expect("a number");
+        number / 10_000
+    }
+
     /// A psql session that keeps a transaction open until its standard input is closed.
     pub fn session(&self, database: &str) -> Command {
         let mut command = self.client("psql", database);

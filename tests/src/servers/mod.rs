@@ -6,9 +6,11 @@ mod certificates;
 mod keeper;
 mod port;
 mod postgres;
+mod postgres_suite;
 mod s3;
 mod tools;
 
 pub use azure::AzureServer;
 pub use postgres::{PostgresOptions, PostgresServer};
 pub use s3::S3Server;
+pub use tools::vendor_schemas;

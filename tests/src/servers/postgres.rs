@@ -13,8 +13,9 @@ use tempfile::TempDir;
 use super::certificates::Certificates;
 use super::keeper::Kept;
 use super::port::{PORTS_TRIED_MAX, free_port};
-use super::tools::tools_folder;
-use crate::run;
+use super::postgres_suite::relocated;
+use super::tools::{tool, tools_folder};
+use crate::{Finished, run};
 
 const SUPERUSER: &str = "postgres";
 const READER: &str = "backup";
@@ -26,17 +27,26 @@ hostssl all all 127.0.0.1/32 scram-sha-256
 hostssl all all ::1/128 scram-sha-256
 ";
 
+/// Gives the read-only role, or takes from it, what is created later.
+const READ_BY_DEFAULT: &str = "ALTER DEFAULT PRIVILEGES {change} SELECT ON TABLES {to} backup; \
+    ALTER DEFAULT PRIVILEGES {change} SELECT ON SEQUENCES {to} backup; \
+    ALTER DEFAULT PRIVILEGES {change} USAGE ON SCHEMAS {to} backup";
+
 /// What a server may differ in.
 #[derive(Debug, Default)]
 pub struct PostgresOptions {
     /// Settings as `postgresql.conf` has them, after the harness's own.
     pub settings: Vec<(String, String)>,
+    /// A folder with files of extensions that are added to the server's own.
+    pub extensions: Option<PathBuf>,
 }
 
 /// A running server, gone with its data when dropped.
 #[derive(Debug)]
 pub struct PostgresServer {
     programs: PathBuf,
+    /// The server's own program.
+    postgres: PathBuf,
     port: u16,
     settings: Vec<(String, String)>,
     certificates: Certificates,
@@ -66,8 +76,12 @@ impl PostgresServer {
         run(Command::new("cp").arg("-a").arg("--reflink=auto").arg(&template).arg(&data)).success();
         fs::write(data.join("pg_hba.conf"), ACCESS).expect("the data folder can be written");
         let certificates = Certificates::create(folder.path());
-        let mut started =
-            Self { programs, port: 0, settings: options.settings, certificates, server: None, folder };
+        let postgres = match &options.extensions {
+            Some(more) => relocated(&programs, &folder.path().join("usr"), more),
+            None => programs.join("postgres"),
+        };
+        let settings = options.settings;
+        let mut started = Self { programs, postgres, port: 0, settings, certificates, server: None, folder };
         started.give_to_server();
         started.launch();
         started.create_roles();
@@ -171,6 +185,23 @@ impl PostgresServer {
         dumped.lines().filter(guard).flat_map(|line| [line, "\n"]).collect()
     }
 
+    /// PostgreSQL's own regression suite of this server's major version, as `tests/postgres-regression`
+    /// fetched it.
+    ///
+    /// # Panics
+    /// When it was not fetched.
+    pub fn regression_suite(&self) -> PathBuf {
+        let version: u32 = self.psql("postgres", "SHOW server_version_num").parse().expect("a number");
+        tool(&format!("postgres-regression/{}", version / 10_000))
+    }
+
+    /// Runs `program` in the server's folder and under the server's account.
+    pub fn run_as_server(&self, program: &Path, args: &[&str]) -> Finished {
+        let program = program.display().to_string();
+        let line = as_server(&[&[program.as_str()], args].concat());
+        run(Command::new(&line[0]).args(&line[1..]).current_dir(self.folder.path()))
+    }
+
     /// Stops the server in good order, ending every connection, and starts it again on its port.
     pub fn restart(&mut self) {
         self.stop();
@@ -250,9 +281,13 @@ impl PostgresServer {
             ("fsync", "off".into()),
             ("shared_buffers", "32MB".into()),
             ("max_wal_size", "256MB".into()),
+            // A server of another release would compile with this machine's libraries.
+            ("jit", "off".into()),
+            // 13 would keep passwords in a form that the access rules do not take.
+            ("password_encryption", "scram-sha-256".into()),
         ];
         let data = self.folder.path().join("data").display().to_string();
-        let mut line = as_server(&[&self.programs.join("postgres").display().to_string(), "-D", &data]);
+        let mut line = as_server(&[&self.postgres.display().to_string(), "-D", &data]);
         let settings =
             own.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(self.settings.clone());
         line.extend(settings.flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]));
@@ -265,6 +300,19 @@ impl PostgresServer {
         self.psql("postgres", &format!("CREATE ROLE {READER} LOGIN PASSWORD '{READER_PASSWORD}'"));
         if version >= 140_000 {
             self.psql("postgres", &format!("GRANT pg_read_all_data TO {READER}"));
+        } else {
+            // What comes into any database to be: as near as 13 gets to a role that reads everything.
+            self.psql("template1", &READ_BY_DEFAULT.replace("{change}", "GRANT").replace("{to}", "TO"));
+        }
+    }
+
+    /// Takes from the read-only role what it may read in `database`; what is granted later, it may.
+    pub fn withdraw_reading(&self, database: &str) {
+        if self.psql(database, "SELECT count(*) FROM pg_roles WHERE rolname = 'pg_read_all_data'") == "1" {
+            self.psql(database, &format!("REVOKE pg_read_all_data FROM {READER}"));
+        } else {
+            let withdraw = READ_BY_DEFAULT.replace("{change}", "REVOKE").replace("{to}", "FROM");
+            self.psql(database, &format!("DROP OWNED BY {READER}; {withdraw}"));
         }
     }
 }

@@ -12,6 +12,14 @@ pub(super) fn tool(path: &str) -> PathBuf {
     found
 }
 
+/// The databases of real products, as `tests/vendor-schemas` fetched them: SQL in a folder for each system.
+///
+/// # Panics
+/// When they were not fetched.
+pub fn vendor_schemas() -> PathBuf {
+    tool("vendor-schemas")
+}
+
 /// The folder of tools and of other things made once for all tests.
 pub(super) fn tools_folder() -> PathBuf {
     if let Some(folder) = std::env::var_os("LIFEBOAT_TEST_TOOLS") {

@@ -173,7 +173,7 @@ fn a_whole_night_with_postgres() {
         "postgres-restore-not-there",
         &run(&mut lab.restore_command("crm@latest", "gone", &[])).exits(1),
     );
-    lab.server.psql("crm", "REVOKE pg_read_all_data FROM backup");
+    lab.server.withdraw_reading("crm");
     words.check("postgres-denied", &lab.back_up().exits(1));
     let source = postgres_source(&lab.server);
     let failing = |name: &str, source: Source| -> Finished {

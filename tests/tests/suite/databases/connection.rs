@@ -43,7 +43,7 @@ fn a_server_that_does_not_let_the_agent_in_is_told_from_one_that_is_not_there() 
     check(&lab, &missing, Some(password), &["/nowhere/ca.pem"]);
 
     let plain = without_password(&lab.server.url_without_tls("crm", "backup"));
-    check(&lab, &plain, Some(password), &["no encryption"]);
+    check(&lab, &plain, Some(password), &["no pg_hba.conf entry", "over TLS?"]);
     let far = "postgres://backup@db.invalid/crm?sslmode=require";
     check(&lab, far, Some(password), &["its sslmode does not verify the server", "sslmode=verify-full"]);
     check(&lab, &format!("{url}&sslmod=disable"), Some(password), &["sslmod"]);

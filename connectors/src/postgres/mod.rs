@@ -6,9 +6,11 @@
 //! `pg_restore` for definitions, `COPY … FROM STDIN` for rows, never SQL text through psql.
 
 mod archive_time;
+mod binary;
 mod capture;
 mod check;
 mod connect;
+mod copy_in;
 mod empty;
 mod facts;
 mod fault;

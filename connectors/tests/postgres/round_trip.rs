@@ -123,3 +123,70 @@ async fn a_row_of_300_mb_goes_there_and_back() {
     let query = "SELECT id, length(big), md5(big) FROM t";
     assert_eq!(server.sql("wide", query), server.sql("back", query));
 }
+
+/// Each type that rows are loaded with in binary, with the values at its edges.
+const EDGES: [(&str, &str); 20] = [
+    ("bool", "true, false"),
+    ("bytea", r"'', '\x00ff5c0a', '\x5c5c'"),
+    ("bpchar(5)", "'a', '', 'abcde'"),
+    ("varchar(9)", r"'', E'a\tb', E'\\', '\N'"),
+    ("text", r"'', E'\b\f\n\r\t\v\\', '\N', '客户 🛟'"),
+    ("json", r#"'{"a" :  1}', '"\\"', 'null'"#),
+    ("jsonb", r#"'{"a": "\t\\"}', '[]', 'null'"#),
+    ("mood", r"'calm', 'it''s \odd'"),
+    ("small", "1, 9"),
+    ("int2", "-32768, 0, 32767"),
+    ("int4", "-2147483648, 2147483647"),
+    ("int8", "-9223372036854775808, 9223372036854775807"),
+    ("float4", "'NaN', '-Infinity', '-0', 1e-45, 3.4028235e38, 0.1"),
+    ("float8", "'NaN', 'Infinity', '-0', 5e-324, 1.7976931348623157e308, 0.1, 1e22"),
+    ("numeric", "'NaN', 0, 0.00, -0.00001, 1e130, 12345678.90, 1e-130, 10000, 9999.9999, -1e20"),
+    ("numeric(20,4)", "1, -99999.5, 0.0001"),
+    ("inet", "'10.1.2.3', '10.0.0.0/8', '::1', 'fe80::1/64', '::ffff:1.2.3.4'"),
+    ("date", "'infinity', '-infinity', '4713-01-01 BC', '0001-01-01', '5874897-12-31', '2024-02-29'"),
+    (
+        "timestamptz",
+        "'infinity', '-infinity', '4713-01-01 BC', '0044-03-15 12:00:00.5 BC', '1900-01-01 00:00:00.000001+08', '294276-12-31 23:59:59'",
+    ),
+    ("uuid", "'00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-4fff-bfff-ffffffffffff'"),
+];
+
+#[tokio::test]
+async fn values_at_the_edges_of_every_type_come_back_exactly() {
+    let server = Server::start("");
+    server.sql("postgres", "CREATE DATABASE edges; CREATE DATABASE back");
+    server.sql(
+        "edges",
+        "CREATE TYPE mood AS ENUM ('calm', 'it''s \\odd'); CREATE DOMAIN small AS int2 CHECK (value < 10)",
+    );
+    for (number, (kind, values)) in EDGES.iter().enumerate() {
+        let create = format!("CREATE TABLE t{number} (v {kind}, w time)");
+        let rows =
+            values.split(", ").map(|value| format!("({value}, '24:00:00'), (NULL, '00:00:00.000001')"));
+        let rows = rows.collect::<Vec<_>>().join(", ");
+        server.sql("edges", &format!("{create}; INSERT INTO t{number} VALUES {rows}"));
+    }
+    let backup =
+        Backup::take(server.source("postgres", "edges").as_ref(), &CaptureOptions::default()).await.unwrap();
+    let target = server.target("back");
+    backup.restore(target.as_ref(), backup.plan(), &load_options(false)).await.unwrap();
+    similar(&dump(&server, "edges"), &dump(&server, "back"));
+}
+
+#[tokio::test]
+async fn a_huge_row_among_small_ones_is_loaded_with_them() {
+    let server = Server::start("");
+    server.sql("postgres", "CREATE DATABASE uneven; CREATE DATABASE back");
+    server.sql(
+        "uneven",
+        "CREATE TABLE t (id int, v text); INSERT INTO t SELECT i, repeat('x', i) FROM generate_series(1, 2000) i; \
+         INSERT INTO t VALUES (0, repeat('lifeboat', 2 * 1024 * 1024)); \
+         INSERT INTO t SELECT i, repeat('y', i) FROM generate_series(1, 2000) i",
+    );
+    let backup =
+        Backup::take(server.source("postgres", "uneven").as_ref(), &CaptureOptions::default()).await.unwrap();
+    let target = server.target("back");
+    backup.restore(target.as_ref(), backup.plan(), &load_options(false)).await.unwrap();
+    let query = "SELECT count(*), sum(id), md5(string_agg(v, '' ORDER BY id, v)) FROM t";
+    assert_eq!(server.sql("uneven", query), server.sql("back", query));
+}

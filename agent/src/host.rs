@@ -64,7 +64,7 @@ pub fn choose<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a Source
     let known = || config.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", ");
     if config.sources.is_empty() {
         return Err(CommandError::new(Kind::ConfigInvalid, "no [[source]] is configured").hint(
-            "name a database: [[source]] with name = \"crm\" and url = \"postgres://…\" or \"sqlite:///…\"",
+            "name a database: [[source]] with name = \"crm\" and url = \"postgres://…\", \"mysql://…\" or \"sqlite:///…\"",
         ));
     }
     if let Some(unknown) = names.iter().find(|name| config.source(name).is_none()) {

@@ -85,8 +85,8 @@ pub struct Source {
     /// The name that snapshots carry, such as `crm` in `crm@latest`.
     #[schemars(regex(pattern = "^[a-z0-9][a-z0-9._-]{0,63}$"))]
     pub name: String,
-    /// The database: `postgres://user@host/database` or `sqlite:///path`. It holds no password.
-    #[schemars(with = "String", regex(pattern = "^(postgres|postgresql|sqlite):"))]
+    /// The database: `postgres://user@host/database`, `mysql://user@host/database` or `sqlite:///path`. It holds no password.
+    #[schemars(with = "String", regex(pattern = "^(mysql|postgres|postgresql|sqlite):"))]
     pub url: Url,
     /// Where the password is kept: `{file:PATH}`, `{env:NAME}` or `{credential:NAME}` (systemd).
     #[serde(skip_serializing_if = "Option::is_none")]

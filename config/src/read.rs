@@ -189,7 +189,10 @@ fn sources(field: Option<Field<'_>>, folder: &Path) -> Result<Vec<Source>> {
 }
 
 fn source(section: &Section<'_>, name: &Field<'_>, folder: &Path) -> Result<Source> {
-    let url = section.required("url", "`url = \"postgres://user@host/database\"` or `sqlite:///path`")?;
+    let url = section.required(
+        "url",
+        "`url = \"postgres://user@host/database\"`, `mysql://user@host/database` or `sqlite:///path`",
+    )?;
     let password = section.optional("password");
     let plaintext = section.optional("allow_plaintext");
     let source = Source {

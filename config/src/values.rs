@@ -109,8 +109,8 @@ pub(crate) fn vault_url(text: &str) -> Result<Url, Fault> {
 pub(crate) fn source_url(text: &str) -> Result<Url, Fault> {
     let url = url(text)?;
     match url.scheme() {
-        "postgres" | "postgresql" | "sqlite" => {}
-        other => return Err(unknown_scheme(other, &["postgres", "sqlite"])),
+        "mysql" | "postgres" | "postgresql" | "sqlite" => {}
+        other => return Err(unknown_scheme(other, &["mysql", "postgres", "sqlite"])),
     }
     let secret = |(key, _): (std::borrow::Cow<'_, str>, _)| matches!(&*key, "password" | "sslpassword");
     if url.password().is_some() || url.query_pairs().any(secret) {

@@ -1,7 +1,7 @@
 //! Connectors take a consistent snapshot out of a database as schema and tables of rows, and load
 //! one into an empty target.
 //!
-//! One folder per system (`postgres/`, `sqlite/`), all under the same four small traits:
+//! One folder per system (`mysql/`, `postgres/`, `sqlite/`), all under the same four small traits:
 //! [`Source`] is a database that can be captured, [`Capture`] is one consistent point of it held
 //! open, [`Target`] is a place to restore to, [`Load`] is one restore under way. Rows cross the
 //! boundary as [`RowBatch`]es of tab-separated lines, so nothing here knows of chunks, packs or keys,
@@ -11,6 +11,7 @@ mod capture;
 mod error;
 mod load;
 mod nodelay;
+pub mod mysql;
 mod open;
 pub mod postgres;
 mod rows;

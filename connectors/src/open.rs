@@ -2,14 +2,15 @@
 
 use url::Url;
 
-use crate::{Error, Result, Source, Target, postgres, sqlite};
+use crate::{Error, Result, Source, Target, mysql, postgres, sqlite};
 
 /// Opens the source that `url` names; `password` is what the configuration gives beside it.
 ///
-/// `postgres://…` and `postgresql://…` are PostgreSQL; `sqlite:///path` is SQLite.
+/// `mysql://…` is MySQL or MariaDB; `postgres://…` and `postgresql://…` are PostgreSQL; `sqlite:///path` is SQLite.
 /// `allow_plaintext` permits an unencrypted connection to another host.
 pub fn open_source(url: &Url, password: Option<String>, allow_plaintext: bool) -> Result<Box<dyn Source>> {
     match url.scheme() {
+        "mysql" => Ok(Box::new(mysql::MysqlSource::open(url, password, allow_plaintext)?)),
         "postgres" | "postgresql" => {
             Ok(Box::new(postgres::PostgresSource::open(url, password, allow_plaintext)?))
         }
@@ -21,6 +22,7 @@ pub fn open_source(url: &Url, password: Option<String>, allow_plaintext: bool) -
 /// Opens the target that `url` names.
 pub fn open_target(url: &Url, password: Option<String>, allow_plaintext: bool) -> Result<Box<dyn Target>> {
     match url.scheme() {
+        "mysql" => Ok(Box::new(mysql::MysqlTarget::open(url, password, allow_plaintext)?)),
         "postgres" | "postgresql" => {
             Ok(Box::new(postgres::PostgresTarget::open(url, password, allow_plaintext)?))
         }
@@ -32,6 +34,6 @@ pub fn open_target(url: &Url, password: Option<String>, allow_plaintext: bool) -
 fn unsupported(scheme: &str) -> Error {
     Error::Unsupported {
         what: format!("a database URL that begins with {scheme}:"),
-        reason: "postgres:// and sqlite:// are known".into(),
+        reason: "mysql://, postgres:// and sqlite:// are known".into(),
     }
 }

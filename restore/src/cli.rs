@@ -106,7 +106,7 @@ pub struct Restore {
     /// source@latest, source@2026-11-22, source@2026-11-22T02:30 or the beginning of an id
     #[arg(value_name = "SNAPSHOT")]
     pub spec: String,
-    /// The target, which must be empty: postgres://user@host/database or sqlite:///path
+    /// The target, which must be empty: postgres://user@host/database, mysql://user@host/database or sqlite:///path
     #[arg(long, value_name = "URL")]
     pub to: String,
     /// Only this table and what it needs (may be repeated)

@@ -212,7 +212,7 @@ fn target_url(args: &Restore) -> Result<Url, CommandError> {
     let url = Url::parse(&args.to)
         .kind(Kind::Usage)
         .context(|| "the target's URL is not understood")
-        .hint("write postgres://user@host/database or sqlite:///path")?;
+        .hint("write postgres://user@host/database, mysql://user@host/database or sqlite:///path")?;
     let asked = [
         ("--password-file", args.password_file.is_some()),
         ("--password-env", args.password_env.is_some()),

@@ -68,7 +68,7 @@ fn a_table_is_restored_by_its_name() {
 fn what_cannot_be_meant_is_refused_before_anything_is_touched() {
     let lab = Lab::with_snapshot();
     lab.check("restore-other-system", "restore crm@latest --to postgres://u:secret@localhost/x VAULT WANG");
-    lab.check("restore-unknown-system", "restore crm@latest --to mysql://u:secret@localhost/x VAULT WANG");
+    lab.check("restore-unknown-system", "restore crm@latest --to oracle://u:secret@localhost/x VAULT WANG");
     lab.check("restore-bad-url", "restore crm@latest --to u:secret@localhost VAULT WANG");
     lab.check("restore-roles", "restore crm@latest --to TARGET VAULT WANG --no-owner");
     lab.check("restore-without-rows-key", "restore crm@latest --to TARGET VAULT --identity agent.key");

@@ -1,0 +1,163 @@
+//! A capture under way: the point held open, its tables, and what a reader asks of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::task::JoinHandle;
+
+use super::connect::Endpoint;
+use super::facts::Schema;
+use super::inventory::Relation;
+use super::read::Readers;
+use super::slices::{self, KeyKind};
+use super::snapshot::{self, Point};
+use super::sql::{self, ident};
+use super::wire::{Wire, WireError};
+use super::{grants, schema};
+use crate::{Capture, CaptureOptions, PointInTime, Result, RowSender, SchemaFile, Slice, Table, TableKind};
+
+/// How often the connections that wait are spoken to.
+const PING_SECONDS: u64 = 30;
+/// Tables named in a sentence before the rest is counted.
+const NAMES_MAX: usize = 5;
+
+/// One consistent point of a MySQL or MariaDB database.
+#[derive(Debug)]
+pub(super) struct MysqlCapture {
+    point: PointInTime,
+    tables: Vec<Table>,
+    /// The relation behind each table of `tables`.
+    relations: Vec<Relation>,
+    schema: Schema,
+    readers: Arc<Readers>,
+    pinger: JoinHandle<()>,
+}
+
+impl MysqlCapture {
+    /// Takes the point and reads everything small at once, while DDL is kept out.
+    pub(super) async fn begin(endpoint: &Endpoint, options: &CaptureOptions) -> Result<Self> {
+        let Point { mut readers, mut keeper, server, relations, others, method, time, log_position } =
+            snapshot::take(endpoint, options).await?;
+        let schema = schema::read(&mut keeper, &server, endpoint, &relations, &others).await?;
+        let during = |what| endpoint.during(what, options.lock_timeout_ms);
+        let mut not_covered = not_covered(&relations, &schema);
+        not_covered.extend(
+            grants::unseen(&mut keeper, endpoint)
+                .await
+                .map_err(|e| during("reading the account's grants").map(e))?,
+        );
+        snapshot::allow_ddl(&mut keeper, &server).await.map_err(|e| during("letting DDL go on").map(e))?;
+        let tables = tables(&mut readers[0], &relations, options.slice_bytes)
+            .await
+            .map_err(|e| during("looking at the tables' keys").map(e))?;
+        let point = PointInTime {
+            system: "mysql".into(),
+            server_version: server.version.clone(),
+            database: endpoint.database.clone(),
+            time,
+            method,
+            log_position,
+            plaintext: !server.encrypted && !endpoint.is_local(),
+            not_covered,
+        };
+        let readers = Arc::new(Readers::new(endpoint.clone(), options.lock_timeout_ms, readers));
+        Ok(Self { point, tables, relations, schema, pinger: keep_pinging(Arc::clone(&readers)), readers })
+    }
+}
+
+impl Drop for MysqlCapture {
+    fn drop(&mut self) {
+        self.pinger.abort();
+    }
+}
+
+#[async_trait]
+impl Capture for MysqlCapture {
+    fn point(&self) -> &PointInTime {
+        &self.point
+    }
+
+    fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
+    async fn schema(&self) -> Result<Vec<SchemaFile>> {
+        Ok(vec![self.schema.to_file()?])
+    }
+
+    async fn read(&self, slice: &Slice, rows: RowSender) -> Result<u64> {
+        self.readers.read(&self.relations[slice.table], slice, &rows).await
+    }
+
+    async fn finish(self: Box<Self>) -> Result<()> {
+        self.pinger.abort();
+        self.readers.finish().await
+    }
+}
+
+fn keep_pinging(readers: Arc<Readers>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(PING_SECONDS)).await;
+            // A snapshot that is lost fails the next read or `finish`; there is nobody to tell here.
+            if readers.ping().await.is_err() {
+                return;
+            }
+        }
+    })
+}
+
+async fn tables(
+    reader: &mut Wire,
+    relations: &[Relation],
+    slice_bytes: u64,
+) -> Result<Vec<Table>, WireError> {
+    let mut tables = Vec::with_capacity(relations.len());
+    for (place, relation) in relations.iter().enumerate() {
+        let large = relation.bytes > slice_bytes && slices::key_kind(relation) == Some(KeyKind::Integer);
+        let span = if large { span(reader, relation).await? } else { None };
+        tables.push(Table {
+            name: relation.table_name(),
+            kind: TableKind::Table,
+            columns: relation.table_columns(),
+            slices: slices::cut(relation, place, slice_bytes, span),
+            rows_estimated: relation.rows_estimated,
+        });
+    }
+    Ok(tables)
+}
+
+/// The lowest and highest key, as the snapshot has them.
+async fn span(reader: &mut Wire, relation: &Relation) -> Result<Option<(i128, i128)>, WireError> {
+    let Some(column) = relation.key.first().map(|column| ident(column)) else { return Ok(None) };
+    let query = format!("SELECT MIN({column}), MAX({column}) FROM {}", ident(&relation.name));
+    let row = sql::row(reader, &query).await?;
+    Ok(row.text(0).parse().ok().zip(row.text(1).parse().ok()))
+}
+
+/// What a restore from this point would miss, or have from another moment.
+fn not_covered(relations: &[Relation], schema: &Schema) -> Vec<String> {
+    let mut sentences = Vec::new();
+    let outside: Vec<_> = relations.iter().filter(|relation| !relation.is_transactional()).collect();
+    if !outside.is_empty() {
+        let named: Vec<_> = outside
+            .iter()
+            .take(NAMES_MAX)
+            .map(|relation| format!("{} ({})", relation.table_name(), relation.engine))
+            .collect();
+        let more = outside.len().saturating_sub(NAMES_MAX);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        sentences.push(format!(
+            "tables whose engine has no snapshots are read later than the others and may not fit them: {}{more}",
+            named.join(", ")
+        ));
+    }
+    if !schema.sequences.is_empty() {
+        sentences.push(format!(
+            "{} sequences know no snapshots: each comes back at or after where it stood",
+            schema.sequences.len()
+        ));
+    }
+    sentences
+}

@@ -1,0 +1,213 @@
+//! A table's definition taken apart, so that what is quicker or only possible after the rows can wait:
+//! secondary indexes of large tables, and foreign keys.
+//!
+//! It reads what `SHOW CREATE TABLE` prints, one definition after another between the outer brackets,
+//! and knows quotes and brackets but no grammar: what it does not recognise stays where it is.
+
+/// A definition: what stands before the first element, the elements, and what follows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Definition {
+    head: String,
+    elements: Vec<String>,
+    tail: String,
+}
+
+/// A foreign key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ForeignKey {
+    pub(super) name: String,
+    pub(super) columns: Vec<String>,
+    /// The referenced table, after its database where it is in another.
+    pub(super) parent: Vec<String>,
+    pub(super) parent_columns: Vec<String>,
+}
+
+impl Definition {
+    /// Takes a statement apart; none if it is not of the form that is known.
+    pub(super) fn parse(create: &str) -> Option<Self> {
+        let bytes = create.as_bytes();
+        let (mut depth, mut at, mut open, mut start) = (0_usize, 0, None, 0);
+        let mut elements = Vec::new();
+        while at < bytes.len() {
+            match bytes[at] {
+                quote @ (b'`' | b'\'' | b'"') => at = after_quote(bytes, at, quote)?,
+                b'(' => {
+                    depth += 1;
+                    if depth == 1 {
+                        (open, start) = (Some(at), at + 1);
+                    }
+                }
+                b')' => {
+                    depth = depth.checked_sub(1)?;
+                    if depth == 0 {
+                        elements.push(create[start..at].trim().to_owned());
+                        let head = create[..=open?].to_owned();
+                        return Some(Self { head, elements, tail: create[at..].to_owned() });
+                    }
+                }
+                b',' if depth == 1 => {
+                    elements.push(create[start..at].trim().to_owned());
+                    start = at + 1;
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+        None
+    }
+
+    /// The statement without the elements that `leave_out` names.
+    pub(super) fn without(&self, leave_out: impl Fn(&str) -> bool) -> String {
+        let kept: Vec<_> =
+            self.elements.iter().map(String::as_str).filter(|element| !leave_out(element)).collect();
+        format!("{}\n  {}\n{}", self.head, kept.join(",\n  "), self.tail)
+    }
+
+    /// The indexes that may be built after the rows. One that an AUTO_INCREMENT column leads cannot.
+    pub(super) fn late_indexes(&self) -> Vec<&str> {
+        let counted = self.auto_increment();
+        let leads = |element: &str| {
+            counted.as_ref().is_some_and(|column| identifiers(element).get(1) == Some(column))
+        };
+        let indexes = self.elements.iter().map(String::as_str).filter(|element| is_index(element));
+        indexes.filter(|element| !leads(element)).collect()
+    }
+
+    /// The column that counts by itself.
+    pub(super) fn auto_increment(&self) -> Option<String> {
+        let counts = |element: &&String| element.starts_with('`') && element.contains(" AUTO_INCREMENT");
+        identifiers(self.elements.iter().find(counts)?).into_iter().next()
+    }
+
+    /// The foreign keys, each with its text.
+    pub(super) fn foreign_keys(&self) -> Vec<(&str, ForeignKey)> {
+        let elements = self.elements.iter().map(String::as_str);
+        elements.filter_map(|element| Some((element, foreign_key(element)?))).collect()
+    }
+
+    /// Whether `columns` lead the primary key, which is there before the rows.
+    pub(super) fn has_primary_key_on(&self, columns: &[String]) -> bool {
+        let key = self.elements.iter().find(|element| element.starts_with("PRIMARY KEY"));
+        key.is_some_and(|key| identifiers(key).starts_with(columns))
+    }
+}
+
+fn is_index(element: &str) -> bool {
+    ["KEY `", "UNIQUE KEY `", "FULLTEXT KEY `", "SPATIAL KEY `"]
+        .iter()
+        .any(|start| element.starts_with(start))
+}
+
+fn foreign_key(element: &str) -> Option<ForeignKey> {
+    let (name, rest) = element.strip_prefix("CONSTRAINT ")?.split_once(" FOREIGN KEY (")?;
+    let (columns, rest) = rest.split_once(") REFERENCES ")?;
+    let (parent, rest) = rest.split_once(" (")?;
+    let parent_columns = rest.split_once(')')?.0;
+    Some(ForeignKey {
+        name: identifiers(name).into_iter().next()?,
+        columns: identifiers(columns),
+        parent: identifiers(parent),
+        parent_columns: identifiers(parent_columns),
+    })
+}
+
+/// Every quoted identifier, unquoted, in order.
+fn identifiers(text: &str) -> Vec<String> {
+    let bytes = text.as_bytes();
+    let (mut found, mut at) = (Vec::new(), 0);
+    while at < bytes.len() {
+        let quote = bytes[at];
+        if matches!(quote, b'`' | b'\'' | b'"') {
+            let Some(end) = after_quote(bytes, at, quote) else { break };
+            if quote == b'`' {
+                found.push(text[at + 1..end].replace("``", "`"));
+            }
+            at = end;
+        }
+        at += 1;
+    }
+    found
+}
+
+/// Where the quote that opens at `at` closes.
+fn after_quote(bytes: &[u8], at: usize, quote: u8) -> Option<usize> {
+    let mut at = at + 1;
+    loop {
+        match *bytes.get(at)? {
+            b'\\' if quote != b'`' => at += 1,
+            byte if byte == quote && bytes.get(at + 1) == Some(&quote) => at += 1,
+            byte if byte == quote => return Some(at),
+            _ => {}
+        }
+        at += 1;
+    }
+}
+
+/// Replaces the qualifier `old` by `new` wherever it stands before a name, outside of strings.
+pub(super) fn requalify(statement: &str, old: &str, new: &str) -> String {
+    let (from, to) = (super::sql::ident(old), super::sql::ident(new));
+    let bytes = statement.as_bytes();
+    let (mut out, mut copied, mut at) = (String::with_capacity(statement.len()), 0, 0);
+    while at < bytes.len() {
+        let quote = bytes[at];
+        if matches!(quote, b'`' | b'\'' | b'"') {
+            let Some(end) = after_quote(bytes, at, quote) else { break };
+            let qualifies = statement[at..=end] == from && bytes.get(end + 1) == Some(&b'.');
+            // `a`.`old`.`b` would be a column of a table of that name.
+            if qualifies && (at == 0 || bytes[at - 1] != b'.') {
+                out.push_str(&statement[copied..at]);
+                out.push_str(&to);
+                copied = end + 1;
+            }
+            at = end;
+        }
+        at += 1;
+    }
+    out + &statement[copied..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CREATE: &str = "CREATE TABLE `we``ird (` (\n  `id` int(11) NOT NULL AUTO_INCREMENT,\n  `a,b` varchar(20) DEFAULT 'x),(''\\'' COMMENT 'KEY `no`',\n  \
+        `two\nlines` decimal(10,2) DEFAULT 0.00,\n  PRIMARY KEY (`a,b`,`id`),\n  KEY `by_id` (`id`),\n  \
+        UNIQUE KEY `u` (`a,b`(5) DESC),\n  KEY `f` ((lower(`a,b`))),\n  \
+        CONSTRAINT `fk` FOREIGN KEY (`a,b`) REFERENCES `other`.`p` (`x`) ON DELETE CASCADE,\n  CONSTRAINT `c` CHECK (`id` > 0)\n) ENGINE=InnoDB COMMENT='(,)'";
+
+    #[test]
+    fn a_definition_is_taken_apart_at_its_own_commas() {
+        let definition = Definition::parse(CREATE).expect("it is one");
+        assert_eq!(definition.elements.len(), 9);
+        assert_eq!(definition.head, "CREATE TABLE `we``ird (` (");
+        assert_eq!(definition.tail, ") ENGINE=InnoDB COMMENT='(,)'");
+        assert_eq!(definition.without(|_| false), CREATE);
+    }
+
+    #[test]
+    fn an_index_that_counts_stays_and_the_others_wait() {
+        let definition = Definition::parse(CREATE).expect("it is one");
+        assert_eq!(definition.late_indexes(), ["UNIQUE KEY `u` (`a,b`(5) DESC)", "KEY `f` ((lower(`a,b`)))"]);
+        assert!(definition.has_primary_key_on(&["a,b".into()]));
+        assert!(!definition.has_primary_key_on(&["id".into()]));
+    }
+
+    #[test]
+    fn a_foreign_key_says_what_it_ties_to_what() {
+        let definition = Definition::parse(CREATE).expect("it is one");
+        let [(_, key)] = &definition.foreign_keys()[..] else { panic!("one") };
+        assert_eq!((key.name.as_str(), &key.columns[..]), ("fk", &["a,b".to_owned()][..]));
+        assert_eq!(
+            (&key.parent[..], &key.parent_columns[..]),
+            (&["other".to_owned(), "p".into()][..], &["x".to_owned()][..])
+        );
+    }
+
+    #[test]
+    fn a_database_is_renamed_where_it_qualifies_and_nowhere_else() {
+        let view = "select `crm`.`t`.`a` AS `crm`,'`crm`.' AS `x`,`s`.`crm`.`b` from (`crm`.`t` join `s`)";
+        let expected =
+            "select `new`.`t`.`a` AS `crm`,'`crm`.' AS `x`,`s`.`crm`.`b` from (`new`.`t` join `s`)";
+        assert_eq!(requalify(view, "crm", "new"), expected);
+    }
+}

@@ -1,0 +1,298 @@
+//! One restore under way: tables before the rows, the rows over several connections, then the rest.
+//!
+//! A large table is made without its secondary indexes, which are built in one pass as soon as it is
+//! filled, while others still load. Foreign keys and checks are off meanwhile, and proven at the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use futures::{StreamExt as _, TryStreamExt as _};
+use tokio::sync::{Mutex, Semaphore};
+
+use super::connect::Endpoint;
+use super::definition::{self, Definition};
+use super::facts::{Schema, TableDefinition};
+use super::fill::Fill;
+use super::server::Server;
+use super::sql::ident;
+use super::target::{LOCK_TIMEOUT_MS, refused};
+use super::wire::{Wire, WireError};
+use super::{empty, finish};
+use crate::{Error, Load, LoadOptions, LoadPlan, LoadReport, LoadTable, Result, RowReceiver};
+
+/// What a session that loads sets beyond the rest: zero is a value of AUTO_INCREMENT, whatever dates are
+/// there are taken, and what the data broke in the source does not stop it from coming back.
+const LOADING: &str =
+    "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', foreign_key_checks = 0, unique_checks = 0";
+
+/// A restore of one snapshot into one database.
+#[derive(Debug)]
+pub(super) struct MysqlLoad {
+    pub(super) endpoint: Endpoint,
+    pub(super) server: Server,
+    pub(super) plan: LoadPlan,
+    pub(super) options: LoadOptions,
+    pub(super) schema: Schema,
+    /// Every table's definition, taken apart; missing for one of a form that is not known.
+    pub(super) definitions: BTreeMap<String, Definition>,
+    /// Tables whose indexes and foreign keys come after their rows.
+    pub(super) late: BTreeSet<String>,
+    /// Holds the claim on the database to the end, and finishes it.
+    pub(super) guard: Mutex<Wire>,
+    pub(super) report: Mutex<LoadReport>,
+    permits: Semaphore,
+    idle: Mutex<Vec<Wire>>,
+}
+
+impl MysqlLoad {
+    /// Claims the target, clears what an interrupted restore left, and makes the tables.
+    pub(super) async fn begin(
+        endpoint: &Endpoint,
+        plan: LoadPlan,
+        options: &LoadOptions,
+        notes: Vec<String>,
+    ) -> Result<Self> {
+        let (mut guard, server) = endpoint.connect(LOCK_TIMEOUT_MS).await?;
+        let mut schema = Schema::parse(&plan.schema)?;
+        let wanted: BTreeSet<_> = plan.tables.iter().map(|table| table.name.name.as_str()).collect();
+        schema.tables.retain(|table| wanted.contains(table.name.as_str()));
+        if schema.tables.len() < wanted.len() {
+            let missing = wanted.iter().find(|name| !schema.tables.iter().any(|table| table.name == **name));
+            let what =
+                format!("table {}", missing.map_or_else(String::new, |name| name.escape_debug().to_string()));
+            return Err(Error::NotFound { what });
+        }
+        rename(&mut schema, &endpoint.database);
+        claim(&mut guard, endpoint, &plan.snapshot).await?;
+        let definitions = definitions(&schema);
+        let late = late(&schema, &definitions);
+        let this = Self {
+            endpoint: endpoint.clone(),
+            server,
+            options: options.clone(),
+            schema,
+            definitions,
+            late,
+            guard: Mutex::new(guard),
+            report: Mutex::new(LoadReport { refused: Vec::new(), notes }),
+            permits: Semaphore::new(options.writers.max(1)),
+            idle: Mutex::default(),
+            plan,
+        };
+        this.adopt_charset().await?;
+        this.create_sequences().await?;
+        this.create_tables().await?;
+        Ok(this)
+    }
+
+    /// What is made later without saying so gets the database's character set and collation.
+    async fn adopt_charset(&self) -> Result<()> {
+        let Schema { charset, collation, .. } = &self.schema;
+        let alter = format!(
+            "ALTER DATABASE {} CHARACTER SET {charset} COLLATE {collation}",
+            ident(&self.endpoint.database)
+        );
+        match self.guard.lock().await.run(&alter).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.code().is_some() => {
+                let refusal = format!("the database's collation {collation}: {error}");
+                self.report.lock().await.refused.push(refusal);
+                Ok(())
+            }
+            Err(error) => Err(self.map("the database's collation", error)),
+        }
+    }
+
+    async fn create_sequences(&self) -> Result<()> {
+        let used = |name: &str| self.schema.tables.iter().any(|table| table.create.contains(&ident(name)));
+        let mut guard = self.guard.lock().await;
+        for sequence in &self.schema.sequences {
+            if self.plan.whole || used(&sequence.name) {
+                let what = format!("sequence {}", sequence.name.escape_debug());
+                guard.run(&sequence.create).await.map_err(|error| self.map(&what, error))?;
+                let set = format!("DO SETVAL({}, {}, 0)", ident(&sequence.name), sequence.next);
+                guard.run(&set).await.map_err(|error| self.map(&what, error))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn create_tables(&self) -> Result<()> {
+        let creating: Vec<_> = self.schema.tables.iter().map(|table| self.create_table(table)).collect();
+        futures::stream::iter(creating).buffer_unordered(self.options.writers.max(1)).try_collect().await
+    }
+
+    async fn create_table(&self, table: &TableDefinition) -> Result<()> {
+        let statement = match self.definitions.get(&table.name) {
+            Some(definition) => {
+                let late = self.late.contains(&table.name);
+                let indexes = if late { definition.late_indexes() } else { Vec::new() };
+                let absent = self.absent_parents(definition);
+                let keys = definition.foreign_keys();
+                let leave_out = |element: &str| {
+                    indexes.contains(&element)
+                        || absent.contains(&element)
+                        || (late && keys.iter().any(|(text, _)| *text == element))
+                };
+                definition.without(leave_out)
+            }
+            None => table.create.clone(),
+        };
+        let mut wire = self.take().await?;
+        let what = format!("creating table {}", table.name.escape_debug());
+        wire.run(&statement).await.map_err(|error| match error {
+            WireError::Server(error) => Error::Failed { what: what.clone(), reason: error.message },
+            other => self.map(&what, other),
+        })?;
+        self.give_back(wire).await;
+        Ok(())
+    }
+
+    /// Foreign keys to tables that are not restored.
+    pub(super) fn absent_parents<'a>(&self, definition: &'a Definition) -> Vec<&'a str> {
+        let here = |parent: &[String]| match parent {
+            [table] => {
+                self.definitions.contains_key(table) || self.schema.tables.iter().any(|t| t.name == *table)
+            }
+            _ => true,
+        };
+        if self.plan.whole {
+            return Vec::new();
+        }
+        let keys = definition.foreign_keys().into_iter();
+        keys.filter(|(_, key)| !here(&key.parent)).map(|(text, _)| text).collect()
+    }
+
+    /// Builds what a large table was made without.
+    async fn build_indexes(&self, wire: &mut Wire, table: &LoadTable) -> Result<()> {
+        let name = &table.name.name;
+        if !self.late.contains(name) {
+            return Ok(());
+        }
+        let indexes = self.definitions.get(name).map(Definition::late_indexes).unwrap_or_default();
+        // InnoDB builds one full-text index at a time.
+        let (whole, others): (Vec<_>, Vec<_>) =
+            indexes.into_iter().partition(|index| index.starts_with("FULLTEXT"));
+        let mut statements: Vec<_> = whole.into_iter().map(|index| format!("ADD {index}")).collect();
+        if !others.is_empty() {
+            statements.push(others.iter().map(|index| format!("ADD {index}")).collect::<Vec<_>>().join(", "));
+        }
+        let name = ident(name);
+        let what = format!("building the indexes of {}", table.name);
+        for statement in statements {
+            wire.run(&format!("ALTER TABLE {name} {statement}"))
+                .await
+                .map_err(|error| self.map(&what, error))?;
+        }
+        wire.run(&format!("ANALYZE NO_WRITE_TO_BINLOG TABLE {name}"))
+            .await
+            .map_err(|error| self.map(&what, error))?;
+        Ok(())
+    }
+
+    /// A connection for loading.
+    pub(super) async fn take(&self) -> Result<Wire> {
+        if let Some(wire) = self.idle.lock().await.pop() {
+            return Ok(wire);
+        }
+        let (mut wire, _) = self.endpoint.connect(LOCK_TIMEOUT_MS).await?;
+        let more = match (self.server.is_mariadb(), self.server.number >= (10, 11)) {
+            (true, true) => ", check_constraint_checks = 0, system_versioning_insert_history = 1",
+            (true, false) => ", check_constraint_checks = 0",
+            (false, _) => "",
+        };
+        let settings = format!("{LOADING}{more}");
+        wire.run(&settings).await.map_err(|error| self.map("setting a session up", error))?;
+        Ok(wire)
+    }
+
+    /// Gives a healthy connection back.
+    pub(super) async fn give_back(&self, wire: Wire) {
+        self.idle.lock().await.push(wire);
+    }
+
+    pub(super) fn map(&self, what: &str, error: WireError) -> Error {
+        self.endpoint.during(what, LOCK_TIMEOUT_MS).map(error)
+    }
+}
+
+#[async_trait]
+impl Load for MysqlLoad {
+    async fn load(&self, table: &LoadTable, rows_expected: u64, rows: RowReceiver) -> Result<u64> {
+        let _permit = self.permits.acquire().await.map_err(|_| Error::Cancelled)?;
+        // A connection that failed is dropped, and its transaction with it.
+        let mut wire = self.take().await?;
+        let auto_increment = self.definitions.get(&table.name.name).and_then(Definition::auto_increment);
+        let fill = Fill {
+            endpoint: &self.endpoint,
+            family: self.server.family,
+            table,
+            auto_increment,
+            rows_expected,
+        };
+        let loaded = fill.run(&mut wire, rows).await?;
+        self.build_indexes(&mut wire, table).await?;
+        self.give_back(wire).await;
+        Ok(loaded)
+    }
+
+    async fn finish(self: Box<Self>) -> Result<LoadReport> {
+        finish::finish(&self).await?;
+        Ok(self.report.into_inner())
+    }
+
+    async fn abort(self: Box<Self>) {
+        // The marker stays: the next run finds it and starts over.
+        drop(self);
+    }
+}
+
+/// Definitions name their database where they must; the target may be called otherwise.
+fn rename(schema: &mut Schema, database: &str) {
+    if schema.database == database {
+        return;
+    }
+    let old = schema.database.clone();
+    for table in &mut schema.tables {
+        table.create = definition::requalify(&table.create, &old, database);
+    }
+    for sequence in &mut schema.sequences {
+        sequence.create = definition::requalify(&sequence.create, &old, database);
+    }
+}
+
+fn definitions(schema: &Schema) -> BTreeMap<String, Definition> {
+    let parsed =
+        schema.tables.iter().map(|table| Some((table.name.clone(), Definition::parse(&table.create)?)));
+    parsed.flatten().collect()
+}
+
+/// Large tables that nobody refers to by anything but their primary key: another key has to be there when
+/// the reference is made.
+fn late(schema: &Schema, definitions: &BTreeMap<String, Definition>) -> BTreeSet<String> {
+    let large = schema.tables.iter().filter(|table| table.large && !table.versioned);
+    let mut late: BTreeSet<_> =
+        large.map(|table| table.name.clone()).filter(|name| definitions.contains_key(name)).collect();
+    for (_, key) in definitions.values().flat_map(Definition::foreign_keys) {
+        let Some(parent) = key.parent.last() else { continue };
+        if definitions.get(parent).is_some_and(|parent| !parent.has_primary_key_on(&key.parent_columns)) {
+            late.remove(parent);
+        }
+    }
+    late
+}
+
+/// Takes the database for this restore, emptied of what an earlier try left in it.
+async fn claim(guard: &mut Wire, endpoint: &Endpoint, snapshot: &str) -> Result<()> {
+    let during = endpoint.during("claiming the target", LOCK_TIMEOUT_MS);
+    let database = &endpoint.database;
+    if !empty::hold(guard, database).await.map_err(|error| during.map(error))? {
+        return Err(refused(endpoint, "another restore is under way".into()));
+    }
+    // Looked at again under the claim: somebody may have come first since `inspect`.
+    match empty::content(guard, database, snapshot).await.map_err(|error| during.map(error))? {
+        empty::Content::Nothing => empty::mark(guard, snapshot).await.map_err(|error| during.map(error)),
+        empty::Content::Else(found) => Err(refused(endpoint, found)),
+        empty::Content::Ours => empty::clear(guard, database).await.map_err(|error| during.map(error)),
+    }
+}

@@ -1,0 +1,94 @@
+//! Proving who we are: the answers to what a server may ask.
+//!
+//! Only what never shows the password to a listener: scrambles, or the password itself within TLS or a
+//! socket. Sources: MySQL's "Authentication Methods", MariaDB's "Connection: authentication plugins".
+
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
+
+use super::WireError;
+
+/// Length of the server's challenge; a zero byte may follow it.
+const SCRAMBLE: usize = 20;
+
+/// The answer to `plugin`'s challenge. `private` says that nobody can listen.
+pub(super) fn answer(
+    plugin: &str,
+    password: &str,
+    challenge: &[u8],
+    private: bool,
+) -> Result<Vec<u8>, WireError> {
+    let challenge = &challenge[..challenge.len().min(SCRAMBLE)];
+    let password = password.as_bytes();
+    match plugin {
+        "mysql_native_password" | "caching_sha2_password" if password.is_empty() => Ok(Vec::new()),
+        "mysql_native_password" => Ok(native(password, challenge)),
+        "caching_sha2_password" => Ok(caching_sha2(password, challenge)),
+        "mysql_clear_password" | "sha256_password" | "dialog" if private => Ok(clear(password)),
+        "mysql_clear_password" | "sha256_password" | "dialog" => Err(needs_tls(plugin)),
+        // The kernel says who is at the other end of a socket.
+        "auth_socket" | "unix_socket" | "" => Ok(Vec::new()),
+        other => Err(WireError::Unsupported(format!(
+            "the account's authentication plugin {}",
+            other.escape_debug()
+        ))),
+    }
+}
+
+/// The password itself, which ends `caching_sha2_password` when the server does not know it by heart.
+pub(super) fn full(plugin: &str, password: &str, private: bool) -> Result<Vec<u8>, WireError> {
+    if private { Ok(clear(password.as_bytes())) } else { Err(needs_tls(plugin)) }
+}
+
+fn needs_tls(plugin: &str) -> WireError {
+    WireError::Insecure(format!("{plugin} would send the password in plaintext"))
+}
+
+fn clear(password: &[u8]) -> Vec<u8> {
+    [password, b"\0"].concat()
+}
+
+fn native(password: &[u8], challenge: &[u8]) -> Vec<u8> {
+    let hash = |bytes: &[u8]| digest(&SHA1_FOR_LEGACY_USE_ONLY, bytes);
+    let once = hash(password);
+    let mask = hash(&[challenge, hash(once.as_ref()).as_ref()].concat());
+    xor(once.as_ref(), mask.as_ref())
+}
+
+fn caching_sha2(password: &[u8], challenge: &[u8]) -> Vec<u8> {
+    let hash = |bytes: &[u8]| digest(&SHA256, bytes);
+    let once = hash(password);
+    let mask = hash(&[hash(once.as_ref()).as_ref(), challenge].concat());
+    xor(once.as_ref(), mask.as_ref())
+}
+
+fn xor(a: &[u8], b: &[u8]) -> Vec<u8> {
+    a.iter().zip(b).map(|(a, b)| a ^ b).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHALLENGE: &[u8] = b"01234567890123456789\0";
+
+    #[test]
+    fn a_scramble_proves_the_password_to_who_knows_its_hash() {
+        let hash = |bytes: &[u8]| digest(&SHA1_FOR_LEGACY_USE_ONLY, bytes);
+        let stored = hash(hash(b"secret").as_ref());
+        let sent = answer("mysql_native_password", "secret", CHALLENGE, false).expect("known");
+        let once = xor(&sent, hash(&[&CHALLENGE[..SCRAMBLE], stored.as_ref()].concat()).as_ref());
+        assert_eq!(hash(&once).as_ref(), stored.as_ref());
+    }
+
+    #[test]
+    fn a_password_is_never_sent_where_somebody_may_listen() {
+        for plugin in ["mysql_clear_password", "sha256_password"] {
+            assert!(matches!(answer(plugin, "secret", CHALLENGE, false), Err(WireError::Insecure(_))));
+        }
+        assert!(matches!(full("caching_sha2_password", "secret", false), Err(WireError::Insecure(_))));
+        for plugin in ["mysql_native_password", "caching_sha2_password"] {
+            let sent = answer(plugin, "secret", CHALLENGE, false).expect("known");
+            assert!(!sent.windows(6).any(|window| window == b"secret"));
+        }
+    }
+}

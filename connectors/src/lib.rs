@@ -10,8 +10,8 @@
 mod capture;
 mod error;
 mod load;
-mod nodelay;
 pub mod mysql;
+mod nodelay;
 mod open;
 pub mod postgres;
 mod rows;

@@ -9,4 +9,6 @@ pub mod sample_crm;
 mod servers;
 
 pub use programs::{Finished, agent, finish, program, restore, run};
-pub use servers::{AzureServer, PostgresOptions, PostgresServer, S3Server, vendor_schemas};
+pub use servers::{
+    AzureServer, MariadbOptions, MariadbServer, PostgresOptions, PostgresServer, S3Server, vendor_schemas,
+};

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use lifeboat_tests::sample_crm::{DayStats, postgres, sqlite};
+use lifeboat_tests::sample_crm::{DayStats, mysql, postgres, sqlite};
+use url::Url;
 
 /// Makes a believable CRM to back up: the same for the same seed.
 #[derive(Parser)]
@@ -28,6 +29,12 @@ enum Command {
         #[command(flatten)]
         size: Size,
     },
+    /// Make the CRM in an empty MariaDB or MySQL database: mysql://user@localhost/database?socket=/path
+    Mysql {
+        url: Url,
+        #[command(flatten)]
+        size: Size,
+    },
     /// Apply a working day's changes.
     #[command(subcommand)]
     Day(Day),
@@ -44,6 +51,12 @@ enum Day {
     /// To a PostgreSQL database.
     Postgres {
         url: String,
+        #[command(flatten)]
+        day: DayOf,
+    },
+    /// To a MariaDB or MySQL database.
+    Mysql {
+        url: Url,
         #[command(flatten)]
         day: DayOf,
     },
@@ -97,6 +110,13 @@ async fn carry_out(command: Command) -> sqlx::Result<String> {
         Command::Postgres { url, size } => {
             postgres::create(&url, size.seed, size.scale).await?;
             Ok(format!("made a CRM of scale {}", size.scale))
+        }
+        Command::Mysql { url, size } => {
+            mysql::create(&url, size.seed, size.scale)?;
+            Ok(format!("made a CRM of scale {}", size.scale))
+        }
+        Command::Day(Day::Mysql { url, day }) => {
+            Ok(told(day.day, mysql::work_a_day(&url, day.seed, day.day)?))
         }
         Command::Day(Day::Sqlite { path, day }) => {
             Ok(told(day.day, sqlite::work_a_day(&path, day.seed, day.day).await?))

@@ -1,9 +1,11 @@
 //! Real servers on loopback, each in a temporary folder of its own, each gone when its value is
 //! dropped or the test process dies, however it dies.
 
+mod account;
 mod azure;
 mod certificates;
 mod keeper;
+mod mariadb;
 mod port;
 mod postgres;
 mod postgres_suite;
@@ -11,6 +13,7 @@ mod s3;
 mod tools;
 
 pub use azure::AzureServer;
+pub use mariadb::{MariadbOptions, MariadbServer};
 pub use postgres::{PostgresOptions, PostgresServer};
 pub use s3::S3Server;
 pub use tools::vendor_schemas;

@@ -4,12 +4,12 @@
 //! a Unix socket in the server's private folder, which is also how an agent on the same host may.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
 
+use super::account::{Account, encoded};
 use super::certificates::Certificates;
 use super::keeper::Kept;
 use super::port::{PORTS_TRIED_MAX, free_port};
@@ -235,12 +235,10 @@ impl PostgresServer {
 
     /// Everything in the folder belongs to whoever runs the server; the certificates must, by its rules.
     fn give_to_server(&self) {
-        if let Some((user, group)) = server_account() {
-            let own = |path: &Path| chown(path, Some(user), Some(group)).expect("root can give files away");
-            own(self.folder.path());
-            own(&self.folder.path().join("data/pg_hba.conf"));
-            own(&self.certificates.server_key);
-        }
+        let account = account();
+        account.own(self.folder.path());
+        account.own(&self.folder.path().join("data/pg_hba.conf"));
+        account.own(&self.certificates.server_key);
         run(Command::new("chmod").arg("600").arg(&self.certificates.server_key)).success();
     }
 
@@ -287,7 +285,7 @@ impl PostgresServer {
             ("password_encryption", "scram-sha-256".into()),
         ];
         let data = self.folder.path().join("data").display().to_string();
-        let mut line = as_server(&[&self.postgres.display().to_string(), "-D", &data]);
+        let mut line = account().command_line(&[&self.postgres.display().to_string(), "-D", &data]);
         let settings =
             own.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(self.settings.clone());
         line.extend(settings.flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]));
@@ -342,14 +340,12 @@ fn template(programs: &Path) -> PathBuf {
     }
     fs::create_dir_all(tools_folder()).expect("the tools folder can be made");
     let scratch = TempDir::with_prefix("lifeboat-initdb-").expect("a temporary folder can be made");
-    if let Some((user, group)) = server_account() {
-        chown(scratch.path(), Some(user), Some(group)).expect("root can give files away");
-    }
+    account().own(scratch.path());
     let (initdb, data) = (programs.join("initdb").display().to_string(), scratch.path().join("data"));
     let data_text = data.display().to_string();
     let flags =
         ["-U", SUPERUSER, "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust", "--no-sync", "-D", &data_text];
-    let line = as_server(&[&[initdb.as_str()], &flags[..]].concat());
+    let line = account().command_line(&[&[initdb.as_str()], &flags[..]].concat());
     run(Command::new(&line[0]).args(&line[1..])).success();
     // Made beside its place and renamed, so that tests that start at once see it whole or not at all.
     let mine =
@@ -362,36 +358,7 @@ fn template(programs: &Path) -> PathBuf {
     template
 }
 
-/// The account to run servers under: PostgreSQL refuses root, so root uses `postgres`.
-fn server_account() -> Option<(u32, u32)> {
-    let me = fs::metadata("/proc/self").expect("/proc is mounted").uid();
-    if me != 0 {
-        return None;
-    }
-    let id = |flag| {
-        let answer = run(Command::new("id").args([flag, "postgres"])).success().stdout;
-        answer.trim().parse().expect("an id is a number")
-    };
-    Some((id("-u"), id("-g")))
-}
-
-/// `line` as the server's account runs it. `setpriv` replaces itself, so the process id stays true.
-fn as_server(line: &[&str]) -> Vec<String> {
-    let mut whole: Vec<String> = Vec::new();
-    if let Some((user, group)) = server_account() {
-        whole.extend([
-            "setpriv".into(),
-            format!("--reuid={user}"),
-            format!("--regid={group}"),
-            "--init-groups".into(),
-        ]);
-    }
-    whole.extend(line.iter().map(|&word| word.to_owned()));
-    whole
-}
-
-/// `text` with everything that means something in a URL percent-encoded.
-fn encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+/// The account to run servers under.
+fn account() -> Account {
+    Account::of(SUPERUSER)
 }

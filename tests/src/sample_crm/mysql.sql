@@ -1,0 +1,50 @@
+-- The sample CRM's tables in MariaDB and MySQL. Indexes and constraints come after the rows: mysql_after.sql.
+CREATE TABLE users (
+    id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, login VARCHAR(60) NOT NULL, full_name VARCHAR(120) NOT NULL,
+    email VARCHAR(120) NOT NULL, branch VARCHAR(60) NOT NULL, active BOOLEAN NOT NULL DEFAULT TRUE, avatar MEDIUMBLOB,
+    created_at DATETIME(6) NOT NULL
+) DEFAULT CHARSET utf8mb4;
+CREATE TABLE products (
+    id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, sku VARCHAR(40) NOT NULL, name VARCHAR(160) NOT NULL,
+    category VARCHAR(60) NOT NULL, unit_price DECIMAL(14, 2) NOT NULL CHECK (unit_price >= 0),
+    active BOOLEAN NOT NULL DEFAULT TRUE, description TEXT, created_at DATETIME(6) NOT NULL
+) DEFAULT CHARSET utf8mb4;
+CREATE TABLE accounts (
+    id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, number CHAR(9) NOT NULL, name VARCHAR(200) NOT NULL,
+    kind ENUM('prospect', 'customer', 'partner', 'former') NOT NULL DEFAULT 'prospect', tax_number VARCHAR(40),
+    industry VARCHAR(60), city VARCHAR(60), address VARCHAR(250), phone VARCHAR(40), website VARCHAR(120),
+    revenue DECIMAL(16, 2), owner_id BIGINT UNSIGNED NOT NULL, attributes JSON NOT NULL,
+    created_at DATETIME(6) NOT NULL, updated_at DATETIME(6) NOT NULL, version INT NOT NULL DEFAULT 1,
+    name_key VARCHAR(200) GENERATED ALWAYS AS (LOWER(name)) STORED
+) DEFAULT CHARSET utf8mb4;
+CREATE TABLE contacts (
+    id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, account_id BIGINT UNSIGNED NOT NULL, name VARCHAR(120) NOT NULL,
+    title VARCHAR(60), email VARCHAR(120), phone VARCHAR(40), id_number VARCHAR(40), birthday DATE, address VARCHAR(250),
+    consent BOOLEAN NOT NULL DEFAULT FALSE, attributes JSON, created_at DATETIME(6) NOT NULL,
+    updated_at DATETIME(6) NOT NULL, version INT NOT NULL DEFAULT 1
+) DEFAULT CHARSET utf8mb4 COMMENT = 'People at customers: personal data, see the register of processing';
+CREATE TABLE opportunities (
+    id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, account_id BIGINT UNSIGNED NOT NULL,
+    contact_id BIGINT UNSIGNED NOT NULL, owner_id BIGINT UNSIGNED NOT NULL, name VARCHAR(200) NOT NULL,
+    stage ENUM('lead', 'qualified', 'proposal', 'negotiation', 'won', 'lost') NOT NULL DEFAULT 'lead',
+    amount DECIMAL(14, 2) NOT NULL, currency CHAR(3) NOT NULL DEFAULT 'CNY',
+    probability TINYINT UNSIGNED NOT NULL CHECK (probability BETWEEN 0 AND 100), close_date DATE, `lines` JSON NOT NULL,
+    created_at DATETIME(6) NOT NULL, updated_at DATETIME(6) NOT NULL, version INT NOT NULL DEFAULT 1,
+    expected DECIMAL(16, 2) GENERATED ALWAYS AS (amount * probability / 100) VIRTUAL
+) DEFAULT CHARSET utf8mb4;
+CREATE TABLE activities (
+    id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, account_id BIGINT UNSIGNED NOT NULL,
+    contact_id BIGINT UNSIGNED NOT NULL, opportunity_id BIGINT UNSIGNED, owner_id BIGINT UNSIGNED NOT NULL,
+    kind VARCHAR(20) NOT NULL, subject VARCHAR(120) NOT NULL, body TEXT, starts_at DATETIME(6) NOT NULL,
+    seconds INT NOT NULL DEFAULT 0, done BOOLEAN NOT NULL DEFAULT FALSE, external_id CHAR(36) CHARACTER SET ascii,
+    created_at DATETIME(6) NOT NULL
+) DEFAULT CHARSET utf8mb4;
+CREATE TABLE audit_log (
+    id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+    user_id BIGINT UNSIGNED, entity VARCHAR(40) NOT NULL, entity_id BIGINT UNSIGNED NOT NULL, action VARCHAR(20) NOT NULL,
+    changes JSON, address VARCHAR(45)
+) DEFAULT CHARSET utf8mb4;
+CREATE TABLE notes (
+    id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, account_id BIGINT UNSIGNED NOT NULL,
+    author_id BIGINT UNSIGNED NOT NULL, title VARCHAR(120) NOT NULL, body MEDIUMTEXT NOT NULL, created_at DATETIME(6) NOT NULL
+) DEFAULT CHARSET utf8mb4;

@@ -198,7 +198,7 @@ impl PostgresServer {
     /// Runs `program` in the server's folder and under the server's account.
     pub fn run_as_server(&self, program: &Path, args: &[&str]) -> Finished {
         let program = program.display().to_string();
-        let line = as_server(&[&[program.as_str()], args].concat());
+        let line = account().command_line(&[&[program.as_str()], args].concat());
         run(Command::new(&line[0]).args(&line[1..]).current_dir(self.folder.path()))
     }
 

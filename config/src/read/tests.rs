@@ -83,7 +83,7 @@ allow_plaintext = false
 fn the_shipped_example_is_a_configuration_that_its_unit_can_run() {
     let text = include_str!("../../examples/lifeboat.toml");
     let config = Config::parse(text, Path::new("examples/lifeboat.toml")).expect("the example");
-    assert_eq!((config.people.len(), config.sources.len()), (2, 2));
+    assert_eq!((config.people.len(), config.sources.len()), (2, 3));
     let shown = config.to_masked_toml();
     let again = Config::parse(&shown, Path::new("shown.toml")).expect("what is shown is a configuration");
     assert_eq!(again.to_masked_toml(), shown);

@@ -25,6 +25,9 @@ use crate::{Error, Load, LoadOptions, LoadPlan, LoadReport, LoadTable, Result, R
 const LOADING: &str =
     "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', foreign_key_checks = 0, unique_checks = 0";
 
+/// What a statement whose text is UTF-8 stands between.
+const AS_UTF8: [&str; 2] = ["SET NAMES utf8mb4", "SET NAMES binary"];
+
 /// A restore of one snapshot into one database.
 #[derive(Debug)]
 pub(super) struct MysqlLoad {
@@ -140,10 +143,15 @@ impl MysqlLoad {
         };
         let mut wire = self.take().await?;
         let what = format!("creating table {}", table.name.escape_debug());
-        wire.run(&statement).await.map_err(|error| match error {
-            WireError::Server(error) => Error::Failed { what: what.clone(), reason: error.message },
-            other => self.map(&what, other),
-        })?;
+        // The labels of an ENUM are stored in its own character set, and SHOW CREATE printed them in
+        // UTF-8: told that they are bytes, the server would store them unconverted.
+        let [before, after] = if statement.is_ascii() { ["", ""] } else { AS_UTF8 };
+        for statement in [before, &statement, after].into_iter().filter(|statement| !statement.is_empty()) {
+            wire.run(statement).await.map_err(|error| match error {
+                WireError::Server(error) => Error::Failed { what: what.clone(), reason: error.message },
+                other => self.map(&what, other),
+            })?;
+        }
         self.give_back(wire).await;
         Ok(())
     }

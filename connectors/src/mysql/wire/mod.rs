@@ -2,10 +2,8 @@
 //! rows arrive as text, and `LOAD DATA LOCAL`.
 //!
 //! Written here rather than taken from a driver for two reasons. sqlx cannot answer `LOAD DATA LOCAL`
-//! at all, which loads a table in a third of the time that INSERTs take; and every driver makes a value
-//! of each field, where a backup only copies bytes from the packet into a line: on a table of millions of
-//! rows that is most of the reading's time. Nothing is prepared, nothing is pooled, one statement at a
-//! time.
+//! at all; and drivers make a value of each field, where a backup only copies bytes from the packet into
+//! a line. Nothing is prepared, nothing is pooled, one statement at a time.
 
 mod auth;
 mod handshake;

@@ -115,12 +115,18 @@ impl SnapshotReader {
             Ok::<_, Error>((raw, step.runs))
         });
         let mut reads = futures::stream::iter(reads).buffered(SEGMENTS_AHEAD);
+        let (mut ends, mut of) = (Vec::new(), None);
         while let Some((raw, runs)) = reads.try_next().await? {
             for run in runs {
                 let (id, location) = found.chunk(&run);
-                batch
-                    .append(&raw[segments::range(location)], run, location.rows)
-                    .map_err(|reason| Error::damaged(what, format!("chunk {}: {reason}", id.short())))?;
+                let chunk = &raw[segments::range(location)];
+                let damaged = |reason| Error::damaged(what, format!("chunk {}: {reason}", id.short()));
+                // The runs of a chunk follow each other: its rows are looked for once.
+                if of != Some(run.chunk) {
+                    ends = row_ends(chunk, location.rows).map_err(damaged)?;
+                    of = Some(run.chunk);
+                }
+                batch.append(chunk, &ends, run);
                 if batch.bytes.len() >= BATCH_BYTES && batch.ends.last() == Some(&batch.bytes.len()) {
                     out.send(std::mem::take(batch)).await.map_err(|_| Error::Cancelled)?;
                 }
@@ -160,24 +166,26 @@ impl Rows {
         starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
     }
 
-    /// Appends the rows of a run over `chunk`, which must have `chunk_rows` ends of rows.
-    fn append(&mut self, chunk: &[u8], run: Run, chunk_rows: u32) -> Result<(), String> {
+    /// Appends the rows of a run over `chunk`, whose rows have these ends; a piece of a row has none.
+    fn append(&mut self, chunk: &[u8], ends: &[usize], run: Run) {
         if run.rows == 0 {
-            if memchr::memchr(b'\n', chunk).is_some() {
-                return Err("a row ends in a piece that must not end one".into());
-            }
             self.bytes.extend_from_slice(chunk);
-            return Ok(());
-        }
-        let ends: Vec<_> = memchr::memchr_iter(b'\n', chunk).map(|at| at + 1).collect();
-        if ends.len() != chunk_rows as usize {
-            return Err(format!("expected {chunk_rows} rows, found {}", ends.len()));
+            return;
         }
         let (first, last) = (run.first as usize, (run.first + run.rows) as usize);
         let start = if first == 0 { 0 } else { ends[first - 1] };
         let base = self.bytes.len();
         self.bytes.extend_from_slice(&chunk[start..ends[last - 1]]);
         self.ends.extend(ends[first..last].iter().map(|end| base + end - start));
-        Ok(())
+    }
+}
+
+/// Where the rows of a chunk end, newlines included; there must be `rows` of them.
+fn row_ends(chunk: &[u8], rows: u32) -> Result<Vec<usize>, String> {
+    let ends: Vec<_> = memchr::memchr_iter(b'\n', chunk).map(|at| at + 1).collect();
+    if ends.len() == rows as usize {
+        Ok(ends)
+    } else {
+        Err(format!("expected {rows} rows, found {}", ends.len()))
     }
 }

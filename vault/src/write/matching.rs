@@ -10,6 +10,7 @@ use super::Shared;
 use super::part::OpenPart;
 use crate::delta::{OldPart, Recalled, Recorded, RowKey, Tally};
 use crate::format::fingerprints::Remembered;
+use crate::format::recipe::{PART_CHUNKS_MAX, Part, Text};
 use crate::{Error, Result};
 
 /// Old parts looked at at once.
@@ -139,10 +140,13 @@ impl Matching {
     /// are small together: parts that grow a little every day stay few.
     fn open_next(&mut self, shared: &Shared) -> Result<bool> {
         while let Some(next) = self.ahead.pop_front() {
-            let mut rows = next.part.rows;
+            let (mut rows, mut chunks) = (next.part.rows, next.chunks);
             let mut together = vec![next];
-            while let Some(next) = self.ahead.front().filter(|next| rows + next.part.rows <= self.rows_max) {
-                rows += next.part.rows;
+            while let Some(next) = self.ahead.front() {
+                (rows, chunks) = (rows + next.part.rows, chunks + next.chunks);
+                if rows > self.rows_max || chunks > PART_CHUNKS_MAX as u64 {
+                    break;
+                }
                 together.extend(self.ahead.pop_front());
             }
             if let Some(old) = load(&together, shared)? {
@@ -242,7 +246,7 @@ fn load(parts: &[Remembered], shared: &Shared) -> Result<Option<OldPart>> {
     let ids: Vec<_> = recalled.chunks.iter().map(|chunk| chunk.id).collect();
     let located = shared.runtime.block_on(shared.index.locate(&ids))?;
     let part = match parts {
-        [part] => Some(part.part.clone()),
+        [part] if lists_are_there(&part.part, shared)? => Some(part.part.clone()),
         _ => None,
     };
     match OldPart::new(part, recalled, &located, small_bytes) {
@@ -252,4 +256,16 @@ fn load(parts: &[Remembered], shared: &Shared) -> Result<Option<OldPart>> {
             Ok(None)
         }
     }
+}
+
+/// Whether the lists of a part can be named again as they are: a pack of metadata may be lost while the
+/// rows it spoke of are not.
+fn lists_are_there(part: &Part, shared: &Shared) -> Result<bool> {
+    let chunks = |text: &Text| match text {
+        Text::Inline(_) => Vec::new(),
+        Text::Chunks(ids) => ids.clone(),
+    };
+    let ids = [chunks(&part.chunks), chunks(&part.gone)].concat();
+    let known = shared.runtime.block_on(shared.index.known(&ids))?;
+    Ok(ids.iter().all(|id| known.contains(id)))
 }

@@ -3,12 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use lifeboat_vault::Written;
+use lifeboat_vault::{Written, list_snapshots};
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
-use crate::lab::{Day, Lab, Table, first_day, next_day};
+use crate::lab::{Day, Lab, Table, first_day, next_day, read_day};
 
 /// A table of so many rows of about 100 bytes that do not compress well.
 fn rows(count: u64, salt: u64) -> Table {
@@ -66,6 +66,24 @@ async fn inserted_and_deleted_stretches_cost_what_is_new_in_them() {
     after.splice(9000..9000, rows(500, 2).0);
     drop(after.drain(10..700));
     check(before, after, 500).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_that_were_lost_with_their_pack_are_written_anew() {
+    let lab = Lab::new().await;
+    let tables = (0..12).map(|n| (format!("t{n}"), rows(4000, n)));
+    let day: Day = tables.collect();
+    lab.back_up(lab.store(), &day).await.unwrap();
+    // The packs of rows are the large ones.
+    let packs = lab.store().list("packs").await.unwrap();
+    let lost = packs.iter().min_by_key(|pack| pack.bytes).unwrap();
+    let path = object_store::path::Path::from(lost.name.as_str());
+    object_store::ObjectStoreExt::delete(&*lab.objects, &path).await.unwrap();
+    lab.back_up(lab.store(), &day).await.unwrap();
+    let vault = lab.for_person().await.unwrap();
+    let (snapshots, _) = list_snapshots(&vault).await.unwrap();
+    let newest = snapshots.iter().max_by_key(|snapshot| snapshot.manifest.number).unwrap();
+    assert!(read_day(&vault, newest).await.unwrap() == day, "what came back is not what went in");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,7 +43,7 @@ impl MysqlCapture {
         let during = |what| endpoint.during(what, options.lock_timeout_ms);
         let mut not_covered = not_covered(&relations, &schema);
         not_covered.extend(
-            grants::unseen(&mut keeper, endpoint)
+            grants::unseen(&mut keeper, &server, endpoint)
                 .await
                 .map_err(|e| during("reading the account's grants").map(e))?,
         );

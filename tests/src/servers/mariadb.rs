@@ -224,6 +224,8 @@ impl MariadbServer {
     fn command_line(&self, port: u16) -> Vec<String> {
         let own = [
             ("datadir", self.folder.path().join("data").display().to_string()),
+            // A server that starts removes what it takes for an older one's temporary tables.
+            ("tmpdir", self.folder.path().display().to_string()),
             ("socket", self.socket().display().to_string()),
             ("pid-file", self.folder.path().join("pid").display().to_string()),
             ("port", port.to_string()),

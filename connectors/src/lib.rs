@@ -22,5 +22,6 @@ pub use capture::{Capture, CaptureOptions, Finding, PointInTime, SchemaFile, Sev
 pub use error::{Error, Result};
 pub use load::{Load, LoadOptions, LoadPlan, LoadReport, LoadTable, Target};
 pub use open::{open_source, open_target};
+use rows::Outgoing;
 pub use rows::{ROW_BATCH_BYTES, RowBatch, RowReceiver, RowSender, row_channel};
 pub use table::{Column, Slice, Table, TableKind, TableName};

@@ -4,6 +4,8 @@
 
 use tokio::sync::mpsc;
 
+use crate::{Error, Result};
+
 /// Raw bytes a batch is filled to before it is sent on, unless a single row is larger.
 ///
 /// Large enough that a channel hand-over costs nothing per row, small enough that a few in flight
@@ -63,5 +65,42 @@ impl RowBatch {
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
+    }
+}
+
+/// Gathers lines into batches and sends the full ones on.
+pub(crate) struct Outgoing<'a> {
+    rows: &'a RowSender,
+    batch: RowBatch,
+    sent: u64,
+}
+
+impl<'a> Outgoing<'a> {
+    pub(crate) fn new(rows: &'a RowSender) -> Self {
+        Self { rows, batch: RowBatch::with_room(), sent: 0 }
+    }
+
+    /// The batch that the next line goes into.
+    pub(crate) fn batch(&mut self) -> &mut RowBatch {
+        &mut self.batch
+    }
+
+    /// Sends the batch on when it is full; fails with `Cancelled` once nobody takes rows any more.
+    pub(crate) async fn pass_on(&mut self) -> Result<()> {
+        if self.batch.is_full() { self.send().await } else { Ok(()) }
+    }
+
+    /// Sends what is left; returns how many rows there were.
+    pub(crate) async fn finish(mut self) -> Result<u64> {
+        if self.batch.rows() > 0 {
+            self.send().await?;
+        }
+        Ok(self.sent)
+    }
+
+    async fn send(&mut self) -> Result<()> {
+        self.sent += self.batch.rows() as u64;
+        let full = std::mem::replace(&mut self.batch, RowBatch::with_room());
+        self.rows.send(full).await.map_err(|_| Error::Cancelled)
     }
 }

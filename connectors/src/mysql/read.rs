@@ -7,7 +7,7 @@ use super::inventory::Relation;
 use super::sql::ident;
 use super::wire::Wire;
 use super::{line, slices};
-use crate::{Error, Result, RowBatch, RowSender, Slice};
+use crate::{Error, Outgoing, Result, RowSender, Slice};
 
 /// Connections on one point. All were opened with it; one that broke cannot be replaced.
 #[derive(Debug)]
@@ -51,21 +51,12 @@ impl Readers {
         let name = relation.table_name().to_string();
         let during = self.endpoint.during(&name, self.lock_timeout_ms);
         let columns = wire.query(&select(relation, slice)).await.map_err(|error| during.map(error))?;
-        let mut batch = RowBatch::with_room();
-        let mut read = 0;
+        let mut out = Outgoing::new(rows);
         while let Some(row) = wire.row().await.map_err(|error| during.map(error))? {
-            line::push(&mut batch, row, columns).map_err(|error| during.map(error))?;
-            if batch.is_full() {
-                read += batch.rows() as u64;
-                let full = std::mem::replace(&mut batch, RowBatch::with_room());
-                rows.send(full).await.map_err(|_| Error::Cancelled)?;
-            }
+            line::push(out.batch(), row, columns).map_err(|error| during.map(error))?;
+            out.pass_on().await?;
         }
-        if batch.rows() > 0 {
-            read += batch.rows() as u64;
-            rows.send(batch).await.map_err(|_| Error::Cancelled)?;
-        }
-        Ok(read)
+        out.finish().await
     }
 
     /// Speaks to every reader that waits: firewalls and proxies cut what is silent.

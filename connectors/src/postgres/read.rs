@@ -10,7 +10,7 @@ use super::connect::Endpoint;
 use super::fault::{self, During};
 use super::inventory::Relation;
 use super::{large_objects, sql};
-use crate::{Error, Result, RowBatch, RowSender, Slice, Table, TableKind};
+use crate::{Error, Outgoing, Result, RowSender, Slice, Table, TableKind};
 
 /// Connections on one exported snapshot, made when first needed.
 #[derive(Debug)]
@@ -147,21 +147,12 @@ async fn copy(
     during: During<'_>,
 ) -> Result<u64> {
     let mut stream = connection.copy_out_raw(statement).await.map_err(|error| during.map(error))?;
-    let mut batch = RowBatch::with_room();
-    let mut read = 0;
+    let mut out = Outgoing::new(rows);
     while let Some(line) = stream.try_next().await.map_err(|error| during.map(error))? {
-        batch.push_line(&line);
-        if batch.is_full() {
-            read += batch.rows() as u64;
-            let full = std::mem::replace(&mut batch, RowBatch::with_room());
-            rows.send(full).await.map_err(|_| Error::Cancelled)?;
-        }
+        out.batch().push_line(&line);
+        out.pass_on().await?;
     }
-    if batch.rows() > 0 {
-        read += batch.rows() as u64;
-        rows.send(batch).await.map_err(|_| Error::Cancelled)?;
-    }
-    Ok(read)
+    out.finish().await
 }
 
 /// The statement that prints a slice's rows.

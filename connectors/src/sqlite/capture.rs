@@ -17,7 +17,7 @@ use super::catalog::Catalog;
 use super::connection::{error_of, integer, open_to_read, quoted, run, text};
 use super::field;
 use crate::{
-    Capture, CaptureOptions, Error, PointInTime, Result, RowBatch, RowSender, SchemaFile, Slice, Table,
+    Capture, CaptureOptions, Error, Outgoing, PointInTime, Result, RowSender, SchemaFile, Slice, Table,
 };
 
 /// Times the readers begin anew when a commit falls between them, before one reader has to do.
@@ -50,22 +50,15 @@ impl SqliteCapture {
         let wide = self.catalog.schema.is_utf16();
         let query = sqlx::query(AssertSqlSafe(select(table, wide))).persistent(false);
         let mut stream = query.fetch(reader);
-        let (mut batch, mut line, mut count) = (RowBatch::with_room(), Vec::new(), 0);
+        let (mut out, mut line) = (Outgoing::new(rows), Vec::new());
         while let Some(row) = stream.try_next().await.map_err(|error| error_of(&self.path, error, 0))? {
             line.clear();
             self.encode(&row, table.columns.len(), &mut line)
                 .map_err(|error| error_of(&self.path, error, 0))?;
-            batch.push_line(&line);
-            count += 1;
-            if batch.is_full() {
-                let full = std::mem::replace(&mut batch, RowBatch::with_room());
-                rows.send(full).await.map_err(|_| Error::Cancelled)?;
-            }
+            out.batch().push_line(&line);
+            out.pass_on().await?;
         }
-        if batch.rows() > 0 {
-            rows.send(batch).await.map_err(|_| Error::Cancelled)?;
-        }
-        Ok(count)
+        out.finish().await
     }
 
     fn encode(&self, row: &SqliteRow, columns: usize, line: &mut Vec<u8>) -> Result<(), sqlx::Error> {

@@ -128,7 +128,9 @@ impl Login {
         }
         response.extend_from_slice(self.user.as_bytes());
         response.push(0);
-        response.push(first.len() as u8);
+        let length = u8::try_from(first.len());
+        response
+            .push(length.map_err(|_| WireError::Unsupported("a password of more than 255 bytes".into()))?);
         response.extend_from_slice(&first);
         if let Some(database) = &self.database {
             response.extend_from_slice(database.as_bytes());

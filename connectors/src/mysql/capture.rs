@@ -47,6 +47,7 @@ impl MysqlCapture {
                 .await
                 .map_err(|e| during("reading the account's grants").map(e))?,
         );
+        let relations: Vec<_> = relations.into_iter().filter(|relation| !relation.is_window()).collect();
         snapshot::allow_ddl(&mut keeper, &server).await.map_err(|e| during("letting DDL go on").map(e))?;
         let tables = tables(&mut readers[0], &relations, options.slice_bytes)
             .await
@@ -139,19 +140,15 @@ async fn span(reader: &mut Wire, relation: &Relation) -> Result<Option<(i128, i1
 /// What a restore from this point would miss, or have from another moment.
 fn not_covered(relations: &[Relation], schema: &Schema) -> Vec<String> {
     let mut sentences = Vec::new();
-    let outside: Vec<_> = relations.iter().filter(|relation| !relation.is_transactional()).collect();
-    if !outside.is_empty() {
-        let named: Vec<_> = outside
-            .iter()
-            .take(NAMES_MAX)
-            .map(|relation| format!("{} ({})", relation.table_name(), relation.engine))
-            .collect();
-        let more = outside.len().saturating_sub(NAMES_MAX);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        sentences.push(format!(
-            "tables whose engine has no snapshots are read later than the others and may not fit them: {}{more}",
-            named.join(", ")
-        ));
+    let (windows, own): (Vec<_>, Vec<_>) = relations.iter().partition(|relation| relation.is_window());
+    let outside: Vec<_> = own.into_iter().filter(|relation| !relation.is_transactional()).collect();
+    for (relations, what) in [
+        (outside, "tables whose engine has no snapshots are read later than the others and may not fit them"),
+        (windows, "tables that show rows of other tables come back by their definition only"),
+    ] {
+        if !relations.is_empty() {
+            sentences.push(format!("{what}: {}", named(&relations)));
+        }
     }
     if !schema.sequences.is_empty() {
         sentences.push(format!(
@@ -160,4 +157,14 @@ fn not_covered(relations: &[Relation], schema: &Schema) -> Vec<String> {
         ));
     }
     sentences
+}
+
+fn named(relations: &[&Relation]) -> String {
+    let named = relations.iter().take(NAMES_MAX);
+    let named: Vec<_> =
+        named.map(|relation| format!("{} ({})", relation.table_name(), relation.engine)).collect();
+    match relations.len().saturating_sub(NAMES_MAX) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
 }

@@ -46,6 +46,12 @@ impl Relation {
         ["innodb", "rocksdb", "tokudb"].contains(&self.engine.to_lowercase().as_str())
     }
 
+    /// Whether its rows are another table's, here or on another server: read, they would be stored twice,
+    /// and loaded, they would be written there.
+    pub(super) fn is_window(&self) -> bool {
+        ["mrg_myisam", "federated", "spider", "connect"].contains(&self.engine.to_lowercase().as_str())
+    }
+
     pub(super) fn table_name(&self) -> TableName {
         TableName { schema: None, name: self.name.clone() }
     }

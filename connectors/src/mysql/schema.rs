@@ -39,7 +39,7 @@ pub(super) async fn read(
         tables.push(TableDefinition {
             name: relation.name.clone(),
             create: row.text(1),
-            large: relation.bytes >= LARGE_BYTES,
+            large: relation.bytes >= LARGE_BYTES && !relation.is_window(),
             versioned: relation.versioned,
         });
     }

@@ -3,6 +3,7 @@
 use lifeboat_tests::run;
 
 use super::support::{Dump, Lab};
+use crate::databases::support::check_says;
 
 /// The view a_view stands on z_view, which comes after it, and on a function.
 const OBJECTS: &str = r#"
@@ -118,4 +119,17 @@ fn rows_that_break_a_key_or_a_check_come_back_and_are_named() {
     let said = format!("{}{}", told.stdout, told.stderr);
     assert!(said.contains("foreign key up of c does not hold") && said.contains("a check of c"), "{said}");
     Dump::of(&lab.server, "crm_new").check_same(&Dump::of(&lab.server, "crm"));
+}
+
+#[test]
+fn a_table_that_shows_rows_of_others_comes_back_without_doubling_them() {
+    let lab = Lab::new(
+        "CREATE TABLE y2025 (id int, v text, KEY (id)) ENGINE = MyISAM;
+         CREATE TABLE y2026 LIKE y2025;
+         INSERT INTO y2025 VALUES (1, 'a'), (2, 'b'); INSERT INTO y2026 VALUES (3, 'c');
+         CREATE TABLE years (id int, v text, KEY (id)) ENGINE = MERGE UNION = (y2025, y2026) INSERT_METHOD = LAST",
+    );
+    check_says(&lab.back_up().success(), &["by their definition only: years (MRG_MyISAM)"]);
+    lab.check_round_trip();
+    assert_eq!(lab.server.sql("crm_new", "SELECT COUNT(*) FROM years"), "3");
 }

@@ -42,7 +42,8 @@ impl Shape {
         match self {
             Self::Plain | Self::Ascii | Self::Utf8 => name,
             Self::Double => format!("CAST({name} AS DOUBLE)"),
-            Self::Number => format!("{name}+0"),
+            // Not `+0`, which counts in doubles: a SET may have 64 members, a bit for each.
+            Self::Number => format!("CAST({name} AS UNSIGNED)"),
         }
     }
 
@@ -51,7 +52,7 @@ impl Shape {
     pub(super) fn write(self, value: &str) -> Option<String> {
         match self {
             Self::Plain | Self::Double => None,
-            Self::Number => Some(format!("{value}+0")),
+            Self::Number => Some(format!("CAST({value} AS UNSIGNED)")),
             Self::Ascii => Some(format!("CONVERT({value} USING latin1)")),
             Self::Utf8 => Some(format!("CONVERT({value} USING utf8mb4)")),
         }

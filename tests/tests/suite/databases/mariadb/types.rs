@@ -62,3 +62,15 @@ fn a_key_of_any_type_can_be_cut_and_read() {
     );
     lab.check_round_trip();
 }
+
+#[test]
+fn a_set_of_64_members_keeps_every_one() {
+    let members = (1..64).map(|n| format!("'m{n}'")).collect::<Vec<_>>().join(",");
+    let lab = Lab::new(&format!(
+        "CREATE TABLE flags (id int PRIMARY KEY, s set('',{members}));
+         INSERT INTO flags VALUES (1, 18446744073709551615), (2, 9223372036854775809), (3, 1), (4, 0), (5, NULL)"
+    ));
+    lab.check_round_trip();
+    let bits = "SELECT id, CAST(s AS UNSIGNED) FROM flags ORDER BY id";
+    assert_eq!(lab.server.sql("crm_new", bits), lab.server.sql("crm", bits));
+}

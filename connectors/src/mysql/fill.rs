@@ -5,12 +5,13 @@
 
 use super::column::Shape;
 use super::connect::Endpoint;
+use super::fault::without_value;
 use super::line;
 use super::server::Family;
 use super::sql::{self, ident};
 use super::target::LOCK_TIMEOUT_MS;
 use super::wire::{Wire, WireError};
-use crate::{Error, LoadTable, Result, RowReceiver};
+use crate::{Column, Error, LoadTable, Result, RowReceiver};
 
 /// Bytes of an INSERT, at most: a fraction of the smallest `max_allowed_packet` that servers come with.
 const INSERT_BYTES: usize = 1 << 20;
@@ -106,16 +107,20 @@ impl Fill<'_> {
 
     /// A warning says that a value is not what it was.
     async fn read_warnings(&self, wire: &mut Wire) -> Result<()> {
-        let listed = self.table.columns.iter().any(|column| {
-            let lower = column.type_name.to_lowercase();
-            lower.starts_with("enum") || lower.starts_with("set")
-        });
+        let is_enum = |column: &&Column| column.type_name.to_lowercase().starts_with("enum");
+        let enums: Vec<_> =
+            self.table.columns.iter().filter(is_enum).map(|column| format!("'{}'", column.name)).collect();
         let rows = sql::rows(wire, "SHOW WARNINGS").await.map_err(|error| self.map(error))?;
-        let harmless = |code: u64| listed && code == TRUNCATED;
-        match rows.iter().find(|row| row.text(0) != "Note" && !harmless(row.number(1))) {
+        let harmless = |row: &sql::Row| {
+            row.number(1) == TRUNCATED && enums.iter().any(|column| row.text(2).contains(column))
+        };
+        match rows.iter().find(|row| row.text(0) != "Note" && !harmless(row)) {
             Some(row) => Err(Error::Failed {
                 what: format!("loading table {}", self.table.name),
-                reason: format!("the server would not take a value as it is: {}", row.text(2)),
+                reason: format!(
+                    "the server would not take a value as it is: {}",
+                    without_value(row.number(1), row.text(2))
+                ),
             }),
             None => Ok(()),
         }

@@ -22,8 +22,8 @@ use crate::{Error, Load, LoadOptions, LoadPlan, LoadReport, LoadTable, Result, R
 
 /// What a session that loads sets beyond the rest: zero is a value of AUTO_INCREMENT, whatever dates are
 /// there are taken, and what the data broke in the source does not stop it from coming back.
-const LOADING: &str =
-    "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', foreign_key_checks = 0, unique_checks = 0";
+const LOADING: &str = "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', foreign_key_checks = 0, unique_checks = 0, \
+    max_error_count = 65535";
 
 /// What a statement whose text is UTF-8 stands between.
 const AS_UTF8: [&str; 2] = ["SET NAMES utf8mb4", "SET NAMES binary"];

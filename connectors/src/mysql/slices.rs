@@ -8,8 +8,11 @@ use super::inventory::Relation;
 use super::sql::ident;
 use crate::Slice;
 
-/// The most slices that a table of text or binary keys is cut into: one for each first byte's value.
+/// The most slices that a table of binary keys is cut into: one for each first byte's value.
 const PREFIXES: u64 = 256;
+/// The same for text: one for each hexadecimal digit. Single digits sort alike in every collation; of two
+/// letters some make one (Danish `aa` follows `z`), and slices cut there would overlap.
+const DIGITS: u64 = 16;
 
 /// What kind of values the first column of a key has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +48,8 @@ pub(super) fn cut(
     let cuts = match (key_kind(relation), span) {
         _ if wanted == 1 || !relation.is_transactional() => Vec::new(),
         (Some(KeyKind::Integer), Some(span)) => integer_cuts(wanted, span),
-        (Some(KeyKind::Text | KeyKind::Bytes), _) => prefix_cuts(wanted),
+        (Some(KeyKind::Text), _) => prefix_cuts(wanted.min(DIGITS)),
+        (Some(KeyKind::Bytes), _) => prefix_cuts(wanted),
         _ => Vec::new(),
     };
     let starts = std::iter::once(None).chain(cuts.iter().copied().map(Some));
@@ -86,9 +90,8 @@ pub(super) fn condition(relation: &Relation, slice: &Slice) -> String {
 fn boundary(kind: KeyKind, cut: u64) -> String {
     match kind {
         KeyKind::Integer => cut.to_string(),
-        // One digit where one says it: it sorts before everything that begins with it.
-        KeyKind::Text if cut.is_multiple_of(16) => format!("_utf8mb4'{:x}'", cut / 16),
-        KeyKind::Text => format!("_utf8mb4'{cut:02x}'"),
+        // A digit sorts before everything that begins with it.
+        KeyKind::Text => format!("_utf8mb4'{:x}'", cut / (PREFIXES / DIGITS)),
         KeyKind::Bytes => format!("x'{cut:02x}'"),
     }
 }
@@ -144,6 +147,7 @@ mod tests {
         let conditions: Vec<_> = slices.iter().map(|slice| condition(&text, slice)).collect();
         assert_eq!(conditions[0], " WHERE `id` < _utf8mb4'4'");
         assert_eq!(conditions[3], " WHERE `id` >= _utf8mb4'c'");
+        assert_eq!(cut(&text, 0, 1, None).len(), 16, "never between two letters");
         let binary = relation("binary(16)", 1000);
         assert_eq!(condition(&binary, &cut(&binary, 0, 500, None)[0]), " WHERE `id` < x'80'");
     }

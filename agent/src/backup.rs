@@ -36,6 +36,8 @@ pub struct Run<'a> {
     pub key: &'a AgentKey,
     /// The vault, opened with that key.
     pub vault: &'a Vault,
+    /// Words that retention may go by.
+    pub tags: &'a [String],
     /// Says when to stop.
     pub interrupt: &'a Interrupt,
     /// Is told how far the run has come.
@@ -122,6 +124,8 @@ impl Run<'_> {
             time,
             agent: format!("{}, Lifeboat {}", self.key.name, env!("CARGO_PKG_VERSION")),
             point: serde_json::to_value(&point)?,
+            flags: Vec::new(),
+            tags: self.tags.to_vec(),
             files,
             tables: tables.into_records(&self.vault.row_digest()),
         };

@@ -33,6 +33,17 @@ pub enum Command {
     Check(Check),
     /// Take a snapshot of every source, or of those that are named
     Backup(Backup),
+    /// Explain which snapshots stay and which go
+    #[command(subcommand)]
+    Retention(Retention),
+    /// Remove the snapshots that no policy keeps; `prune` frees their space later
+    Expire(Expire),
+    /// Keep a snapshot, whatever any policy says, until it is released
+    Hold(Noted),
+    /// End the holds on a snapshot
+    Release(Noted),
+    /// Say that what is flagged about a snapshot is as it should be
+    Accept(Noted),
     /// Show, check or describe the configuration
     #[command(subcommand)]
     Config(Config),
@@ -83,6 +94,57 @@ pub struct Backup {
     /// Only this source (may be repeated)
     #[arg(long, value_name = "NAME")]
     pub source: Vec<String>,
+    /// A word that `keep.tags` of the configuration may name (may be repeated)
+    #[arg(long, value_name = "WORD")]
+    pub tag: Vec<String>,
+}
+
+/// `retention`.
+#[derive(Subcommand)]
+pub enum Retention {
+    /// Say of every snapshot why it stays, or that it goes; changes nothing
+    Preview {
+        /// Only this source of the vault (may be repeated)
+        #[arg(long, value_name = "NAME")]
+        source: Vec<String>,
+    },
+}
+
+/// `expire`.
+#[derive(Args)]
+pub struct Expire {
+    /// Say what would go, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Only this source of the vault (may be repeated)
+    #[arg(long, value_name = "NAME")]
+    pub source: Vec<String>,
+    #[command(flatten)]
+    pub deleting: Deleting,
+}
+
+/// What every verb that deletes takes.
+#[derive(Args)]
+pub struct Deleting {
+    /// Answer for it that no other host expires or prunes this vault, where the store cannot keep it from that
+    #[arg(long)]
+    pub alone: bool,
+}
+
+/// `hold`, `release` and `accept`.
+#[derive(Args)]
+pub struct Noted {
+    /// The snapshot: crm@latest, crm@2026-11-22, crm@2026-11-22T02:30 (UTC) or the beginning of its id
+    pub snapshot: String,
+    /// Why, for those who read it later
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Who says so; the account that runs this when left out
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+    /// Sign as a person who may open grade high, not as this host: a hold so signed is released only so
+    #[arg(long, value_name = "PATH")]
+    pub identity: Vec<PathBuf>,
 }
 
 /// `config`.

@@ -11,6 +11,7 @@ mod commands;
 mod explain;
 mod host;
 mod interrupt;
+mod retention;
 mod sheet;
 
 use std::process::ExitCode;

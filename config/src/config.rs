@@ -48,6 +48,12 @@ pub struct Vault {
     /// refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
+    /// Which snapshots stay, for every source that has no `keep` of its own. Without it, everything does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Keep>,
+    /// Nothing goes that is younger than so many days.
+    #[schemars(default = "Vault::default_keep_min_days", range(max = 36500))]
+    pub keep_min_days: u32,
 }
 
 /// A person who may open some grades of the vault.
@@ -62,6 +68,31 @@ pub struct Person {
     /// What this person may open; all three when left out.
     #[schemars(default = "Grade::all", length(min = 1), extend("uniqueItems" = true))]
     pub grades: Vec<Grade>,
+}
+
+/// How many snapshots stay: the newest of each of so many days, weeks, months and years that have one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Keep {
+    /// So many of the newest ones.
+    #[schemars(default, range(max = 100000))]
+    pub last: u32,
+    /// Of so many days the newest.
+    #[schemars(default, range(max = 100000))]
+    pub daily: u32,
+    /// Of so many weeks, from Monday, the newest.
+    #[schemars(default, range(max = 100000))]
+    pub weekly: u32,
+    /// Of so many months the newest.
+    #[schemars(default, range(max = 100000))]
+    pub monthly: u32,
+    /// Of so many years the newest.
+    #[schemars(default, range(max = 100000))]
+    pub yearly: u32,
+    /// Those that `backup --tag` gave one of these words.
+    #[schemars(default)]
+    pub tags: Vec<String>,
 }
 
 /// How sensitive data is. Each grade is sealed to a key of its own.
@@ -95,6 +126,13 @@ pub struct Source {
     /// Permits a connection to another host without TLS. Reports then say so.
     #[schemars(default)]
     pub allow_plaintext: bool,
+    /// Which of its snapshots stay, instead of what [vault] says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Keep>,
+    /// None of its snapshots goes that is younger than so many days, instead of what [vault] says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u32>", range(max = 36500))]
+    pub keep_min_days: Option<u32>,
 }
 
 /// The agent that takes the backups.
@@ -140,10 +178,26 @@ impl Config {
         self.sources.iter().find(|source| source.name == name)
     }
 
+    /// Which snapshots of a source stay, and the days that each of them stays at least; nothing when
+    /// everything stays. A source that is not configured here goes by what [vault] says.
+    pub fn keep(&self, source: &str) -> Option<(&Keep, u32)> {
+        let own = self.source(source);
+        let keep = own.and_then(|source| source.keep.as_ref()).or(self.vault.keep.as_ref())?;
+        let days = own.and_then(|source| source.keep_min_days).unwrap_or(self.vault.keep_min_days);
+        Some((keep, days))
+    }
+
     /// Prints the configuration in force as TOML: defaults filled in, passwords that stand in the file
     /// as `********`, references to secrets as they are.
     pub fn to_masked_toml(&self) -> String {
         toml::to_string(self).expect("every value of a configuration has a form in TOML")
+    }
+}
+
+impl Vault {
+    /// A week to notice that something is wrong before anything goes.
+    pub(crate) const fn default_keep_min_days() -> u32 {
+        7
     }
 }
 

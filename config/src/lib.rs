@@ -18,6 +18,6 @@ mod section;
 mod values;
 mod warnings;
 
-pub use config::{Agent, Config, Grade, Person, Source, Vault};
+pub use config::{Agent, Config, Grade, Keep, Person, Source, Vault};
 pub use error::ConfigError;
 pub use secret::{Secret, SecretError, SecretRef};

@@ -12,15 +12,23 @@ use toml::de::{DeTable, DeValue};
 use crate::position::Document;
 use crate::section::{Field, Section, did_you_mean};
 use crate::values::{self, Fault};
-use crate::{Agent, Config, ConfigError, Grade, Person, SecretRef, Source, Vault, host};
+use crate::{Agent, Config, ConfigError, Grade, Keep, Person, SecretRef, Source, Vault, host};
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
 pub(crate) const ROOT_KEYS: &[&str] = &["version", "vault", "people", "agent", "source"];
-pub(crate) const VAULT_KEYS: &[&str] = &["url", "root"];
+pub(crate) const VAULT_KEYS: &[&str] = &["url", "root", "keep", "keep_min_days"];
+pub(crate) const KEEP_KEYS: &[&str] = &["last", "daily", "weekly", "monthly", "yearly", "tags"];
 pub(crate) const PERSON_KEYS: &[&str] = &["recipient", "grades"];
 pub(crate) const AGENT_KEYS: &[&str] = &["name", "state", "readers"];
-pub(crate) const SOURCE_KEYS: &[&str] = &["name", "url", "password", "allow_plaintext"];
+pub(crate) const SOURCE_KEYS: &[&str] =
+    &["name", "url", "password", "allow_plaintext", "keep", "keep_min_days"];
+
+/// More snapshots than this nobody counts one by one.
+const KEEP_MAX: u32 = 100_000;
+
+/// A hundred years.
+const KEEP_MIN_DAYS_MAX: u32 = 36_500;
 
 /// More readers than this would be a load on the database that nobody means.
 const READERS_MAX: u32 = 64;
@@ -90,7 +98,31 @@ fn vault(field: &Field<'_>) -> Result<Vault> {
     Ok(Vault {
         url: value(&url, values::vault_url)?,
         root: section.optional("root").map(|root| value(&root, values::fingerprint)).transpose()?,
+        keep: section.optional("keep").map(|field| keep(&field)).transpose()?,
+        keep_min_days: keep_min_days(&section)?.unwrap_or(Vault::default_keep_min_days()),
     })
+}
+
+fn keep(field: &Field<'_>) -> Result<Keep> {
+    let section = field.table("keep".into())?.only(KEEP_KEYS)?;
+    let count = |key: &str| -> Result<u32> {
+        Ok(section.optional(key).map(|field| field.integer(0..=KEEP_MAX)).transpose()?.unwrap_or(0))
+    };
+    let mut tags = Vec::new();
+    for item in section.optional("tags").map(|field| field.list()).transpose()?.unwrap_or_default() {
+        tags.push(value(&item, values::name)?);
+    }
+    let (last, daily, weekly) = (count("last")?, count("daily")?, count("weekly")?);
+    let keep = Keep { last, daily, weekly, monthly: count("monthly")?, yearly: count("yearly")?, tags };
+    if [keep.last, keep.daily, keep.weekly, keep.monthly, keep.yearly] == [0; 5] {
+        let hint = "write `keep = { last = 3, daily = 7, weekly = 8, monthly = 12, yearly = 7 }`, or leave it out to keep everything";
+        return Err(field.refuse(format!("{} would keep one snapshot only", field.name()), vec![hint.into()]));
+    }
+    Ok(keep)
+}
+
+fn keep_min_days(section: &Section<'_>) -> Result<Option<u32>> {
+    section.optional("keep_min_days").map(|field| field.integer(0..=KEEP_MIN_DAYS_MAX)).transpose()
 }
 
 fn people(root: &Section<'_>) -> Result<BTreeMap<String, Person>> {
@@ -203,6 +235,8 @@ fn source(section: &Section<'_>, name: &Field<'_>, folder: &Path) -> Result<Sour
             .map(|field| value(field, |text| SecretRef::parse(text, folder)))
             .transpose()?,
         allow_plaintext: plaintext.as_ref().map(Field::boolean).transpose()?.unwrap_or(false),
+        keep: section.optional("keep").map(|field| keep(&field)).transpose()?,
+        keep_min_days: keep_min_days(section)?,
     };
     let idle = password.or(plaintext.filter(|_| source.allow_plaintext));
     match idle.filter(|_| source.url.scheme() == "sqlite") {

@@ -26,6 +26,14 @@ fn as_toml(schema: &mut Schema) {
             schema.insert("type".into(), only);
         }
     }
+    if let Some(Value::Array(options)) = schema.get_mut("anyOf") {
+        options.retain(|option| option.get("type") != Some(&Value::from("null")));
+        if let [Value::Object(only)] = &options[..] {
+            let only = only.clone();
+            schema.remove("anyOf");
+            only.into_iter().for_each(|(key, value)| drop(schema.insert(key, value)));
+        }
+    }
     if let Some(Value::String(description)) = schema.get_mut("description") {
         *description = description.replace('\n', " ");
     }
@@ -54,6 +62,7 @@ mod tests {
         let schema: Value = serde_json::from_str(&Config::json_schema()).expect("JSON");
         check(&schema, "", read::ROOT_KEYS);
         check(&schema, "/$defs/Vault", read::VAULT_KEYS);
+        check(&schema, "/$defs/Keep", read::KEEP_KEYS);
         check(&schema, "/$defs/Person", read::PERSON_KEYS);
         check(&schema, "/$defs/Agent", read::AGENT_KEYS);
         check(&schema, "/$defs/Source", read::SOURCE_KEYS);
@@ -67,6 +76,7 @@ mod tests {
         assert_eq!(required("/$defs/Vault/required"), serde_json::json!(["url"]));
         assert_eq!(required("/$defs/Person/required"), serde_json::json!(["recipient"]));
         assert_eq!(required("/$defs/Agent/required"), Value::Null);
+        assert_eq!(required("/$defs/Keep/required"), Value::Null);
         assert_eq!(required("/$defs/Source/required"), serde_json::json!(["name", "url"]));
         let text = Config::json_schema();
         assert!(!text.contains("null") && !text.contains("\\n"), "{text}");

@@ -27,7 +27,7 @@ use crate::output::{end_bars, print, print_err};
 /// | 11 | locked | | 40 | config invalid |
 /// | 12 | no usable key | | 130 | interrupted |
 ///
-/// Codes without a kind here (21, 22, 30, 31) are kept for commands that do not exist yet.
+/// Codes without a kind here (21, 30, 31) are kept for commands that do not exist yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -45,6 +45,8 @@ pub enum Kind {
     NoUsableKey,
     /// Stored data is damaged.
     Damage,
+    /// Something unusual about the data held the command back, until somebody accepts it.
+    Anomaly,
     /// The configuration cannot be used.
     ConfigInvalid,
     /// A signal ended the command.
@@ -53,7 +55,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the codes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Failed,
         Self::Usage,
         Self::Partial,
@@ -61,6 +63,7 @@ impl Kind {
         Self::Locked,
         Self::NoUsableKey,
         Self::Damage,
+        Self::Anomaly,
         Self::ConfigInvalid,
         Self::Interrupted,
     ];
@@ -89,6 +92,7 @@ impl Kind {
             Self::Locked => (11, "error", "locked"),
             Self::NoUsableKey => (12, "error", "no usable key"),
             Self::Damage => (20, "error", "damage found"),
+            Self::Anomaly => (22, "held back", "anomaly held the run"),
             Self::ConfigInvalid => (40, "error", "config invalid"),
             Self::Interrupted => (130, "interrupted", "interrupted"),
         }

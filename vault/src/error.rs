@@ -108,6 +108,36 @@ pub enum Error {
         /// Expected and found.
         reason: String,
     },
+    /// Somebody else is deleting in this vault.
+    #[error("{by} is {purpose} in this vault, and said so {seconds_ago} s ago")]
+    Locked {
+        /// Who, as far as the lease tells.
+        by: String,
+        /// What they do, such as `pruning`.
+        purpose: String,
+        /// How long ago, by the store's clock.
+        seconds_ago: i64,
+    },
+    /// The right to delete was lost on the way: another host has it, or this one slept.
+    #[error("the lease on deleting was lost: {reason}")]
+    LeaseLost {
+        /// How that was noticed.
+        reason: String,
+    },
+    /// The store cannot keep two hosts from deleting at once.
+    #[error(
+        "this store lets a second write replace the first, so it cannot keep two hosts from deleting at once"
+    )]
+    NotExclusive,
+    /// What a run reused has been taken away, or is about to be.
+    #[error("chunks that this run reused are being removed from the vault: {reason}")]
+    Removed {
+        /// Which, or how many.
+        reason: String,
+    },
+    /// Something forbids to delete now; nothing was.
+    #[error("nothing is deleted: {0}")]
+    HeldBack(String),
     /// The local state cannot be used.
     #[error("the local state failed")]
     State(#[from] sqlx::Error),
@@ -146,6 +176,14 @@ impl Error {
                 "is the store up, and do endpoint, region and network fit? run the same command again afterwards"
             }
             Self::Denied { .. } => "the credentials need put, get and list below the vault's prefix",
+            Self::Locked { .. } => {
+                "wait for it; when that host is gone for good, its lease ends by itself after ten minutes"
+            }
+            Self::LeaseLost { .. } => "run the same command again: it plans anew from what is there",
+            Self::NotExclusive => {
+                "see to it that only one host ever expires and prunes this vault, and say so with `--alone`"
+            }
+            Self::Removed { .. } => "run the same command again: what is missing is written anew",
             Self::State(_) => "the local state is a cache: delete its folder and run the same command again",
             _ => return Vec::new(),
         };

@@ -9,7 +9,9 @@ pub mod contents;
 pub mod envelope;
 pub mod fingerprints;
 pub mod keys;
+pub mod lease;
 pub mod manifest;
+pub mod note;
 pub mod recipe;
 pub mod record;
 pub mod trailer;
@@ -19,7 +21,7 @@ pub const VERSION: u32 = 1;
 
 /// Names of objects in the store.
 pub mod names {
-    use crate::{AgentId, IndexId, PackId, SnapshotId};
+    use crate::{AgentId, IndexId, MarkId, NoteId, PackId, SnapshotId};
 
     /// The vault record.
     pub const VAULT: &str = "vault";
@@ -33,6 +35,12 @@ pub mod names {
     pub const INDEX: &str = "index";
     /// Folder of manifests.
     pub const SNAPSHOTS: &str = "snapshots";
+    /// Folder of the lease, which whoever deletes must hold.
+    pub const LEASE: &str = "lease";
+    /// Folder of marks on packs that are to go.
+    pub const MARKS: &str = "marks";
+    /// Folder of notes on snapshots.
+    pub const NOTES: &str = "notes";
 
     /// The keyring of this sequence number.
     pub fn keyring(sequence: u32) -> String {
@@ -68,6 +76,27 @@ pub mod names {
     /// A manifest.
     pub fn snapshot(id: SnapshotId) -> String {
         format!("{SNAPSHOTS}/{id}")
+    }
+
+    /// A note.
+    pub fn note(id: NoteId) -> String {
+        format!("{NOTES}/{id}")
+    }
+
+    /// A lease of this number.
+    pub fn lease(number: u64) -> String {
+        format!("{LEASE}/{number:012}")
+    }
+
+    /// The number in a lease's name; nothing for other names.
+    pub fn lease_number(name: &str) -> Option<u64> {
+        let digits = name.rsplit('/').next()?;
+        digits.parse().ok().filter(|_| digits.len() == 12)
+    }
+
+    /// A mark.
+    pub fn mark(id: MarkId) -> String {
+        format!("{MARKS}/{id}")
     }
 
     /// The id at the end of an object's name.

@@ -83,6 +83,16 @@ id!(
     SnapshotId, 32
 );
 
+id!(
+    /// A note: BLAKE3 of the whole object.
+    NoteId, 32
+);
+
+id!(
+    /// A mark: BLAKE3 of the whole object.
+    MarkId, 32
+);
+
 /// A text is not an id: wrong length, or not hex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an id in hex")]

@@ -33,13 +33,15 @@ pub struct Snapshot {
     pub writer: AgentId,
     /// Its manifest.
     pub manifest: Manifest,
+    /// When the store saw its manifest, by the store's clock.
+    pub seen: Timestamp,
 }
 
 /// Lists the vault's snapshots, oldest first, and what was found damaged among them.
 pub async fn list_snapshots(vault: &Vault) -> Result<(Vec<Snapshot>, Vec<Error>)> {
     let listed = vault.store().list(names::SNAPSHOTS).await?;
-    let ids = listed.iter().filter_map(|object| names::id(&object.name));
-    let reads = ids.map(|id| read_snapshot(vault, id));
+    let ids = listed.iter().filter_map(|object| Some((names::id(&object.name)?, object.modified)));
+    let reads = ids.map(|(id, seen)| read_snapshot(vault, id, seen));
     let mut reads = futures::stream::iter(reads).buffer_unordered(READS_AT_ONCE);
     let (mut snapshots, mut damage) = (Vec::new(), Vec::new());
     while let Some(read) = reads.next().await {
@@ -58,7 +60,7 @@ pub(crate) fn newest_of<'a>(snapshots: &'a [Snapshot], source: &str) -> Option<&
     snapshots.iter().filter(|snapshot| snapshot.manifest.source == source).max_by_key(|s| s.manifest.number)
 }
 
-async fn read_snapshot(vault: &Vault, id: SnapshotId) -> Result<Snapshot> {
+async fn read_snapshot(vault: &Vault, id: SnapshotId, seen: Timestamp) -> Result<Snapshot> {
     let name = names::snapshot(id);
     let object = vault.store().get(&name).await?;
     if SnapshotId(*blake3::hash(&object).as_bytes()) != id {
@@ -67,7 +69,7 @@ async fn read_snapshot(vault: &Vault, id: SnapshotId) -> Result<Snapshot> {
     let (writer, compressed) = vault.open_sealed(&name, Kind::Manifest, &object)?;
     let json = pack::decompress_text(&name, &compressed)?;
     let manifest = serde_json::from_str(&json).map_err(|error| Error::damaged(&name, error))?;
-    Ok(Snapshot { id, writer, manifest })
+    Ok(Snapshot { id, writer, manifest, seen })
 }
 
 /// Reads what snapshots are made of. Cheap to clone.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
+use jiff::Timestamp;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
@@ -17,8 +18,10 @@ use crate::{Error, Result};
 
 mod open;
 mod probe;
+mod remove;
 
 pub use probe::Creation;
+pub use remove::Removed;
 
 /// How often, and how patiently, a failing call is tried again.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +49,8 @@ pub struct Listed {
     pub name: String,
     /// Its size in bytes.
     pub bytes: u64,
+    /// When the store says that it was written, by the store's clock.
+    pub modified: Timestamp,
 }
 
 /// The outcome of [`Store::create`].
@@ -157,14 +162,37 @@ impl Store {
 
     /// The object's size, or nothing where there is none.
     pub async fn size(&self, name: &str) -> Result<Option<u64>> {
+        Ok(self.look(name).await?.map(|found| found.bytes))
+    }
+
+    /// The object as a listing shows it, or nothing where there is none.
+    pub async fn look(&self, name: &str) -> Result<Option<Listed>> {
         let path = self.path(name);
         let head = || async {
             match self.inner.head(&path).await {
                 Err(object_store::Error::NotFound { .. }) => Ok(None),
-                other => other.map(|meta| Some(meta.size)),
+                other => other.map(Some),
             }
         };
-        self.retry("read", name, head).await
+        let found = self.retry("read", name, head).await?;
+        Ok(found.map(|meta| Listed { name: name.to_owned(), bytes: meta.size, modified: modified(&meta) }))
+    }
+
+    /// Writes an object and asks the store whether it is there: one that forgets is noticed before
+    /// anything is built on it.
+    pub(crate) async fn create_confirmed(&self, name: &str, object: Bytes) -> Result<Listed> {
+        let bytes = object.len() as u64;
+        let created = self.create(name, object).await?;
+        match self.look(name).await? {
+            Some(found) if found.bytes == bytes => Ok(found),
+            Some(found) if created == Created::New => {
+                Err(Error::damaged(name, format!("the store kept {} of {bytes} bytes", found.bytes)))
+            }
+            Some(found) => {
+                Err(Error::damaged(name, format!("another object of {} bytes stands there", found.bytes)))
+            }
+            None => Err(Error::Missing { object: name.to_owned() }),
+        }
     }
 
     /// Lists every object whose name begins with the folder `under`, in no order.
@@ -179,15 +207,10 @@ impl Store {
         Ok(found
             .into_iter()
             .filter_map(|meta| {
-                Some(Listed { name: meta.location.as_ref().get(own..)?.to_owned(), bytes: meta.size })
+                let name = meta.location.as_ref().get(own..)?.to_owned();
+                Some(Listed { name, bytes: meta.size, modified: modified(&meta) })
             })
             .collect())
-    }
-
-    /// Removes an object. Only the probe of [`Store::probe_creation`] removes anything in this version.
-    async fn remove(&self, name: &str) -> Result<()> {
-        let path = self.path(name);
-        self.retry("remove", name, || self.inner.delete(&path)).await
     }
 
     fn path(&self, name: &str) -> Path {
@@ -224,6 +247,12 @@ impl Store {
         }
         unreachable!("the loop returns")
     }
+}
+
+/// When the store says that an object was written; a time that no calendar has is the epoch.
+fn modified(meta: &object_store::ObjectMeta) -> Timestamp {
+    let nanos = i32::try_from(meta.last_modified.timestamp_subsec_nanos()).unwrap_or(0);
+    Timestamp::new(meta.last_modified.timestamp(), nanos).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 fn cut_short(name: &str, expected: u64, found: u64) -> Error {

@@ -215,6 +215,17 @@ impl Vault {
         Ok((agent, self.open_metadata(name, body)?))
     }
 
+    /// Checks a note, which an enrolled agent or the root may sign, and opens its body.
+    pub(crate) fn open_note(&self, name: &str, object: &[u8]) -> Result<(Signer, Vec<u8>)> {
+        let envelope = Envelope::parse(name, Kind::Note, object)?;
+        let key = match envelope.signer {
+            Signer::Root => &self.inner.root,
+            Signer::Agent(agent) => self.agent_key(name, agent)?,
+        };
+        let body = envelope.verify(name, key, self.id())?;
+        Ok((envelope.signer, self.open_metadata(name, body)?))
+    }
+
     pub(crate) fn open_metadata(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>> {
         let identities = self.inner.metadata.values().map(|identity| identity as &dyn age::Identity);
         seal::open(identities, sealed).map_err(|error| match error {

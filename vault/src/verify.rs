@@ -12,6 +12,7 @@ use futures::StreamExt;
 
 use crate::format::manifest::{StreamRecord, TableRecord};
 use crate::index::SyncReport;
+use crate::notes::list_notes;
 use crate::read::Snapshot;
 use crate::{Error, Grade, PackId, Realm, Result, SnapshotId, SnapshotReader};
 
@@ -127,7 +128,9 @@ pub async fn verify(
     let mut report = VerifyReport::default();
     let found = reader.vault.damage().chain(&sync.damage).chain(unreadable);
     found.for_each(|error| report.note_damage(error));
-    chain::check(&reader.vault, snapshots, all, unreadable, &mut report);
+    let (notes, unread) = list_notes(&reader.vault).await?;
+    unread.iter().for_each(|error| report.note_damage(error));
+    chain::check(&reader.vault, snapshots, all, unreadable, &notes, &mut report);
     let mut run =
         Run { reader, depth, seen, known: HashMap::new(), packs: HashSet::new(), closed: BTreeSet::new() };
     for snapshot in snapshots {

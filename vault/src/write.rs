@@ -31,7 +31,7 @@ use crate::index::{ChunkIndex, SyncReport};
 use crate::keys::AgentKey;
 use crate::read::{SnapshotReader, list_snapshots, newest_of};
 use crate::segment::SealedSegment;
-use crate::store::{Created, Store};
+use crate::store::Store;
 use crate::tasks::joined;
 use crate::{ChunkId, Error, Realm, Result, SnapshotId, Vault, pack, seal};
 
@@ -56,6 +56,10 @@ pub struct Draft {
     pub agent: String,
     /// What the connector says of the point.
     pub point: Value,
+    /// What is unusual about it, in words; until somebody accepts it, nothing of the source expires.
+    pub flags: Vec<String>,
+    /// Words of the operator's that retention may go by.
+    pub tags: Vec<String>,
     /// Schema files, written by a lane.
     pub files: Vec<FileRecord>,
     /// Tables, their streams written by lanes; in the order in which they shall be listed.
@@ -236,6 +240,8 @@ async fn describe(shared: &Shared, draft: Draft, catalogue: Text) -> Result<Mani
         agent: draft.agent,
         keyring: shared.vault.keyring_sequence(),
         point: draft.point,
+        flags: draft.flags,
+        tags: draft.tags,
         tables: draft.tables.len() as u64,
         rows: draft.tables.iter().map(|table| table.rows).sum(),
         raw_bytes: shared.raw_bytes.load(Ordering::Relaxed),
@@ -251,7 +257,7 @@ async fn write_manifest(shared: &Shared, manifest: &Manifest) -> Result<Snapshot
     let sealed = seal::seal_to(&recipient, &pack::compress_text(&json));
     let object = shared.sign(Kind::Manifest, &sealed);
     let id = SnapshotId(*blake3::hash(&object).as_bytes());
-    shared.create_confirmed(&names::snapshot(id), Bytes::from(object)).await?;
+    shared.store.create_confirmed(&names::snapshot(id), Bytes::from(object)).await?;
     Ok(id)
 }
 
@@ -303,20 +309,5 @@ impl Shared {
 
     fn sign(&self, kind: Kind, body: &[u8]) -> Vec<u8> {
         sign(kind, Signer::Agent(self.agent.id()), &self.agent.signing, self.vault.id(), body)
-    }
-
-    /// Writes an object and asks the store whether it is there: one that forgets is noticed before
-    /// anything is built on it.
-    async fn create_confirmed(&self, name: &str, object: Bytes) -> Result<()> {
-        let bytes = object.len() as u64;
-        let created = self.store.create(name, object).await?;
-        match self.store.size(name).await? {
-            Some(found) if found == bytes => Ok(()),
-            Some(found) if created == Created::New => {
-                Err(Error::damaged(name, format!("the store kept {found} of {bytes} bytes")))
-            }
-            Some(found) => Err(Error::damaged(name, format!("another object of {found} bytes stands there"))),
-            None => Err(Error::Missing { object: name.to_owned() }),
-        }
     }
 }

@@ -152,7 +152,15 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn draft(file: FileRecord, tables: Vec<TableRecord>) -> Draft {
-    Draft { time: now(), agent: "db1".to_owned(), point: serde_json::json!({}), files: vec![file], tables }
+    Draft {
+        time: now(),
+        agent: "db1".to_owned(),
+        point: serde_json::json!({}),
+        flags: Vec::new(),
+        tags: Vec::new(),
+        files: vec![file],
+        tables,
+    }
 }
 
 fn now() -> Timestamp {

@@ -7,18 +7,20 @@ use lifeboat_console::{CommandError, Kind, Progress};
 use lifeboat_vault::{AgentKey, Vault};
 
 use crate::backup::Run;
+use crate::cli::Backup;
 use crate::explain::explain;
 use crate::host;
 use crate::interrupt::Interrupt;
 
 /// Backs up the named sources, or all of them.
-pub async fn run(path: &Path, names: &[String], json: bool) -> Result<(), CommandError> {
+pub async fn run(path: &Path, args: &Backup, json: bool) -> Result<(), CommandError> {
     let config = Config::load(path)?;
-    let sources = host::choose(&config, names)?;
+    let sources = host::choose(&config, &args.source)?;
     let interrupt = Interrupt::listen()?;
     let key = host::read_key(&config.agent)?;
     let vault = interrupt.or(host::open_vault(&config, &key)).await?;
-    let night = Night { config: &config, key: &key, vault: &vault, interrupt: &interrupt, json };
+    let (tags, interrupt) = (&args.tag, &interrupt);
+    let night = Night { config: &config, key: &key, vault: &vault, tags, interrupt, json };
     if let [source] = sources[..] {
         return night.back_up(source).await;
     }
@@ -30,6 +32,7 @@ struct Night<'a> {
     config: &'a Config,
     key: &'a AgentKey,
     vault: &'a Vault,
+    tags: &'a [String],
     interrupt: &'a Interrupt,
     json: bool,
 }
@@ -63,6 +66,7 @@ impl Night<'_> {
             agent: &self.config.agent,
             key: self.key,
             vault: self.vault,
+            tags: self.tags,
             interrupt: self.interrupt,
             progress: &progress,
         };

@@ -95,7 +95,7 @@ fn vault_of(path: &Path, args: &Enroll) -> Result<(Url, Option<String>), Command
     Ok((url, args.root.clone()))
 }
 
-fn read_identities(paths: &[PathBuf]) -> Result<Identities, CommandError> {
+pub fn read_identities(paths: &[PathBuf]) -> Result<Identities, CommandError> {
     let mut all = Identities::new(Vec::new());
     for path in paths {
         all.extend(Identities::read(path, UiCallbacks)?);

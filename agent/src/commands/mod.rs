@@ -4,11 +4,15 @@ mod backup;
 mod check;
 mod config;
 mod enroll;
+mod expire;
 mod init;
+mod note;
+mod retention;
 
+pub use config::count;
 use lifeboat_console::CommandError;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{self, Cli, Command};
 
 /// Runs the verb.
 pub async fn run(cli: Cli) -> Result<(), CommandError> {
@@ -17,7 +21,14 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Init(args) => init::run(path, args, json).await,
         Command::Enroll(args) => enroll::run(path, args, json).await,
         Command::Check(args) => check::run(path, &args.source, json).await,
-        Command::Backup(args) => backup::run(path, &args.source, json).await,
+        Command::Backup(args) => backup::run(path, &args, json).await,
+        Command::Retention(cli::Retention::Preview { source }) => {
+            retention::preview(path, &source, json).await
+        }
+        Command::Expire(args) => expire::run(path, &args, json).await,
+        Command::Hold(args) => note::hold(path, &args, json).await,
+        Command::Release(args) => note::release(path, &args, json).await,
+        Command::Accept(args) => note::accept(path, &args, json).await,
         Command::Config(what) => config::run(path, what, json),
     }
 }

@@ -123,7 +123,24 @@ url = \"sqlite://DIR/crm.db\"
     }
 }
 
+/// Replaces `2026-11-23 02:30` with MINUTE.
+fn without_minutes(line: &str) -> String {
+    let is_minute = |text: &str| {
+        text.len() == 16
+            && text.chars().zip("dddd-dd-dd dd:dd".chars()).all(|(found, form)| match form {
+                'd' => found.is_ascii_digit(),
+                form => found == form,
+            })
+    };
+    let at = (0..line.len()).find(|at| line.get(*at..at + 16).is_some_and(is_minute));
+    match at {
+        Some(at) => format!("{}MINUTE{}", &line[..at], without_minutes(&line[at + 16..])),
+        None => line.to_owned(),
+    }
+}
+
 fn comparable_line(line: &str) -> String {
+    let line = &without_minutes(line);
     if line.starts_with("Made ") {
         return "Made           DATE".to_owned();
     }

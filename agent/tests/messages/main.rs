@@ -114,6 +114,38 @@ fn a_configuration_that_cannot_be_meant_is_refused() {
 }
 
 #[test]
+fn retention_is_explained_before_anything_goes() {
+    let lab = Lab::new();
+    let keep = "[vault]\nkeep = { last = 1 }\nkeep_min_days = 0\n";
+    lab.config(&lab.default_config().replace("[vault]\n", keep));
+    lab.run(&["init"]);
+    lab.check("retention-empty", &["retention", "preview"]);
+    std::fs::write(lab.path("crm.db"), "").expect("an empty database");
+    for tag in ["nightly", "before-upgrade", "nightly"] {
+        lab.run(&["backup", "--tag", tag]);
+    }
+    lab.check("retention-preview", &["retention", "preview"]);
+    lab.check("retention-unknown-source", &["retention", "preview", "--source", "crn"]);
+    let reason = ["--reason", "case 4711", "--by", "wang"];
+    lab.check("hold", &[&["hold", "crm@latest"][..], &reason].concat());
+    lab.check("retention-held", &["retention", "preview"]);
+    lab.check("release", &[&["release", "crm@latest"][..], &reason].concat());
+    lab.check("release-nothing", &[&["release", "crm@latest"][..], &reason].concat());
+    lab.check("accept-nothing", &[&["accept", "crm@latest"][..], &reason].concat());
+    let person = ["--identity", "wang.txt"];
+    lab.check("hold-as-person", &[&["hold", "crm@latest"][..], &reason, &person].concat());
+    lab.check("release-as-host", &[&["release", "crm@latest"][..], &reason].concat());
+    lab.check("expire-dry-run", &["expire", "--dry-run"]);
+    lab.check("expire", &["expire"]);
+    lab.check("expire-again", &["expire"]);
+    let (_, stdout, _) = lab.run(&["retention", "preview", "--json"]);
+    let last = stdout.lines().last().expect("a summary");
+    assert!(last.starts_with("{\"type\":\"summary\",\"snapshots\":1,\"going\":0"), "{last}");
+    lab.config(&lab.default_config());
+    lab.check("retention-no-policy", &["retention", "preview"]);
+}
+
+#[test]
 fn check_finds_what_would_fail() {
     let lab = Lab::new();
     lab.config(&lab.default_config());

@@ -57,6 +57,7 @@ fn the_effective_configuration_is_shown_with_secrets_masked() {
 
 [vault]
 url = "file:///srv/lifeboat/vault"
+keep_min_days = 7
 
 [people.wang]
 recipient = "age1wang"
@@ -96,6 +97,35 @@ fn the_shipped_example_is_a_configuration_that_its_unit_can_run() {
 }
 
 #[test]
+fn a_source_keeps_what_it_says_itself_or_what_the_vault_says() {
+    let vault = "keep = { daily = 7, yearly = 7 }\nkeep_min_days = 3\n[people.wang]";
+    let text = GOOD.replace("[people.wang]", vault);
+    let config = Config::parse(&text, Path::new("lifeboat.toml")).expect("a good configuration");
+    let (keep, days) = config.keep("crm").expect("a policy");
+    assert_eq!((keep.last, keep.daily, keep.weekly, keep.yearly, days), (0, 7, 0, 7, 3));
+    assert!(config.keep("of-another-host").is_some(), "the vault's policy is for every source in it");
+    let own = text + "keep = { last = 1, tags = [\"release\"] }\nkeep_min_days = 0\n";
+    let config = Config::parse(&own, Path::new("lifeboat.toml")).expect("a good configuration");
+    let (keep, days) = config.keep("crm").expect("a policy");
+    assert_eq!((keep.last, keep.daily, &keep.tags[..], days), (1, 0, &["release".to_owned()][..], 0));
+    assert!(good().keep("crm").is_none(), "without a policy everything stays");
+}
+
+#[test]
+fn a_policy_that_cannot_be_meant_is_refused() {
+    check_with(
+        "name = \"crm\"",
+        "name = \"crm\"\nkeep = { dayly = 7 }",
+        "error: lifeboat.toml:10:10: unknown key `dayly` in keep\nhint: did you mean `daily`?",
+    );
+    check_with(
+        "name = \"crm\"",
+        "name = \"crm\"\nkeep = { tags = [\"release\"] }",
+        "error: lifeboat.toml:10:8: `keep` in [[source]] would keep one snapshot only\nhint: write `keep = { last = 3, daily = 7, weekly = 8, monthly = 12, yearly = 7 }`, or leave it out to keep everything",
+    );
+}
+
+#[test]
 fn a_relative_path_starts_from_the_files_folder() {
     let text =
         GOOD.replace("{env:CRM}", "{file:crm.password}").replace("name = \"db1\"", "state = \"state\"");
@@ -121,7 +151,7 @@ fn an_unknown_key_is_refused_with_the_one_that_was_meant() {
     check_with(
         "password =",
         "schedule =",
-        "error: lifeboat.toml:11:1: unknown key `schedule` in [[source]]\nhint: known here: name, url, password, allow_plaintext",
+        "error: lifeboat.toml:11:1: unknown key `schedule` in [[source]]\nhint: known here: name, url, password, allow_plaintext, keep, keep_min_days",
     );
 }
 

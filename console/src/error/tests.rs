@@ -94,6 +94,7 @@ fn the_exit_codes_are_the_documented_ones() {
             (11, "locked", "error"),
             (12, "no usable key", "error"),
             (20, "damage found", "error"),
+            (22, "anomaly held the run", "held back"),
             (40, "config invalid", "error"),
             (130, "interrupted", "interrupted"),
         ]

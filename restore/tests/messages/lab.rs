@@ -158,6 +158,8 @@ impl Lab {
             time: first + jiff::SignedDuration::from_hours(hours),
             agent: "db1, Lifeboat".into(),
             point: serde_json::to_value(capture.point()).expect("JSON"),
+            flags: Vec::new(),
+            tags: Vec::new(),
             files,
             tables,
         };

@@ -32,6 +32,12 @@ pub enum Kind {
     Index,
     /// A manifest: sealed, signed by an agent.
     Manifest,
+    /// A note: sealed, signed by an agent or by the root key.
+    Note,
+    /// A lease: JSON, signed by an agent.
+    Lease,
+    /// A mark: sealed, signed by an agent.
+    Mark,
 }
 
 impl Kind {
@@ -42,6 +48,9 @@ impl Kind {
             Self::Agent => "agent",
             Self::Index => "index",
             Self::Manifest => "manifest",
+            Self::Note => "note",
+            Self::Lease => "lease",
+            Self::Mark => "mark",
         }
     }
 }

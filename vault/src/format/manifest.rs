@@ -25,6 +25,12 @@ pub struct Manifest {
     pub keyring: u32,
     /// What the connector says of the point; opaque to the vault.
     pub point: Value,
+    /// What was unusual about the run, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+    /// Words of the operator's that retention may go by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// Tables in the catalogue.
     pub tables: u64,
     /// Rows in all tables.

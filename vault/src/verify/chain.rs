@@ -1,8 +1,10 @@
-//! The chain of manifests: each names the one before it, so that one that is missing shows.
+//! The chain of manifests: each names the one before it, so that one that is missing shows, unless a note
+//! says that it has expired.
 
 use std::collections::{HashMap, HashSet};
 
 use super::VerifyReport;
+use crate::notes::Notes;
 use crate::read::Snapshot;
 use crate::{Error, SnapshotId, Vault};
 
@@ -12,6 +14,7 @@ pub(super) fn check(
     snapshots: &[Snapshot],
     all: &[Snapshot],
     unreadable: &[Error],
+    notes: &Notes,
     report: &mut VerifyReport,
 ) {
     let sources: HashSet<&str> = snapshots.iter().map(|snapshot| snapshot.manifest.source.as_str()).collect();
@@ -21,6 +24,7 @@ pub(super) fn check(
         let manifest = &snapshot.manifest;
         if let Some(previous) = manifest.previous
             && !ids.contains(&previous)
+            && !notes.expired.contains(&previous)
             && !is_named(unreadable, previous)
         {
             let missing = format!(

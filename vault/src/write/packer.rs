@@ -88,7 +88,7 @@ async fn wait_for_one(uploads: &mut JoinSet<Result<()>>) -> Result<u32> {
 
 /// Uploads a pack; only then does the local index know its chunks.
 async fn upload(shared: &Shared, contents: PackContents, object: Bytes) -> Result<()> {
-    shared.create_confirmed(&names::pack(contents.pack), object).await?;
+    shared.store.create_confirmed(&names::pack(contents.pack), object).await?;
     shared.index.insert(std::slice::from_ref(&contents), false, None).await?;
     let mut pending = shared.pending.lock().unwrap_or_else(PoisonError::into_inner);
     for chunk in contents.segments.iter().flat_map(|segment| &segment.chunks) {
@@ -109,7 +109,7 @@ async fn write_index(shared: &Shared, packs_max: u32) -> Result<bool> {
     let sealed = seal::seal_to(&recipient, &pack::compress_text(&texts.concat()));
     let object = shared.sign(Kind::Index, &sealed);
     let id = IndexId(*blake3::hash(&object).as_bytes());
-    shared.create_confirmed(&names::index(id), Bytes::from(object)).await?;
+    shared.store.create_confirmed(&names::index(id), Bytes::from(object)).await?;
     shared.index.mark_indexed(&ids, id).await?;
     Ok(true)
 }

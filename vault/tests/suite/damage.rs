@@ -59,6 +59,11 @@ async fn apply(lab: &Lab, damage: Damage, name: &str, other: Option<&String>) {
     put(lab, name, bytes).await;
 }
 
+/// Flips a bit in the middle of an object.
+pub async fn flip(lab: &Lab, name: &str) {
+    apply(lab, Damage::FlipMiddle, name, None).await;
+}
+
 /// Two days in a vault, several packs, indexes and manifests.
 async fn lab_of_two_days() -> (Lab, [Day; 2]) {
     let lab = Lab::new().await;
@@ -222,7 +227,7 @@ async fn a_damaged_enrolment_does_not_close_the_vault_to_others() {
 }
 
 /// Verifies everything that is listed, and reads it all.
-async fn verify_all(lab: &Lab, depth: Depth) -> lifeboat_vault::Result<VerifyReport> {
+pub async fn verify_all(lab: &Lab, depth: Depth) -> lifeboat_vault::Result<VerifyReport> {
     let vault = lab.for_person().await?;
     let (snapshots, unreadable) = list_snapshots(&vault).await?;
     let scratch = tempfile::tempdir().unwrap();

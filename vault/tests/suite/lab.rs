@@ -125,7 +125,25 @@ impl Lab {
 
     /// Backs a day up through `store`.
     pub async fn back_up(&self, store: Store, day: &Day) -> Result<Written> {
-        back_up(&self.for_agent(store).await?, &self.agent, self.state.path(), day, self.slices).await
+        self.back_up_at(store, day, Timestamp::now()).await
+    }
+
+    /// Backs a day up at a time.
+    pub async fn back_up_at(&self, store: Store, day: &Day, time: Timestamp) -> Result<Written> {
+        self.back_up_flagged(store, day, time, Vec::new()).await
+    }
+
+    /// Backs a day up at a time, with something flagged about it.
+    pub async fn back_up_flagged(
+        &self,
+        store: Store,
+        day: &Day,
+        time: Timestamp,
+        flags: Vec<String>,
+    ) -> Result<Written> {
+        let vault = self.for_agent(store).await?;
+        let run = Run { vault: &vault, agent: &self.agent, state: self.state.path(), slices: self.slices };
+        run.back_up(day, time, flags).await
     }
 
     /// Reads every snapshot back that the vault lists, by number.
@@ -152,7 +170,7 @@ pub fn now() -> Timestamp {
     NOW.parse().unwrap()
 }
 
-/// Backs a day up as an agent does: lanes on threads, a table each in turn, slice by slice.
+/// Backs a day up as an agent does.
 pub async fn back_up(
     vault: &Vault,
     agent: &AgentKey,
@@ -160,7 +178,36 @@ pub async fn back_up(
     day: &Day,
     slices: usize,
 ) -> Result<Written> {
-    let writer = SnapshotWriter::begin(vault, agent, state, "crm").await?;
+    Run { vault, agent, state, slices }.back_up(day, Timestamp::now(), Vec::new()).await
+}
+
+/// What a backup needs beside rows.
+pub struct Run<'a> {
+    pub vault: &'a Vault,
+    pub agent: &'a AgentKey,
+    pub state: &'a std::path::Path,
+    pub slices: usize,
+}
+
+impl Run<'_> {
+    pub async fn back_up(&self, day: &Day, time: Timestamp, flags: Vec<String>) -> Result<Written> {
+        let (writer, mut draft) = self.write(day).await?;
+        (draft.time, draft.flags) = (time, flags);
+        writer.finish(draft).await
+    }
+
+    /// Everything but the end: lanes on threads, a table each in turn, slice by slice.
+    pub async fn write(&self, day: &Day) -> Result<(SnapshotWriter, Draft)> {
+        let writer = SnapshotWriter::begin(self.vault, self.agent, self.state, "crm").await?;
+        let draft = write_rows(self.vault, &writer, day, self.slices).await;
+        match draft {
+            Ok(draft) => Ok((writer, draft)),
+            Err(error) => Err(writer.abandon().await.unwrap_or(error)),
+        }
+    }
+}
+
+async fn write_rows(vault: &Vault, writer: &SnapshotWriter, day: &Day, slices: usize) -> Result<Draft> {
     let mut lanes = Vec::new();
     for turn in 0..2 {
         let mut lane = writer.lane()?;
@@ -202,12 +249,12 @@ pub async fn back_up(
         }
     }
     if let Some(error) = failed {
-        return Err(writer.abandon().await.unwrap_or(error));
+        return Err(error);
     }
     tables.sort_by(|a, b| a.table.name.cmp(&b.table.name));
     let point = serde_json::json!({ "system": "model" });
-    let draft = Draft { time: Timestamp::now(), agent: "test".into(), point, files, tables };
-    writer.finish(draft).await
+    let (flags, tags) = (Vec::new(), Vec::new());
+    Ok(Draft { time: Timestamp::now(), agent: "test".into(), point, flags, tags, files, tables })
 }
 
 pub const SCHEMA: &[u8] = b"CREATE TABLE everything (anything);\n";

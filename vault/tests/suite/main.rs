@@ -2,11 +2,14 @@
 //! that misbehave, and random days against a plain model.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod clock;
 mod crash;
 mod damage;
 mod delta;
+mod expire;
 mod growth;
 mod lab;
+mod lease;
 mod model;
 mod round_trip;
 mod stores;

@@ -136,7 +136,14 @@ impl ObjectStore for Faulty {
     }
 
     fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(paths)
+        if let Err(error) = self.call() {
+            return futures::stream::once(async { Err(error) }).boxed();
+        }
+        let deleted = self.inner.delete_stream(paths);
+        if self.fault == Fault::LiesAboutFailing(self.calls()) {
+            return deleted.map(|_| Err(failure())).boxed();
+        }
+        deleted
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {

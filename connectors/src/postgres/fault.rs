@@ -80,10 +80,13 @@ impl During<'_> {
             }
             "XX001" | "XX002" => Error::Damaged { what, reason: message },
             "54000" => Error::Unsupported { what: format!("a value in {what}"), reason: message },
-            _ => match error.r#where().or(error.detail()) {
-                Some(more) => self.failed(format!("{message} ({})", more.lines().next().unwrap_or_default())),
-                None => self.failed(message),
-            },
+            code => {
+                let message = without_values(code, &message);
+                match error.r#where().and_then(place) {
+                    Some(place) => self.failed(format!("{message} ({place})")),
+                    None => self.failed(message),
+                }
+            }
         }
     }
 
@@ -125,6 +128,34 @@ impl During<'_> {
     }
 }
 
+/// The server's words on a statement that it refused, without values of rows; nothing when it was not the
+/// server who spoke.
+pub(super) fn words(error: &sqlx::Error) -> Option<String> {
+    let error = error.as_database_error()?;
+    Some(without_values(&error.code().unwrap_or_default(), error.message()))
+}
+
+/// Takes the values of rows out of a message: errors are read, logged and sent on by people who may not see
+/// a row. Of the codes, those of class 22 quote what is wrong with a value, and nothing else.
+fn without_values(code: &str, message: &str) -> String {
+    if !code.starts_with("22") {
+        return message.to_owned();
+    }
+    match (message.find('"'), message.rfind('"')) {
+        (Some(first), Some(last)) if first < last => {
+            format!("{}…{}", &message[..first], &message[last + 1..])
+        }
+        _ => message.to_owned(),
+    }
+}
+
+/// The table, line and column in a context such as `COPY contacts, line 7, column name: "Zhang"`: all of it but
+/// the values. Other contexts may quote anything.
+fn place(context: &str) -> Option<&str> {
+    let line = context.lines().find(|line| line.starts_with("COPY ") && line.contains(", line "))?;
+    Some(line.split_once(": ").map_or(line, |(place, _)| place))
+}
+
 /// The server's error code, where there is one.
 pub(super) fn code(error: &sqlx::Error) -> Option<String> {
     error.as_database_error().and_then(|error| error.code()).map(|code| code.into_owned())
@@ -143,4 +174,54 @@ fn chain(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_says_of_a_value_is_told_without_it() {
+        let check = |code, message: &str, expected: &str| {
+            assert_eq!(without_values(code, message), expected);
+        };
+        check(
+            "22P02",
+            "invalid input syntax for type integer: \"Wang \"X\"\"",
+            "invalid input syntax for type integer: …",
+        );
+        check(
+            "22003",
+            "value \"13812345678\" is out of range for type integer",
+            "value … is out of range for type integer",
+        );
+        check(
+            "22001",
+            "value too long for type character varying(3)",
+            "value too long for type character varying(3)",
+        );
+        check(
+            "23505",
+            "duplicate key value violates unique constraint \"t_pkey\"",
+            "duplicate key value violates unique constraint \"t_pkey\"",
+        );
+    }
+
+    #[test]
+    fn a_context_is_told_up_to_its_values() {
+        assert_eq!(place("COPY contacts, line 7: \"7\tZhang: Wei\""), Some("COPY contacts, line 7"));
+        assert_eq!(
+            place("COPY contacts, line 7, column name: \"Zhang\nWei\""),
+            Some("COPY contacts, line 7, column name")
+        );
+        assert_eq!(
+            place("COPY contacts, line 7, column name: null input"),
+            Some("COPY contacts, line 7, column name")
+        );
+        assert_eq!(
+            place("JSON data, line 1: {\"name\":\"Zhang\nCOPY contacts, line 7, column j: \"{\"a\""),
+            Some("COPY contacts, line 7, column j")
+        );
+        assert_eq!(place("SQL statement \"SELECT 'Zhang'\""), None);
+    }
 }

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 
 use super::facts::{self, Database, Grant, LargeObject, Roles, Sequences, Setting};
 use super::load::PostgresLoad;
-use super::{empty, sql};
+use super::{empty, fault, sql};
 use crate::{LoadOptions, Result, TableKind, TableName};
 
 /// Sequences set by one statement.
@@ -77,7 +77,7 @@ async fn attempt(
 ) -> Result<bool> {
     match sql::run(guard, statement).await {
         Ok(()) => Ok(true),
-        Err(error) => match error.as_database_error().map(|error| error.message().to_owned()) {
+        Err(error) => match fault::words(&error) {
             Some(message) => {
                 load.report.lock().await.refused.push(format!("{object}: {message}"));
                 Ok(false)
@@ -142,7 +142,7 @@ async fn refresh_views(load: &PostgresLoad) -> Result<()> {
             let statement = format!("REFRESH MATERIALIZED VIEW {}", sql::table(view));
             match sql::run(&mut guard, &statement).await {
                 Ok(()) => {}
-                Err(error) => match error.as_database_error().map(|error| error.message().to_owned()) {
+                Err(error) => match fault::words(&error) {
                     Some(message) => failed.push((*view, message)),
                     None => return Err(load.map(&view.to_string(), error)),
                 },

@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, Semaphore};
 use super::connect::Endpoint;
 use super::copy_in::{ColumnTypes, Copied, copy_in};
 use super::facts::{self, Database};
-use super::fault::During;
+use super::fault::{self, During};
 use super::finish;
 use super::restore_schema::{Archive, Refusal, map_role};
 use super::snapshot::server_facts;
@@ -144,7 +144,7 @@ impl PostgresLoad {
                 continue;
             };
             if let Err(error) = sql::run(&mut guard, &command).await {
-                let error = error.as_database_error().map_or(error.to_string(), |e| e.message().to_owned());
+                let error = fault::words(&error).unwrap_or_else(|| error.to_string());
                 kept.push(Refusal { error, ..refusal });
             }
         }

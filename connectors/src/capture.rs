@@ -52,6 +52,9 @@ pub struct CaptureOptions {
     pub slice_bytes: u64,
     /// Milliseconds to wait for a lock before giving up with `Error::Locked`.
     pub lock_timeout_ms: u64,
+    /// Milliseconds for which a server may leave the smallest question unanswered while a point is held on
+    /// it. Then its host counts as gone: one that lost its power closes no connection.
+    pub silence_ms_max: u64,
     /// A private folder for scratch files; the capture removes what it puts there.
     pub scratch: PathBuf,
     /// Tables whose columns are read in this order, should the source have the same ones in another: where
@@ -65,6 +68,7 @@ impl Default for CaptureOptions {
             readers: 2,
             slice_bytes: 128 * 1024 * 1024,
             lock_timeout_ms: 30_000,
+            silence_ms_max: 60_000,
             scratch: std::env::temp_dir(),
             columns_as: Vec::new(),
         }

@@ -11,10 +11,10 @@ mod capture;
 mod error;
 mod load;
 pub mod mysql;
-mod nodelay;
 mod open;
 pub mod postgres;
 mod rows;
+mod socket;
 pub mod sqlite;
 mod table;
 

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
@@ -15,10 +14,6 @@ use super::read::{self, Readers};
 use super::snapshot::{self, Point, ServerFacts};
 use super::{large_objects, schema, sql};
 use crate::{Capture, CaptureOptions, PointInTime, Result, RowSender, SchemaFile, Slice, Table, TableKind};
-
-/// How often the connection that holds the snapshot is spoken to: firewalls and proxies cut what is
-/// silent, and a server that went away shows before hours of reading were spent.
-const PING_SECONDS: u64 = 30;
 
 /// One consistent point of a PostgreSQL database.
 #[derive(Debug)]
@@ -64,20 +59,16 @@ impl PostgresCapture {
             not_covered(&mut connection).await.map_err(|e| during("looking for foreign tables").map(e))?;
         let point = point(endpoint, &facts, &snapshot, relations.len(), not_covered);
         let (tables, relations) = tables(relations, objects, options, &facts);
-        let readers = Readers::new(
-            endpoint.clone(),
-            snapshot.clone(),
-            options.lock_timeout_ms,
-            options.readers,
-            connection,
-        );
-        let readers = Arc::new(readers);
+        let readers = Arc::new(Readers::new(endpoint.clone(), snapshot.clone(), options, connection));
         Ok(Self {
             endpoint: endpoint.clone(),
             point,
             tables,
             relations,
-            pinger: keep_pinging(Arc::clone(&readers)),
+            pinger: tokio::spawn({
+                let readers = Arc::clone(&readers);
+                async move { readers.keep_held().await }
+            }),
             readers,
             snapshot,
             facts,
@@ -108,9 +99,9 @@ impl Capture for PostgresCapture {
 
     async fn schema(&self) -> Result<Vec<SchemaFile>> {
         let major = self.facts.major();
-        let (archive, archive_major) =
-            schema::archive(&self.endpoint, &self.snapshot, major, self.lock_timeout_ms, &self.scratch)
-                .await?;
+        let archive =
+            schema::archive(&self.endpoint, &self.snapshot, major, self.lock_timeout_ms, &self.scratch);
+        let (archive, archive_major) = self.readers.while_held(archive).await?;
         Ok(vec![
             SchemaFile { name: facts::ARCHIVE.into(), bytes: archive },
             facts::file("sequences.json", &self.sequences)?,
@@ -121,25 +112,14 @@ impl Capture for PostgresCapture {
 
     async fn read(&self, slice: &Slice, rows: RowSender) -> Result<u64> {
         let table = &self.tables[slice.table];
-        self.readers.read(table, self.relations[slice.table].as_ref(), slice, &rows).await
+        let read = self.readers.read(table, self.relations[slice.table].as_ref(), slice, &rows);
+        self.readers.while_held(read).await
     }
 
     async fn finish(self: Box<Self>) -> Result<()> {
-        self.pinger.abort();
+        // The pinger is ended by the drop, not before: with it would go the connection that it is speaking over.
         self.readers.finish().await
     }
-}
-
-fn keep_pinging(readers: Arc<Readers>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(Duration::from_secs(PING_SECONDS)).await;
-            // A snapshot that is lost fails the next read or `finish`; there is nobody to tell here.
-            if readers.ping().await.is_err() {
-                return;
-            }
-        }
-    })
 }
 
 fn point(

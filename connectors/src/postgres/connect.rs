@@ -11,7 +11,7 @@ use url::Url;
 
 use super::fault::During;
 use super::sql;
-use crate::nodelay::send_at_once;
+use crate::socket::{keepalive_conninfo, send_at_once};
 use crate::{Error, Result};
 
 /// How long a connection may take to come up: a firewall that drops packets must not hang a backup.
@@ -197,6 +197,11 @@ impl Endpoint {
         options
     }
 
+    /// What a PostgreSQL program connects to that has no variable in its environment.
+    pub(super) fn conninfo(&self) -> String {
+        format!("dbname='{}' {}", quote_conninfo(&self.database), keepalive_conninfo())
+    }
+
     /// Gives a PostgreSQL program its connection through the environment, which a process list does not
     /// show; `settings` are for its sessions.
     pub(super) fn lend(&self, command: &mut tokio::process::Command, settings: &str) {
@@ -236,6 +241,10 @@ impl Endpoint {
             ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
         known.into_iter().find(|file| verifies && std::path::Path::new(file).exists())
     }
+}
+
+fn quote_conninfo(name: &str) -> String {
+    name.replace('\\', "\\\\").replace('\'', "\\'")
 }
 
 fn mode_name(mode: PgSslMode) -> &'static str {

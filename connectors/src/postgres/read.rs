@@ -2,15 +2,17 @@
 //!
 //! Each message of the server's is one row, so a batch is filled by appending, with nothing parsed.
 
+use std::time::Duration;
+
 use futures::TryStreamExt as _;
 use sqlx::PgConnection;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::connect::Endpoint;
 use super::fault::{self, During};
 use super::inventory::Relation;
 use super::{large_objects, sql};
-use crate::{Error, Outgoing, Result, RowSender, Slice, Table, TableKind};
+use crate::{CaptureOptions, Error, Outgoing, Result, RowSender, Slice, Table, TableKind};
 
 /// Connections on one exported snapshot, made when first needed.
 #[derive(Debug)]
@@ -22,23 +24,57 @@ pub(super) struct Readers {
     idle: Mutex<Vec<PgConnection>>,
     /// The connection that exported the snapshot and holds every table's lock. Missing once it broke.
     keeper: Mutex<Option<PgConnection>>,
+    /// How long the keeper may be waited for.
+    silence_max: Duration,
+    /// Why the point is lost, once it is.
+    lost: watch::Sender<Option<String>>,
 }
 
 impl Readers {
     pub(super) fn new(
         endpoint: Endpoint,
         snapshot: String,
-        lock_timeout_ms: u64,
-        readers: usize,
+        options: &CaptureOptions,
         keeper: PgConnection,
     ) -> Self {
         Self {
             endpoint,
             snapshot,
-            lock_timeout_ms,
-            permits: Semaphore::new(readers.max(1)),
+            lock_timeout_ms: options.lock_timeout_ms,
+            permits: Semaphore::new(options.readers.max(1)),
             idle: Mutex::default(),
             keeper: Mutex::new(Some(keeper)),
+            silence_max: Duration::from_millis(options.silence_ms_max),
+            lost: watch::Sender::new(None),
+        }
+    }
+
+    /// Speaks to the keeper now and then until it is gone: firewalls and proxies cut what is silent, and
+    /// nothing else would tell of a host that vanished, since who only receives waits for ever.
+    pub(super) async fn keep_held(&self) {
+        loop {
+            tokio::time::sleep(self.silence_max / 2).await;
+            if let Err(error) = self.ping().await {
+                let reason = match error {
+                    Error::Interrupted { reason, .. } => reason,
+                    other => other.to_string(),
+                };
+                self.lost.send_replace(Some(reason));
+                return;
+            }
+        }
+    }
+
+    /// Does `work` for as long as the point is held.
+    pub(super) async fn while_held<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut lost = self.lost.subscribe();
+        tokio::select! {
+            done = work => done,
+            // The sender is in `self`, so it outlives this wait.
+            Ok(reason) = lost.wait_for(Option::is_some) => Err(Error::Interrupted {
+                endpoint: self.endpoint.label(),
+                reason: reason.clone().unwrap_or_default(),
+            }),
         }
     }
 
@@ -108,24 +144,30 @@ impl Readers {
     }
 
     /// Proves that the point is still held.
-    pub(super) async fn ping(&self) -> Result<()> {
+    async fn ping(&self) -> Result<()> {
         let mut keeper = self.keeper.lock().await;
         let mut connection = keeper.take().ok_or_else(|| self.lost())?;
-        let label = self.endpoint.label();
-        sql::run(&mut connection, "SELECT 1")
-            .await
-            .map_err(|error| self.during(&label, "holding the snapshot").map(error))?;
+        self.ask(&mut connection, "SELECT 1", "holding the snapshot").await?;
         *keeper = Some(connection);
         Ok(())
     }
 
-    /// Confirms the point a last time and lets go of it.
+    /// Confirms the point a last time and lets go of it, once a ping under way is answered.
     pub(super) async fn finish(&self) -> Result<()> {
         let mut connection = self.keeper.lock().await.take().ok_or_else(|| self.lost())?;
+        self.ask(&mut connection, "COMMIT", "letting go of the snapshot").await
+    }
+
+    /// Runs a statement that a server answers at once or never.
+    async fn ask(&self, connection: &mut PgConnection, statement: &str, what: &str) -> Result<()> {
         let label = self.endpoint.label();
-        sql::run(&mut connection, "COMMIT")
-            .await
-            .map_err(|error| self.during(&label, "letting go of the snapshot").map(error))
+        match tokio::time::timeout(self.silence_max, sql::run(connection, statement)).await {
+            Ok(answer) => answer.map_err(|error| self.during(&label, what).map(error)),
+            Err(_) => Err(Error::Interrupted {
+                endpoint: label,
+                reason: format!("the server was silent for {} s", self.silence_max.as_secs()),
+            }),
+        }
     }
 
     fn during<'a>(&'a self, endpoint: &'a str, what: &'a str) -> During<'a> {

@@ -56,7 +56,7 @@ impl Archive {
     ) -> Result<Vec<Refusal>> {
         let mut command = Command::new(&self.tool.path);
         command.arg(format!("--section={section}")).arg("--no-password");
-        command.arg(format!("--dbname=dbname='{}'", quote_conninfo(&self.endpoint.database)));
+        command.arg(format!("--dbname={}", self.endpoint.conninfo()));
         if jobs > 1 {
             command.arg(format!("--jobs={jobs}"));
         }
@@ -103,10 +103,6 @@ impl Archive {
     fn io(&self, source: std::io::Error) -> Error {
         Error::Io { path: self.tool.path.display().to_string(), source }
     }
-}
-
-fn quote_conninfo(name: &str) -> String {
-    name.replace('\\', "\\\\").replace('\'', "\\'")
 }
 
 /// Reads the errors out of what pg_restore said.

@@ -33,6 +33,7 @@ pub(super) async fn archive(
     let mut command = Command::new(&tool.path);
     command
         .args(["--format=custom", "--schema-only", "--no-sync", "--no-password"])
+        .arg(format!("--dbname={}", endpoint.conninfo()))
         .arg(format!("--snapshot={snapshot}"))
         .arg(format!("--lock-wait-timeout={lock_timeout_ms}"))
         .arg("--file")

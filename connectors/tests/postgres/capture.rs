@@ -80,6 +80,22 @@ async fn a_server_restarted_in_the_middle_is_told_and_nothing_is_confirmed() {
 }
 
 #[tokio::test]
+async fn a_server_that_falls_silent_is_told_to_whoever_waits_for_rows() {
+    let server = Server::start("");
+    server.sql("postgres", "CREATE TABLE t AS SELECT 1 AS i");
+    let options = CaptureOptions { silence_ms_max: 1000, ..CaptureOptions::default() };
+    let capture = server.source("postgres", "postgres").capture(&options).await.unwrap();
+    let slice = capture.tables()[0].slices[0].clone();
+    read(capture.as_ref(), &slice).await.unwrap();
+    server.signal_sessions("STOP");
+    let lost = read(capture.as_ref(), &slice).await.unwrap_err();
+    server.signal_sessions("CONT");
+    assert!(lost.to_string().contains("silent for 1 s"), "{lost}");
+    let lost = capture.finish().await.unwrap_err();
+    assert!(matches!(lost, Error::Interrupted { .. }), "{lost}");
+}
+
+#[tokio::test]
 async fn what_the_account_may_not_read_is_denied_with_the_statement_that_helps() {
     let server = Server::start("");
     server.sql(

@@ -98,6 +98,13 @@ impl Server {
         );
     }
 
+    /// Sends a signal to every session of Lifeboat's.
+    pub fn signal_sessions(&self, signal: &str) {
+        let sessions =
+            "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE application_name = 'lifeboat'";
+        shell(self.path(), &format!("kill -{signal} {}", self.sql("postgres", sessions)));
+    }
+
     /// The URL of a database, verified against the test's own authority.
     pub fn url(&self, user: &str, database: &str) -> Url {
         let root = self.path().join("ca.crt");

@@ -8,6 +8,7 @@ use tokio_rustls::TlsConnector;
 use super::packet::{Fields, Packets};
 use super::tls::{self, SslMode, TlsFiles};
 use super::{ERR, OK, Stream, Wire, WireError, auth, refusal};
+use crate::socket::keep_alive;
 
 /// What this client can do, as the protocol numbers it: LONG_PASSWORD, LONG_FLAG, CONNECT_WITH_DB,
 /// LOCAL_FILES, PROTOCOL_41, TRANSACTIONS, SECURE_CONNECTION, PLUGIN_AUTH, CONNECT_ATTRS and
@@ -71,6 +72,7 @@ impl Login {
             Place::Tcp { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
                 stream.set_nodelay(true)?;
+                keep_alive(&stream)?;
                 self.over_tcp(Packets::new(stream), host).await
             }
         }

@@ -18,12 +18,12 @@ use lifeboat_config::{Agent, Source};
 use lifeboat_connectors::{Capture, CaptureOptions, PointInTime};
 use lifeboat_console::{CommandError, Progress};
 use lifeboat_vault::{AgentKey, Draft, Error as VaultError, SnapshotWriter, Vault, Written};
-use tempfile::TempDir;
 
 use crate::check::chain;
 use crate::host;
 use crate::interrupt::Interrupt;
 use lanes::Read;
+use scratch::Scratch;
 pub use summary::Summary;
 
 /// What one source's backup needs.
@@ -53,11 +53,19 @@ impl Run<'_> {
     pub async fn take(&self) -> Result<Summary, CommandError> {
         let started = Instant::now();
         let source = host::open_source(self.source)?;
-        host::make_state(self.agent)?;
-        let scratch = scratch::make(&self.agent.state, &self.source.name)?;
+        // A state folder that cannot be written costs what would be kept in it, and not the backup.
+        let _ = host::make_state(self.agent);
         self.progress.phase("opening");
         let begin = SnapshotWriter::begin(self.vault, self.key, &self.agent.state, &self.source.name);
         let writer = self.interrupt.or(begin).await?;
+        if let Some(error) = &writer.index_elsewhere {
+            self.progress.warn(&format!(
+                "the vault's index cannot be kept in {}: {}; it was gathered in a temporary folder, and will be again",
+                self.agent.state.display(),
+                chain(error)
+            ));
+        }
+        let scratch = Scratch::make(&self.agent.state, &self.source.name)?;
         let damage: Vec<_> =
             self.vault.damage().chain(&writer.sync.damage).map(|error| chain(error)).collect();
         let adopted_packs = writer.sync.adopted;
@@ -103,7 +111,7 @@ impl Run<'_> {
         &self,
         source: &dyn lifeboat_connectors::Source,
         writer: &SnapshotWriter,
-        scratch: &TempDir,
+        scratch: &Scratch,
     ) -> Result<(Draft, PointInTime), CommandError> {
         let readers = self.agent.readers;
         let scratch = scratch.path().to_owned();

@@ -26,7 +26,7 @@ fn vault_kind(error: &VaultError) -> Kind {
     match error {
         VaultError::NoVault { .. } => Kind::VaultMissing,
         VaultError::NoKey { .. } => Kind::NoUsableKey,
-        VaultError::Locked { .. } => Kind::Locked,
+        VaultError::Locked { .. } | VaultError::Busy { .. } => Kind::Locked,
         error if error.is_damage() => Kind::Damage,
         _ => Kind::Failed,
     }

@@ -75,6 +75,14 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// Somebody else is at work where only one may be.
+    #[error("{what} is under way already: {holder}")]
+    Busy {
+        /// Such as `a backup of crm`.
+        what: String,
+        /// Who is at it, and since when.
+        holder: String,
+    },
     /// Nothing, or more than one thing, fits what was asked for.
     #[error("{0}")]
     NoSuchSnapshot(String),
@@ -184,7 +192,10 @@ impl Error {
                 "see to it that only one host ever expires and prunes this vault, and say so with `--alone`"
             }
             Self::Removed { .. } => "run the same command again: what is missing is written anew",
-            Self::State(_) => "the local state is a cache: delete its folder and run the same command again",
+            Self::Busy { .. } => "wait until it has ended; one that was killed holds nothing",
+            Self::State(_) => {
+                "is the disk of the state folder full? the files `index-….sqlite` in it are a cache and may be deleted"
+            }
             _ => return Vec::new(),
         };
         vec![hint.to_owned()]

@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -14,6 +15,7 @@ use sqlx::Row;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use tempfile::TempDir;
 
 use crate::format::contents::{PackContents, packs_from_text};
 use crate::format::envelope::Kind;
@@ -91,6 +93,8 @@ pub struct SyncReport {
 #[derive(Clone)]
 pub struct ChunkIndex {
     pool: SqlitePool,
+    /// The folder of an index that has no other place; gone with the last clone.
+    _scratch: Option<Arc<TempDir>>,
 }
 
 impl ChunkIndex {
@@ -116,6 +120,20 @@ impl ChunkIndex {
         }
     }
 
+    /// Opens the file at `path`, or, where none can be written, one in a temporary folder that is read anew
+    /// from the store and does not last; then says why.
+    pub async fn open_somewhere(path: &Path) -> Result<(Self, Option<Error>)> {
+        let reason = match Self::open(path).await {
+            Ok(index) => return Ok((index, None)),
+            Err(error) => error,
+        };
+        let temporary = std::env::temp_dir();
+        let made = tempfile::Builder::new().prefix("lifeboat-index-").tempdir_in(&temporary);
+        let scratch = made.map_err(|error| Error::io(&temporary, error))?;
+        let index = Self::open(&scratch.path().join("index.sqlite")).await?;
+        Ok((Self { _scratch: Some(Arc::new(scratch)), ..index }, Some(reason)))
+    }
+
     async fn try_open(path: &Path) -> Result<Self> {
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -130,7 +148,9 @@ impl ChunkIndex {
             return Err(Error::State(sqlx::Error::Protocol(sound)));
         }
         sqlx::raw_sql(SCHEMA).execute(&pool).await?;
-        Ok(Self { pool })
+        // A file that may only be read opens all the same, and would fail later.
+        pool.begin_with("BEGIN IMMEDIATE").await?.rollback().await?;
+        Ok(Self { pool, _scratch: None })
     }
 
     /// Brings the file in line with the store.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
@@ -13,6 +14,7 @@ use crate::format::recipe::Text;
 use crate::index::{ChunkIndex, SyncReport};
 use crate::{AgentId, ChunkId, Error, PackId, Realm, Result, SnapshotId, Vault, pack};
 
+mod elsewhere;
 mod rows;
 mod segments;
 mod select;
@@ -78,6 +80,8 @@ pub struct SnapshotReader {
     pub(crate) vault: Vault,
     pub(crate) index: ChunkIndex,
     pub(crate) segments: Segments,
+    /// Damage that was read around.
+    worked_around: Arc<Mutex<Vec<String>>>,
 }
 
 impl SnapshotReader {
@@ -91,7 +95,12 @@ impl SnapshotReader {
 
     /// Reads through an index that is in line with the store.
     pub(crate) fn on(vault: &Vault, index: &ChunkIndex) -> Self {
-        Self { vault: vault.clone(), index: index.clone(), segments: Segments::new(vault.clone()) }
+        Self {
+            vault: vault.clone(),
+            index: index.clone(),
+            segments: Segments::new(vault.clone()),
+            worked_around: Arc::default(),
+        }
     }
 
     /// Reads the catalogue: the snapshot's tables, in the order in which they were listed.
@@ -153,7 +162,7 @@ impl SnapshotReader {
         for id in chunks {
             wanted.push((*id, segments::usable(what, *id, located.get(id), realm)?.clone()));
         }
-        let reads = wanted.into_iter().map(|(id, location)| self.segments.chunk(id, location));
+        let reads = wanted.into_iter().map(|(id, location)| self.chunk(id, location));
         futures::stream::iter(reads)
             .buffered(segments::SEGMENTS_AHEAD)
             .try_fold(Vec::new(), |mut all, chunk| async move {

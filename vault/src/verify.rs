@@ -104,7 +104,10 @@ impl VerifyReport {
     }
 
     fn note_damage(&mut self, error: &Error) {
-        let text = error.to_string();
+        self.note_damage_told(error.to_string());
+    }
+
+    fn note_damage_told(&mut self, text: String) {
         if !self.damage.contains(&text) {
             self.damage.push(text);
         }
@@ -142,6 +145,9 @@ pub async fn verify(
             tables: snapshot.manifest.tables,
             damaged,
         });
+    }
+    for damage in reader.take_worked_around() {
+        report.note_damage_told(damage);
     }
     report.covered.snapshots = snapshots.len() as u64;
     report.covered.tables = run.known.len() as u64;

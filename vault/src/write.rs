@@ -90,6 +90,9 @@ pub struct SnapshotWriter {
     segments: mpsc::Sender<SealedSegment>,
     /// What was found while the local index was brought in line with the store.
     pub sync: SyncReport,
+    /// Why the local index could not be kept in `state`, if it could not: it was gathered elsewhere, and
+    /// will be again.
+    pub index_elsewhere: Option<Error>,
 }
 
 /// What every lane and the packer share.
@@ -111,18 +114,21 @@ struct Shared {
 }
 
 impl SnapshotWriter {
-    /// Starts a snapshot of `source`: brings the local index in `state` in line with the store, adopts
-    /// what an interrupted run has uploaded, and recalls the rows of the source's last snapshot.
+    /// Starts a snapshot of `source`: recalls the rows of its last one, brings the local index in `state`
+    /// in line with the store, and adopts what an interrupted run has uploaded.
     ///
     /// # Errors
-    /// `Unsupported` when the vault needs an ability to write that this program does not have.
+    /// `Busy` when another run of this source has the same `state`; `Unsupported` when the vault needs an ability to write that this program does not have.
     pub async fn begin(vault: &Vault, agent: &AgentKey, state: &Path, source: &str) -> Result<Self> {
         if let Some(need) = vault.unknown_need_to_write() {
             return Err(Error::Unsupported { found: format!("1 with {need}"), known: "1".into() });
         }
         vault.agent_key("this agent's key", agent.id())?;
-        std::fs::create_dir_all(state).map_err(|error| Error::io(state, error))?;
-        let index = ChunkIndex::open(&state.join(format!("index-{}.sqlite", vault.id()))).await?;
+        // Where it cannot be made, what would be kept in it says so and goes without.
+        let _ = std::fs::create_dir_all(state);
+        let memory = Memory::open(vault, state, source).await?;
+        let path = state.join(format!("index-{}.sqlite", vault.id()));
+        let (index, index_elsewhere) = ChunkIndex::open_somewhere(&path).await?;
         let sync = index.sync(vault).await?;
         let shared = Arc::new(Shared {
             vault: vault.clone(),
@@ -130,7 +136,7 @@ impl SnapshotWriter {
             store: vault.store().metered(),
             index,
             source: source.to_owned(),
-            memory: Memory::open(vault, state, source).await?,
+            memory,
             recorded: Mutex::default(),
             runtime: Handle::current(),
             pending: Mutex::default(),
@@ -139,7 +145,7 @@ impl SnapshotWriter {
         });
         let (segments, waiting) = mpsc::channel(SEGMENTS_WAITING);
         let packer = tokio::spawn(packer::run(Arc::clone(&shared), waiting));
-        Ok(Self { shared, packer, segments, sync })
+        Ok(Self { shared, packer, segments, sync, index_elsewhere })
     }
 
     /// Makes a lane. Call it from a thread that may block; every lane must be finished before

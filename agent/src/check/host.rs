@@ -35,7 +35,11 @@ pub fn state(config: &Config, findings: &mut Findings) {
     if !folder.is_dir() {
         findings.warning("state", format!("{} does not exist yet", folder.display()), None);
     } else if let Err(error) = tempfile::tempfile_in(folder) {
-        findings.error(None, "state", error);
+        let text = format!(
+            "{} cannot be written: {error}; backups go on without it and store more than has changed",
+            folder.display()
+        );
+        findings.warning("state", text, Some("make it this account's own, or name another".into()));
     } else {
         space("state", folder, findings);
     }

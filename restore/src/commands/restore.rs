@@ -77,6 +77,9 @@ impl Run<'_> {
         }
         let started = Instant::now();
         let report = self.load(&plan, &schema).await.map_err(|error| self.explain_damage(&plan, error))?;
+        for damage in self.reading.reader.take_worked_around() {
+            self.progress.warn(&format!("the vault is damaged: {damage}; another copy was read"));
+        }
         let mut summary = Summary::loaded(&plan, report, started.elapsed());
         if !self.args.no_compare {
             let started = Instant::now();

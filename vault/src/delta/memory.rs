@@ -5,14 +5,19 @@
 //! old ones under names of their own; they come into force when, after the manifest, the directory is
 //! replaced by a rename. Killed before that, a run leaves the old directory: it describes an older
 //! snapshot, whose chunks are there as long as its manifest is, so it is as good a base as before.
+//!
+//! One run at a time has the folder, by a lock that the system lets go of when the run ends, however it
+//! ends. So whatever the directory does not name was left by a run that is over. Where the folder cannot
+//! be written, nothing is remembered, and that is all it costs.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::fs::File;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::{RecordFile, Recorded};
 use crate::format::fingerprints::{
@@ -24,14 +29,16 @@ use crate::{Error, Result, SnapshotId, Vault};
 
 const DIRECTORY: &str = "directory.fingerprints";
 
-/// Files that no directory names may belong to a run under way, unless they are older than this.
-const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// Held by the run that has the folder; says who that is.
+const LOCK: &str = "lock";
 
 /// The fingerprints of one source.
 pub(crate) struct Memory {
     folder: PathBuf,
     head: Head,
     key: [u8; 32],
+    /// The lock, for as long as this run may touch the folder; nothing when the folder cannot be used.
+    lock: Option<File>,
     /// Parts of the last snapshot by stretch, until they are asked for.
     parts: Mutex<HashMap<String, VecDeque<Remembered>>>,
     /// Why what was remembered is not used.
@@ -70,6 +77,9 @@ impl Recalled {
 impl Memory {
     /// Opens what is remembered in `state` of this source's last snapshot. What is not whole, of another
     /// vault or of a snapshot that the store does not have is dropped: then nothing is remembered.
+    ///
+    /// # Errors
+    /// `Busy` when another run has this source's memory; else what the store says.
     pub(crate) async fn open(vault: &Vault, state: &Path, source: &str) -> Result<Self> {
         let tag = &blake3::hash(source.as_bytes()).to_hex()[..16];
         let folder = state.join(format!("rows-{}-{tag}", vault.id()));
@@ -80,8 +90,20 @@ impl Memory {
             snapshot: SnapshotId([0; 32]),
         };
         let key = vault.inner.derived.state_key;
-        let memory = Self { folder, head, key, parts: Mutex::default(), dropped: Mutex::default() };
-        match memory.read_directory() {
+        let lock = None;
+        let mut memory = Self { folder, head, key, lock, parts: Mutex::default(), dropped: Mutex::default() };
+        match take_lock(&memory.folder, source) {
+            Ok(lock) => memory.lock = Some(lock),
+            Err(error @ Error::Busy { .. }) => return Err(error),
+            Err(error) => {
+                memory.drop_because(error.to_string());
+                return Ok(memory);
+            }
+        }
+        let directory = memory.read_directory();
+        let named = directory.iter().flatten().flat_map(|(_, parts)| parts).map(|part| part.file.as_str());
+        memory.remove_others(&named.collect());
+        match directory {
             Ok(None) => {}
             Ok(Some((head, parts))) => {
                 if vault.store().size(&names::snapshot(head.snapshot)).await?.is_some() {
@@ -143,7 +165,7 @@ impl Memory {
 
     /// A file for a lane's fingerprints.
     pub(crate) fn record_file(&self) -> RecordFile {
-        RecordFile::new(&self.folder)
+        RecordFile::new(self.lock.is_some().then(|| self.folder.clone()))
     }
 
     /// Reads a part back; says in words what is wrong with it.
@@ -182,51 +204,74 @@ impl Memory {
     }
 
     /// Remembers a snapshot that exists now, instead of what was remembered. Returns the bytes that all
-    /// of it takes.
+    /// of it takes. Parts whose records could not be written are left out.
     ///
     /// # Errors
     /// `Io`; then the next run knows what it knew before.
     pub(crate) fn replace(&self, snapshot: SnapshotId, parts: &[Recorded]) -> Result<u64> {
+        if self.lock.is_none() {
+            return Ok(0);
+        }
         let head = Head { snapshot, ..self.head.clone() };
         let mut text = serde_json::to_string(&head).expect("a head serialises") + "\n";
         let mut files = HashSet::new();
-        for part in parts {
-            text += &serde_json::to_string(&part.remembered).expect("a part serialises");
+        for part in parts.iter().filter_map(|part| part.remembered.as_ref()) {
+            text += &serde_json::to_string(part).expect("a part serialises");
             text.push('\n');
-            files.insert(part.remembered.file.as_str());
+            files.insert(part.file.as_str());
         }
         let text = format!("{}\n{text}", blake3::keyed_hash(&self.key, text.as_bytes()).to_hex());
         let mut bytes = text.len() as u64;
         let io = |error| Error::io(&self.folder, error);
-        std::fs::create_dir_all(&self.folder).map_err(io)?;
         for file in &files {
             let file = File::open(self.folder.join(file)).map_err(io)?;
             file.sync_data().map_err(io)?;
             bytes += file.metadata().map_err(io)?.len();
         }
-        let before = self.read_directory().ok().flatten();
         let mut new = tempfile::NamedTempFile::new_in(&self.folder).map_err(io)?;
         new.write_all(text.as_bytes()).map_err(io)?;
         new.as_file().sync_all().map_err(io)?;
         new.persist(self.folder.join(DIRECTORY)).map_err(|error| io(error.error))?;
         File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(io)?;
-        let before = before.map(|(_, parts)| parts).unwrap_or_default();
-        self.remove_others(&files, &before.into_iter().map(|part| part.file).collect());
+        self.remove_others(&files);
         Ok(bytes)
     }
 
-    /// Removes the files of the last directory, and those that killed runs have left. One that cannot be
-    /// removed costs space and nothing else.
-    fn remove_others(&self, current: &HashSet<&str>, before: &HashSet<String>) {
+    /// Removes every file of runs that are over but those in force. One that cannot be removed costs space
+    /// and nothing else.
+    fn remove_others(&self, in_force: &HashSet<&str>) {
         let Ok(entries) = self.folder.read_dir() else { return };
         for entry in entries.flatten() {
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
-            let age = entry.metadata().and_then(|meta| meta.modified()).map(|time| time.elapsed());
-            let abandoned = matches!(age, Ok(Ok(age)) if age > ABANDONED_AFTER);
-            if name != DIRECTORY && !current.contains(name) && (before.contains(name) || abandoned) {
+            if name != DIRECTORY && name != LOCK && !in_force.contains(name) {
                 let _ = std::fs::remove_file(entry.path());
             }
         }
+    }
+}
+
+/// Makes the folder and takes its lock.
+///
+/// # Errors
+/// `Busy` when another run has it, saying which; `Io` when it cannot be taken here at all.
+fn take_lock(folder: &Path, source: &str) -> Result<File> {
+    let path = folder.join(LOCK);
+    let io = |error| Error::io(&path, error);
+    std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
+    let mut options = OpenOptions::new();
+    let mut file = options.read(true).write(true).create(true).mode(0o600).open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => {
+            let holder = format!("process {} since {:.0}", std::process::id(), Timestamp::now());
+            file.set_len(0).and_then(|()| file.write_all(holder.as_bytes())).map_err(io)?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let holder = std::fs::read_to_string(&path).unwrap_or_default();
+            let holder = if holder.is_empty() { "another process".to_owned() } else { holder };
+            Err(Error::Busy { what: format!("a backup of {source}"), holder })
+        }
+        Err(TryLockError::Error(error)) => Err(io(error)),
     }
 }

@@ -1,9 +1,10 @@
 //! The proof after a backup: a sample of the recipes as the store has them against the rows remembered
-//! while they were read. It needs no key that opens rows.
+//! while they were read. It needs no key that opens rows. A part whose records were not kept, or cannot
+//! be read back from the agent's own disk, is no witness.
 
 use rand::seq::SliceRandom;
 
-use super::{Bits, Memory, Recorded};
+use super::{Bits, Memory, Recalled, Recorded};
 use crate::format::fingerprints::Remembered;
 use crate::format::manifest::TableRecord;
 use crate::format::recipe::Part;
@@ -22,17 +23,21 @@ pub(crate) async fn prove(
     tables: &[TableRecord],
     recorded: &[Recorded],
 ) -> Result<()> {
-    let mut sample: Vec<_> = recorded.iter().collect();
+    let kept = recorded.iter().filter_map(|part| Some((part.changed, part.remembered.as_ref()?)));
+    let mut sample: Vec<_> = kept.collect();
     sample.shuffle(&mut rand::rng());
-    sample.sort_by_key(|part| !part.changed);
+    sample.sort_by_key(|(changed, _)| !changed);
     sample.truncate(PARTS_PROVEN);
     let streams = || tables.iter().flat_map(|table| &table.streams);
-    for part in sample {
-        let Remembered { stretch, part: own, .. } = &part.remembered;
+    for (_, remembered) in sample {
+        let Remembered { stretch, part, .. } = remembered;
         let what = format!("the recipe of {stretch}");
-        let stream = streams().find(|stream| stream.parts.contains(own));
+        let stream = streams().find(|stream| stream.parts.contains(part));
         let stream = stream.ok_or_else(|| mismatch(&what, "the catalogue does not have it"))?;
-        prove_part(reader, memory, &what, Realm::Rows(stream.grade), own, part).await?;
+        match memory.recall(remembered) {
+            Ok(recalled) => prove_part(reader, &what, Realm::Rows(stream.grade), part, &recalled).await?,
+            Err(reason) => memory.drop_because(reason),
+        }
     }
     Ok(())
 }
@@ -40,14 +45,12 @@ pub(crate) async fn prove(
 /// Reads a part's recipe back: its chunks are stored, its rows are those remembered, each once.
 async fn prove_part(
     reader: &SnapshotReader,
-    memory: &Memory,
     what: &str,
     realm: Realm,
     part: &Part,
-    recorded: &Recorded,
+    recalled: &Recalled,
 ) -> Result<()> {
     let found = reader.find(what, realm, part).await?;
-    let recalled = memory.recall(&recorded.remembered).map_err(|reason| mismatch(what, &reason))?;
     if found.chunks.len() != recalled.chunks.len() {
         return Err(mismatch(what, "its list of chunks is not the one that was written"));
     }

@@ -1,4 +1,6 @@
 //! Writing fingerprints while rows are read: one file a lane, into which its parts write in blocks.
+//!
+//! A file that cannot be written costs its parts' fingerprints, never the snapshot.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -8,52 +10,68 @@ use std::path::{Path, PathBuf};
 use super::Tally;
 use crate::format::fingerprints::{BLOCK_RECORDS, ListedChunk, RECORD_BYTES, Record, Remembered};
 use crate::format::recipe::{Gone, Part, gone_to_text};
-use crate::{Error, Result};
 
 /// The file of one lane, made when the first block is written.
 pub(crate) struct RecordFile {
-    folder: PathBuf,
+    /// Where it is; nothing when nothing is recorded, from the start or since a write failed.
+    folder: Option<PathBuf>,
     name: String,
     open: Option<File>,
     bytes: u64,
+    failed: Option<String>,
 }
 
 impl RecordFile {
-    /// A file of a name that no other run or lane has.
-    pub(crate) fn new(folder: &Path) -> Self {
+    /// A file of a name that no other run or lane has; without a folder, nothing is recorded.
+    pub(crate) fn new(folder: Option<PathBuf>) -> Self {
         let name = format!("{:016x}.fingerprints", rand::random::<u64>());
-        Self { folder: folder.to_owned(), name, open: None, bytes: 0 }
+        Self { folder, name, open: None, bytes: 0, failed: None }
     }
 
-    /// Appends bytes and returns where they begin.
-    fn append(&mut self, bytes: &[u8]) -> Result<u64> {
-        let path = self.folder.join(&self.name);
-        let io = |error| Error::io(&path, error);
-        if self.open.is_none() {
-            std::fs::create_dir_all(&self.folder).map_err(|error| Error::io(&self.folder, error))?;
-            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(io)?;
-            self.open = Some(file);
+    /// Why it could not be written to its end, if it could not.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.failed.as_deref()
+    }
+
+    /// Appends bytes and returns where they begin; nothing from the first write on that fails.
+    fn append(&mut self, bytes: &[u8]) -> Option<u64> {
+        let path = self.folder.as_ref()?.join(&self.name);
+        match self.write(&path, bytes) {
+            Ok(()) => {
+                let at = self.bytes;
+                self.bytes += bytes.len() as u64;
+                Some(at)
+            }
+            Err(error) => {
+                self.failed = Some(format!("{}: {error}", path.display()));
+                self.folder = None;
+                None
+            }
         }
-        let file = self.open.as_mut().expect("it was opened");
-        file.write_all(bytes).map_err(io)?;
-        let at = self.bytes;
-        self.bytes += bytes.len() as u64;
-        Ok(at)
+    }
+
+    fn write(&mut self, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+        let file = match &mut self.open {
+            Some(file) => file,
+            none => none.insert(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?),
+        };
+        file.write_all(bytes)
     }
 }
 
 /// The records of one part.
 pub(crate) struct RecordWriter {
     pending: Vec<u8>,
-    blocks: Vec<u64>,
+    /// Where its blocks are in the file; nothing once one could not be written.
+    blocks: Option<Vec<u64>>,
     hasher: blake3::Hasher,
     tally: Tally,
 }
 
 /// A part whose records are written.
 pub(crate) struct Recorded {
-    /// What the directory is to say of it.
-    pub(crate) remembered: Remembered,
+    /// What the directory is to say of it, if its records could be written.
+    pub(crate) remembered: Option<Remembered>,
     /// Its rows.
     pub(crate) tally: Tally,
     /// Whether its recipe is another one than in the snapshot before.
@@ -64,24 +82,28 @@ impl RecordWriter {
     pub(crate) fn new() -> Self {
         Self {
             pending: Vec::new(),
-            blocks: Vec::new(),
+            blocks: Some(Vec::new()),
             hasher: blake3::Hasher::new(),
             tally: Tally::default(),
         }
     }
 
     /// Adds a row.
-    pub(crate) fn push(&mut self, record: Record, file: &mut RecordFile) -> Result<()> {
+    pub(crate) fn push(&mut self, record: Record, file: &mut RecordFile) {
         self.tally.add(record.fingerprint());
         self.pending.extend_from_slice(&record.to_bytes());
-        if self.pending.len() >= BLOCK_RECORDS * RECORD_BYTES { self.end_block(file) } else { Ok(()) }
+        if self.pending.len() >= BLOCK_RECORDS * RECORD_BYTES {
+            self.end_block(file);
+        }
     }
 
-    fn end_block(&mut self, file: &mut RecordFile) -> Result<()> {
-        self.blocks.push(file.append(&self.pending)?);
+    fn end_block(&mut self, file: &mut RecordFile) {
+        match (&mut self.blocks, file.append(&self.pending)) {
+            (Some(blocks), Some(at)) => blocks.push(at),
+            (blocks, _) => *blocks = None,
+        }
         self.hasher.update(&self.pending);
         self.pending.clear();
-        Ok(())
     }
 
     /// Writes what is left, and the part's lists.
@@ -93,25 +115,26 @@ impl RecordWriter {
         gone: &[Gone],
         changed: bool,
         file: &mut RecordFile,
-    ) -> Result<Recorded> {
+    ) -> Recorded {
         if !self.pending.is_empty() {
-            self.end_block(file)?;
+            self.end_block(file);
         }
         let gone = gone_to_text(gone);
         let mut lists = Vec::with_capacity(chunks.len() * ListedChunk::BYTES + gone.len());
         chunks.iter().for_each(|chunk| lists.extend_from_slice(&chunk.to_bytes()));
         lists.extend_from_slice(gone.as_bytes());
         self.hasher.update(&lists);
-        let remembered = Remembered {
+        let place = self.blocks.take().zip(file.append(&lists));
+        let remembered = place.map(|(blocks, lists)| Remembered {
             stretch: stretch.to_owned(),
             part: part.clone(),
             file: file.name.clone(),
-            blocks: self.blocks,
-            lists: file.append(&lists)?,
+            blocks,
+            lists,
             chunks: chunks.len() as u64,
             gone_bytes: gone.len() as u64,
             hash: self.hasher.finalize().to_hex().to_string(),
-        };
-        Ok(Recorded { remembered, tally: self.tally, changed })
+        });
+        Recorded { remembered, tally: self.tally, changed }
     }
 }

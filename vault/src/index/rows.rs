@@ -71,6 +71,13 @@ impl ChunkIndex {
         Ok(found)
     }
 
+    /// Every place of a chunk that is present.
+    pub(crate) async fn places(&self, id: ChunkId) -> Result<Vec<Location>> {
+        let rows = sqlx::query(LOCATE).bind(ids_json(&[id])).fetch_all(&self.pool).await?;
+        let places = rows.iter().filter_map(read_location).map(|(_, place)| place);
+        Ok(places.filter(|place| place.segment.present).collect())
+    }
+
     /// Which of these chunks can be reused.
     pub(crate) async fn known(&self, ids: &[ChunkId]) -> Result<HashSet<ChunkId>> {
         let mut known = HashSet::new();

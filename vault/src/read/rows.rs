@@ -43,8 +43,8 @@ impl Found {
 struct Step {
     segment: SegmentLocation,
     runs: Vec<Run>,
-    /// Chunks that this part has not used before: to be proven.
-    new: Vec<(ChunkId, Location)>,
+    /// Their chunks.
+    chunks: Vec<(ChunkId, Location)>,
 }
 
 impl SnapshotReader {
@@ -111,15 +111,15 @@ impl SnapshotReader {
         out: &mpsc::Sender<Rows>,
     ) -> Result<()> {
         let reads = steps(found).into_iter().map(|step| async move {
-            let raw = self.segments.open(step.segment, step.new).await?;
-            Ok::<_, Error>((raw, step.runs))
+            let opened = self.open_chunks(step.segment, step.chunks).await?;
+            Ok::<_, Error>((opened, step.runs))
         });
         let mut reads = futures::stream::iter(reads).buffered(SEGMENTS_AHEAD);
         let (mut ends, mut of) = (Vec::new(), None);
-        while let Some((raw, runs)) = reads.try_next().await? {
+        while let Some((opened, runs)) = reads.try_next().await? {
             for run in runs {
                 let (id, location) = found.chunk(&run);
-                let chunk = &raw[segments::range(location)];
+                let chunk = opened.chunk(found.chunk(&run));
                 let damaged = |reason| Error::damaged(what, format!("chunk {}: {reason}", id.short()));
                 // The runs of a chunk follow each other: its rows are looked for once.
                 if of != Some(run.chunk) {
@@ -138,22 +138,22 @@ impl SnapshotReader {
 
 /// Groups runs by the segment they lie in.
 fn steps(found: &Found) -> Vec<Step> {
-    let mut seen = vec![false; found.chunks.len()];
+    let mut last = None;
     let mut steps: Vec<Step> = Vec::new();
     for run in &found.runs {
-        let at = run.chunk as usize;
         let (id, location) = found.chunk(run);
         let number = location.segment.number;
         let step = match steps.last_mut() {
             Some(step) if step.segment.number == number => step,
             _ => {
-                steps.push(Step { segment: location.segment.clone(), runs: Vec::new(), new: Vec::new() });
+                steps.push(Step { segment: location.segment.clone(), runs: Vec::new(), chunks: Vec::new() });
                 steps.last_mut().expect("one was pushed")
             }
         };
         step.runs.push(*run);
-        if !std::mem::replace(&mut seen[at], true) {
-            step.new.push((*id, location.clone()));
+        // The runs of a chunk follow each other.
+        if last.replace(run.chunk) != Some(run.chunk) {
+            step.chunks.push((*id, location.clone()));
         }
     }
     steps

@@ -141,6 +141,9 @@ impl Lane {
                 self.seal(at)?;
             }
         }
+        if let Some(reason) = self.records.failure() {
+            self.shared.memory.drop_because(reason.to_owned());
+        }
         Ok(())
     }
 }

@@ -42,27 +42,20 @@ impl OpenPart {
     }
 
     /// A row stays at its place.
-    pub(super) fn keep(
-        &mut self,
-        fingerprint: u128,
-        place: u32,
-        bytes: usize,
-        file: &mut RecordFile,
-    ) -> Result<()> {
+    pub(super) fn keep(&mut self, fingerprint: u128, place: u32, bytes: usize, file: &mut RecordFile) {
         self.rows += 1;
         self.bytes += bytes as u64;
-        match &mut self.records {
-            Some(records) => records.push(Record::new(fingerprint, place), file),
-            None => Ok(()),
+        if let Some(records) = &mut self.records {
+            records.push(Record::new(fingerprint, place), file);
         }
     }
 
     /// A row comes at the end of the part's chunks.
-    pub(super) fn add(&mut self, fingerprint: u128, bytes: usize, file: &mut RecordFile) -> Result<()> {
+    pub(super) fn add(&mut self, fingerprint: u128, bytes: usize, file: &mut RecordFile) {
         let place = u32::try_from(self.places).expect("a part is bounded");
         self.places += 1;
         self.new_rows += 1;
-        self.keep(fingerprint, place, bytes, file)
+        self.keep(fingerprint, place, bytes, file);
     }
 
     /// Rows come at the end of the part's chunks, not to be known again.
@@ -110,7 +103,7 @@ impl OpenPart {
         };
         let recorded = match (records, stretch) {
             (Some(records), Some(stretch)) => {
-                Some(records.finish(stretch, &part, &chunks, &gone, changed, &mut lane.records)?)
+                Some(records.finish(stretch, &part, &chunks, &gone, changed, &mut lane.records))
             }
             _ => None,
         };

@@ -87,7 +87,7 @@ impl<'a> StreamWriter<'a> {
             let matching = self.matching.as_mut().expect("rows are matched");
             match known {
                 Known::Stays { part, place } => {
-                    matching.part(part).keep(fingerprint, place, row.len(), &mut self.lane.records)?;
+                    matching.part(part).keep(fingerprint, place, row.len(), &mut self.lane.records);
                 }
                 Known::No => {
                     self.room()?;
@@ -101,7 +101,7 @@ impl<'a> StreamWriter<'a> {
                             None => none.insert(OpenPart::new(true)),
                         },
                     };
-                    part.add(fingerprint, row.len(), records)?;
+                    part.add(fingerprint, row.len(), records);
                 }
             }
         }

@@ -3,12 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use lifeboat_vault::{Written, list_snapshots};
+use lifeboat_vault::{Error, SnapshotWriter, Written, list_snapshots};
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
-use crate::lab::{Day, Lab, Table, first_day, next_day, read_day};
+use crate::lab::{Day, Lab, Table, first_day, next_day, read_day, write};
 
 /// A table of so many rows of about 100 bytes that do not compress well.
 fn rows(count: u64, salt: u64) -> Table {
@@ -208,9 +208,8 @@ async fn check_memory(hurt: impl Fn(&Lab, &Path), said: &str) {
     assert!(third.not_remembered.is_empty() && third.new_raw_bytes < 110 * 500, "{third:?}");
     let read = lab.read_all().await.unwrap();
     days.iter().zip(1..).for_each(|(day, number)| assert!(read[&number] == *day, "day {number} differs"));
-    // Without its directory, a file may be another run's: it goes when it is old.
-    let left = if said.starts_with("directory") { 3 } else { 2 };
-    assert_eq!(memory(lab.state.path()).len(), left, "what is not used any more is left behind");
+    // The directory, the one lane's file, the lock.
+    assert_eq!(memory(lab.state.path()).len(), 3, "what is not used any more is left behind");
 }
 
 fn change(file: &Path, change: impl Fn(&mut Vec<u8>)) {
@@ -326,4 +325,70 @@ async fn rows_of_a_pack_that_was_lost_are_written_anew() {
     let vault = lab.for_person().await.unwrap();
     let (snapshots, _) = lifeboat_vault::list_snapshots(&vault).await.unwrap();
     assert!(crate::lab::read_day(&vault, snapshots.last().unwrap()).await.unwrap() == day);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_run_of_one_source_in_one_state_folder_is_refused_at_once() {
+    let lab = Lab::new().await;
+    let vault = lab.for_agent(lab.store()).await.unwrap();
+    let state = lab.state.path();
+    let first = SnapshotWriter::begin(&vault, &lab.agent, state, "crm").await.unwrap();
+    let Err(refused) = SnapshotWriter::begin(&vault, &lab.agent, state, "crm").await else {
+        panic!("two runs share one memory")
+    };
+    assert!(matches!(&refused, Error::Busy { .. }), "{refused}");
+    let expected = format!("a backup of crm is under way already: process {} since ", std::process::id());
+    assert!(refused.to_string().starts_with(&expected), "{refused}");
+    let other = SnapshotWriter::begin(&vault, &lab.agent, state, "another source").await.unwrap();
+    assert!(other.abandon().await.is_none() && first.abandon().await.is_none());
+    lab.back_up(lab.store(), &first_day()).await.unwrap();
+}
+
+/// Days that are backed up whole although the state folder fails them, and what is said of it.
+async fn check_unwritable(hurt: impl Fn(&Path, &str), said: &str) {
+    let lab = Lab::new().await;
+    let days = [day(rows(9000, 1)), day(rows(9100, 1))];
+    let vault = lab.for_agent(lab.store()).await.unwrap();
+    hurt(lab.state.path(), &vault.id().to_string());
+    for day in &days {
+        let written = lab.back_up(lab.store(), day).await.unwrap();
+        assert_eq!(written.not_remembered.is_empty(), said.is_empty(), "{written:?}");
+        assert!(written.not_remembered.iter().all(|reason| reason.contains(said)), "{written:?}");
+    }
+    let read = lab.read_all().await.unwrap();
+    days.iter().zip(1..).for_each(|(day, number)| assert!(read[&number] == *day, "day {number} differs"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_folder_that_cannot_be_written_costs_the_memory_and_not_the_backup() {
+    // A file where a folder should be keeps everybody out, root too.
+    check_unwritable(
+        |state, _| {
+            std::fs::remove_dir(state).unwrap();
+            std::fs::write(state, b"").unwrap();
+        },
+        "Not a directory",
+    )
+    .await;
+    check_unwritable(|state, id| std::fs::create_dir(state.join(format!("index-{id}.sqlite"))).unwrap(), "")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_folder_that_fails_while_rows_are_read_costs_their_fingerprints() {
+    let lab = Lab::new().await;
+    let days = [day(rows(9000, 1)), day(rows(9100, 1)), day(rows(9200, 1))];
+    lab.back_up(lab.store(), &days[0]).await.unwrap();
+    let vault = lab.for_agent(lab.store()).await.unwrap();
+    let writer = SnapshotWriter::begin(&vault, &lab.agent, lab.state.path(), "crm").await.unwrap();
+    let folder = memory(lab.state.path())[0].parent().unwrap().to_owned();
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::write(&folder, b"").unwrap();
+    let second = write(writer, &vault, &days[1], 1).await.unwrap();
+    assert!(second.not_remembered.iter().any(|reason| reason.contains("Not a directory")), "{second:?}");
+    std::fs::remove_file(&folder).unwrap();
+    let third = lab.back_up(lab.store(), &days[2]).await.unwrap();
+    assert!(third.not_remembered.is_empty(), "{third:?}");
+    let read = lab.read_all().await.unwrap();
+    days.iter().zip(1..).for_each(|(day, number)| assert!(read[&number] == *day, "day {number} differs"));
 }

@@ -207,6 +207,14 @@ impl Run<'_> {
     }
 }
 
+/// Writes a day through a writer that has begun.
+pub async fn write(writer: SnapshotWriter, vault: &Vault, day: &Day, slices: usize) -> Result<Written> {
+    match write_rows(vault, &writer, day, slices).await {
+        Ok(draft) => writer.finish(draft).await,
+        Err(error) => Err(writer.abandon().await.unwrap_or(error)),
+    }
+}
+
 async fn write_rows(vault: &Vault, writer: &SnapshotWriter, day: &Day, slices: usize) -> Result<Draft> {
     let mut lanes = Vec::new();
     for turn in 0..2 {

@@ -5,19 +5,19 @@
 //! from after the last: equal means that nobody committed in between and all see the same commit.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use futures::TryStreamExt;
-use sqlx::sqlite::{Sqlite, SqliteConnection, SqliteRow, SqliteValueRef};
-use sqlx::{AssertSqlSafe, Connection, Decode, Row, TypeInfo, ValueRef};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
 use tokio::sync::Semaphore;
 
 use super::catalog::Catalog;
-use super::connection::{error_of, integer, open_to_read, quoted, run, text};
+use super::connection::{blocking, error_of, integer, open_to_read, quoted, run, text};
 use super::field;
+use super::insert::Encoding;
 use crate::{
-    Capture, CaptureOptions, Error, Outgoing, PointInTime, Result, RowSender, SchemaFile, Slice, Table,
+    Capture, CaptureOptions, Error, PointInTime, Result, RowBatch, RowSender, SchemaFile, Slice, Table,
 };
 
 /// Times the readers begin anew when a commit falls between them, before one reader has to do.
@@ -31,52 +31,28 @@ pub struct SqliteCapture {
     path: PathBuf,
     point: PointInTime,
     catalog: Catalog,
-    readers: Mutex<Vec<SqliteConnection>>,
+    readers: Mutex<Vec<Connection>>,
     free: Semaphore,
 }
 
 impl SqliteCapture {
     /// Begins the readers' transactions and reads the catalog within the first.
-    pub async fn begin(path: &Path, options: &CaptureOptions) -> Result<Self> {
-        let mut readers = begin_readers(path, options).await?;
-        let first = &mut readers[0];
-        let catalog = Catalog::read(first, path).await?;
-        let point = point(first, path, &catalog, options).await?;
+    pub fn begin(path: &Path, options: &CaptureOptions) -> Result<Self> {
+        let readers = begin_readers(path, options)?;
+        let catalog = Catalog::read(&readers[0], path)?;
+        let point = point(&readers[0], path, &catalog, options)?;
         let free = Semaphore::new(readers.len());
         Ok(Self { path: path.to_owned(), point, catalog, readers: Mutex::new(readers), free })
     }
 
-    async fn send(&self, reader: &mut SqliteConnection, table: &Table, rows: &RowSender) -> Result<u64> {
-        let wide = self.catalog.schema.is_utf16();
-        let query = sqlx::query(AssertSqlSafe(select(table, wide))).persistent(false);
-        let mut stream = query.fetch(reader);
-        let (mut out, mut line) = (Outgoing::new(rows), Vec::new());
-        while let Some(row) = stream.try_next().await.map_err(|error| error_of(&self.path, error, 0))? {
-            line.clear();
-            self.encode(&row, table.columns.len(), &mut line)
-                .map_err(|error| error_of(&self.path, error, 0))?;
-            out.batch().push_line(&line);
-            out.pass_on().await?;
-        }
-        out.finish().await
+    fn select(&self, table: &Table, slice: &Slice) -> Select {
+        let encoding = Encoding::of(&self.catalog.schema.pragmas.encoding);
+        let sql = select(table, slice, self.catalog.rowid(table), encoding != Encoding::Utf8);
+        Select { path: self.path.clone(), sql, columns: table.columns.len(), encoding }
     }
 
-    fn encode(&self, row: &SqliteRow, columns: usize, line: &mut Vec<u8>) -> Result<(), sqlx::Error> {
-        let little = self.catalog.schema.pragmas.encoding == "UTF-16le";
-        for at in 0..columns {
-            if at > 0 {
-                line.push(b'\t');
-            }
-            if self.catalog.schema.is_utf16() {
-                let is_text: bool = row.try_get_unchecked(2 * at)?;
-                let value = row.try_get_raw(2 * at + 1)?;
-                if is_text { put_utf16(line, bytes(value)?, little) } else { put(line, value)? }
-            } else {
-                put(line, row.try_get_raw(at)?)?;
-            }
-        }
-        line.push(b'\n');
-        Ok(())
+    fn readers(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -97,75 +73,108 @@ impl Capture for SqliteCapture {
     async fn read(&self, slice: &Slice, rows: RowSender) -> Result<u64> {
         let _permit = self.free.acquire().await.map_err(|_| Error::Cancelled)?;
         let table = self.catalog.tables.get(slice.table).ok_or(Error::Cancelled)?;
-        let mut reader = Reader::take(&self.readers)?;
-        self.send(reader.connection(), table, &rows).await
+        let select = self.select(table, slice);
+        // A reader whose loan does not end well is not given out again.
+        let reader = self.readers().pop().ok_or(Error::Cancelled)?;
+        let (reader, sent) = blocking(move || {
+            let sent = select.send(&reader, &rows);
+            Ok((reader, sent))
+        })
+        .await?;
+        self.readers().push(reader);
+        sent
     }
 
     async fn finish(self: Box<Self>) -> Result<()> {
-        let readers = self.readers.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for mut reader in readers {
-            run(&mut reader, &self.path, "COMMIT").await?;
-            reader.close().await.map_err(|error| error_of(&self.path, error, 0))?;
+        blocking(move || {
+            let Self { path, readers, .. } = *self;
+            for reader in readers.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                run(&reader, &path, "COMMIT")?;
+                reader.close().map_err(|(_, error)| error_of(&path, error, 0))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// The rows of one slice, as a thread that may block reads them.
+struct Select {
+    path: PathBuf,
+    sql: String,
+    columns: usize,
+    encoding: Encoding,
+}
+
+impl Select {
+    /// Sends every row and returns how many there were.
+    fn send(&self, reader: &Connection, out: &RowSender) -> Result<u64> {
+        let failed = |error| error_of(&self.path, error, 0);
+        let mut statement = reader.prepare(&self.sql).map_err(failed)?;
+        let mut rows = statement.raw_query();
+        let (mut batch, mut sent) = (RowBatch::with_room(), 0);
+        while let Some(row) = rows.next().map_err(failed)? {
+            self.put(row, &mut batch.bytes).map_err(failed)?;
+            batch.ends.push(batch.bytes.len());
+            sent += 1;
+            if batch.is_full() {
+                let full = std::mem::replace(&mut batch, RowBatch::with_room());
+                out.blocking_send(full).map_err(|_| Error::Cancelled)?;
+            }
         }
+        if batch.rows() > 0 {
+            out.blocking_send(batch).map_err(|_| Error::Cancelled)?;
+        }
+        Ok(sent)
+    }
+
+    /// Appends a row as a line.
+    fn put(&self, row: &Row<'_>, line: &mut Vec<u8>) -> rusqlite::Result<()> {
+        for at in 0..self.columns {
+            if at > 0 {
+                line.push(b'\t');
+            }
+            if self.encoding == Encoding::Utf8 {
+                put(line, row.get_ref(at)?);
+                continue;
+            }
+            match (row.get_ref(2 * at)?, row.get_ref(2 * at + 1)?) {
+                (ValueRef::Integer(1), ValueRef::Blob(stored)) => put_utf16(line, stored, self.encoding),
+                (_, value) => put(line, value),
+            }
+        }
+        line.push(b'\n');
         Ok(())
     }
 }
 
-/// A reader on loan: it goes back when the loan ends, however it ends.
-struct Reader<'a> {
-    connection: Option<SqliteConnection>,
-    home: &'a Mutex<Vec<SqliteConnection>>,
-}
-
-impl<'a> Reader<'a> {
-    fn take(home: &'a Mutex<Vec<SqliteConnection>>) -> Result<Self> {
-        let connection = home.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        if connection.is_none() {
-            return Err(Error::Cancelled);
-        }
-        Ok(Self { connection, home })
-    }
-
-    fn connection(&mut self) -> &mut SqliteConnection {
-        self.connection.as_mut().expect("a loan holds its reader until it ends")
-    }
-}
-
-impl Drop for Reader<'_> {
-    fn drop(&mut self) {
-        let mut home = self.home.lock().unwrap_or_else(PoisonError::into_inner);
-        home.extend(self.connection.take());
-    }
-}
-
-async fn begin_readers(path: &Path, options: &CaptureOptions) -> Result<Vec<SqliteConnection>> {
+fn begin_readers(path: &Path, options: &CaptureOptions) -> Result<Vec<Connection>> {
     let mut readers = Vec::new();
     for _ in 0..options.readers.clamp(1, READERS_MAX) {
-        let mut reader = open_to_read(path, options.lock_timeout_ms).await?;
-        run(&mut reader, path, "PRAGMA cell_size_check = ON; PRAGMA query_only = ON").await?;
+        let reader = open_to_read(path, options.lock_timeout_ms)?;
+        run(&reader, path, "PRAGMA cell_size_check = ON; PRAGMA query_only = ON")?;
         readers.push(reader);
     }
-    let mut watcher = open_to_read(path, options.lock_timeout_ms).await?;
+    let watcher = open_to_read(path, options.lock_timeout_ms)?;
     for _ in 0..BEGIN_TRIES {
-        let before = integer(&mut watcher, path, "PRAGMA data_version").await?;
-        for reader in &mut readers {
+        let before = integer(&watcher, path, "PRAGMA data_version")?;
+        for reader in &readers {
             // The count makes the transaction begin in earnest.
-            run(reader, path, "BEGIN").await?;
+            run(reader, path, "BEGIN")?;
             let _ = integer(reader, path, "SELECT count(*) FROM sqlite_schema")
-                .await
                 .map_err(|error| waited(error, options))?;
         }
-        let after = integer(&mut watcher, path, "PRAGMA data_version").await?;
+        let after = integer(&watcher, path, "PRAGMA data_version")?;
         if before == after || readers.len() == 1 {
             return Ok(readers);
         }
-        for reader in &mut readers {
-            run(reader, path, "ROLLBACK").await?;
+        for reader in &readers {
+            run(reader, path, "ROLLBACK")?;
         }
     }
     readers.truncate(1);
-    run(&mut readers[0], path, "BEGIN").await?;
-    let _ = integer(&mut readers[0], path, "SELECT count(*) FROM sqlite_schema").await?;
+    run(&readers[0], path, "BEGIN")?;
+    let _ = integer(&readers[0], path, "SELECT count(*) FROM sqlite_schema")?;
     Ok(readers)
 }
 
@@ -176,8 +185,8 @@ fn waited(error: Error, options: &CaptureOptions) -> Error {
     }
 }
 
-async fn point(
-    connection: &mut SqliteConnection,
+fn point(
+    connection: &Connection,
     path: &Path,
     catalog: &Catalog,
     options: &CaptureOptions,
@@ -191,9 +200,9 @@ async fn point(
     tracing::debug!(readers = options.readers, %method, "captured {}", path.display());
     Ok(PointInTime {
         system: "sqlite".into(),
-        server_version: text(connection, path, "SELECT sqlite_version()").await?,
+        server_version: text(connection, path, "SELECT sqlite_version()")?,
         database: path.display().to_string(),
-        time: text(connection, path, "SELECT strftime('%Y-%m-%dT%H:%M:%SZ', 'now')").await?,
+        time: text(connection, path, "SELECT strftime('%Y-%m-%dT%H:%M:%SZ', 'now')")?,
         method,
         log_position: None,
         plaintext: false,
@@ -203,7 +212,7 @@ async fn point(
 
 /// `NOT INDEXED` keeps a covering index from changing the order: the table's own b-tree is walked, by
 /// rowid or by primary key.
-fn select(table: &Table, wide: bool) -> String {
+fn select(table: &Table, slice: &Slice, rowid: Option<&str>, wide: bool) -> String {
     let columns: Vec<String> = table
         .columns
         .iter()
@@ -216,40 +225,35 @@ fn select(table: &Table, wide: bool) -> String {
             false => name,
         })
         .collect();
-    format!("SELECT {} FROM main.{} NOT INDEXED", columns.join(", "), quoted(&table.name.name))
+    let mut sql = format!("SELECT {} FROM main.{} NOT INDEXED", columns.join(", "), quoted(&table.name.name));
+    let bounds = [(">=", slice.range.0), ("<", slice.range.1)];
+    let bounds =
+        bounds.into_iter().filter_map(|(is, bound)| Some(format!("{} {is} {}", quoted(rowid?), bound?)));
+    let bounds: Vec<String> = bounds.collect();
+    if !bounds.is_empty() {
+        sql += &format!(" WHERE {}", bounds.join(" AND "));
+    }
+    sql
 }
 
-fn put(line: &mut Vec<u8>, value: SqliteValueRef<'_>) -> Result<(), sqlx::Error> {
-    if value.is_null() {
-        field::put_null(line);
-        return Ok(());
+fn put(line: &mut Vec<u8>, value: ValueRef<'_>) {
+    match value {
+        ValueRef::Null => field::put_null(line),
+        ValueRef::Integer(value) => field::put_integer(line, value),
+        ValueRef::Real(value) => field::put_real(line, value),
+        ValueRef::Text(bytes) => field::put_bytes(line, b't', bytes),
+        ValueRef::Blob(bytes) => field::put_bytes(line, b'b', bytes),
     }
-    let class = value.type_info().name().as_bytes().first().copied();
-    match class {
-        Some(b'I') => field::put_integer(line, decode(value)?),
-        Some(b'R') => field::put_real(line, decode(value)?),
-        Some(b'T') => field::put_bytes(line, b't', bytes(value)?),
-        _ => field::put_bytes(line, b'b', bytes(value)?),
-    }
-    Ok(())
 }
 
-fn put_utf16(line: &mut Vec<u8>, stored: &[u8], little: bool) {
+fn put_utf16(line: &mut Vec<u8>, stored: &[u8], encoding: Encoding) {
     let units = stored.chunks_exact(2).map(|pair| {
         let pair = [pair[0], pair[1]];
-        if little { u16::from_le_bytes(pair) } else { u16::from_be_bytes(pair) }
+        if encoding == Encoding::Utf16Le { u16::from_le_bytes(pair) } else { u16::from_be_bytes(pair) }
     });
     let text: Result<String, _> = char::decode_utf16(units).collect();
     match text {
         Ok(text) if stored.len().is_multiple_of(2) => field::put_bytes(line, b't', text.as_bytes()),
         _ => field::put_bytes(line, b'w', stored),
     }
-}
-
-fn bytes(value: SqliteValueRef<'_>) -> Result<&[u8], sqlx::Error> {
-    decode(value)
-}
-
-fn decode<'r, T: Decode<'r, Sqlite>>(value: SqliteValueRef<'r>) -> Result<T, sqlx::Error> {
-    T::decode(value).map_err(sqlx::Error::Decode)
 }

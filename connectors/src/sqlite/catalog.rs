@@ -3,18 +3,25 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use rusqlite::Connection;
 
-use super::connection::{error_of, integer, quoted, rows, text};
+use super::connection::{integer, quoted, rows, text};
 use super::schema::{Object, Pragmas, Schema};
 use crate::{Column, Result, Slice, Table, TableKind, TableName};
 
 /// The three names of a rowid, in the order they are tried.
 const ROWID_NAMES: [&str; 3] = ["rowid", "_rowid_", "oid"];
 
+/// Rowids in one slice, so that several readers share a large table. Slices begin where they began the last
+/// time, whatever the table has grown to: a row that changed its slice would be stored anew.
+const SLICE_ROWIDS: u64 = 1 << 18;
+
+/// Slices a table is cut into at most. A table of higher rowids has slices twice as wide, once it has grown
+/// to twice as many: what is stored anew then is less than what was added.
+const SLICES_MAX: u64 = 256;
+
 /// No row takes fewer bytes of a file than this: a bound on estimates from the largest rowid.
-const ROW_BYTES_MIN: i64 = 8;
+const ROW_BYTES_MIN: u64 = 8;
 
 /// A database's schema and tables.
 pub struct Catalog {
@@ -24,16 +31,19 @@ pub struct Catalog {
     pub tables: Vec<Table>,
     /// What cannot be kept, one sentence each.
     pub not_covered: Vec<String>,
+    /// Under which name a table's rowid can be asked for, where it can.
+    rowids: HashMap<String, String>,
 }
 
 impl Catalog {
     /// Reads the catalog.
-    pub async fn read(connection: &mut SqliteConnection, path: &Path) -> Result<Self> {
-        let schema = Schema::new(pragmas(connection, path).await?, objects(connection, path).await?);
-        let described = columns(connection, path).await?;
-        let with_pk_index = tables_with_pk_index(connection, path).await?;
-        let without_rowid = tables_without_rowid(connection, path).await?;
-        let mut catalog = Self { schema, tables: Vec::new(), not_covered: Vec::new() };
+    pub fn read(connection: &Connection, path: &Path) -> Result<Self> {
+        let schema = Schema::new(pragmas(connection, path)?, objects(connection, path)?);
+        let described = columns(connection, path)?;
+        let with_pk_index = tables_with_pk_index(connection, path)?;
+        let without_rowid = tables_without_rowid(connection, path)?;
+        let (tables, not_covered, rowids) = (Vec::new(), Vec::new(), HashMap::new());
+        let mut catalog = Self { schema, tables, not_covered, rowids };
         let names: Vec<String> = catalog
             .schema
             .objects
@@ -45,16 +55,21 @@ impl Catalog {
             let described = described.get(&name).map(Vec::as_slice).unwrap_or_default();
             let keys = described.iter().filter(|column| column.shown.key).count();
             let has_alias = keys == 1 && !with_pk_index.contains(&name);
-            let rowid = !without_rowid.contains(&name) && !has_alias;
-            let table = catalog.table(name, described, rowid);
+            let has_rowid = !without_rowid.contains(&name);
+            if let Some(alias) = described.iter().find(|column| column.shown.key && has_rowid && has_alias) {
+                catalog.rowids.insert(name.clone(), alias.shown.name.clone());
+            }
+            let table = catalog.table(name, described, has_rowid && !has_alias);
             catalog.tables.push(table);
         }
         catalog.tables.sort_by(|a, b| a.name.cmp(&b.name));
-        estimate(connection, path, &mut catalog.tables, &without_rowid).await?;
-        for (at, table) in catalog.tables.iter_mut().enumerate() {
-            table.slices[0].table = at;
-        }
+        catalog.cut(connection, path)?;
         Ok(catalog)
+    }
+
+    /// Under which name the rowid of this table can be asked for.
+    pub fn rowid(&self, table: &Table) -> Option<&str> {
+        self.rowids.get(&table.name.name).map(String::as_str)
     }
 
     fn table(&mut self, name: String, described: &[Described], rowid: bool) -> Table {
@@ -64,6 +79,7 @@ impl Catalog {
                 |alias: &&&str| !described.iter().any(|column| column.shown.name.eq_ignore_ascii_case(alias));
             match ROWID_NAMES.iter().find(taken) {
                 Some(alias) => {
+                    self.rowids.insert(name.clone(), (*alias).into());
                     columns.push(Column { name: (*alias).into(), type_name: "INTEGER".into(), key: true });
                 }
                 None => self.not_covered.push(format!(
@@ -74,15 +90,50 @@ impl Catalog {
         }
         columns
             .extend(described.iter().filter(|column| !column.generated).map(|column| column.shown.clone()));
-        let slice = Slice { table: 0, index: 0, range: (None, None), bytes_estimated: 0 };
-        Table {
-            name: TableName { schema: None, name },
-            kind: TableKind::Table,
-            columns,
-            slices: vec![slice],
-            rows_estimated: 0,
-        }
+        let name = TableName { schema: None, name };
+        Table { name, kind: TableKind::Table, columns, slices: Vec::new(), rows_estimated: 0 }
     }
+
+    /// Cuts every table into slices by its largest rowid, which costs one descent, and spreads the file's
+    /// bytes by them.
+    fn cut(&mut self, connection: &Connection, path: &Path) -> Result<()> {
+        let pages = integer(connection, path, "PRAGMA page_count")?;
+        let bytes = pages.saturating_mul(integer(connection, path, "PRAGMA page_size")?).unsigned_abs();
+        let mut last = Vec::with_capacity(self.tables.len());
+        for table in &self.tables {
+            let Some(rowid) = self.rowid(table) else {
+                last.push(0);
+                continue;
+            };
+            let sql = format!("SELECT max({}) FROM {} NOT INDEXED", quoted(rowid), quoted(&table.name.name));
+            last.push(integer(connection, path, &sql)?.max(0).unsigned_abs());
+        }
+        let rows = |last: u64| last.min(bytes / ROW_BYTES_MIN);
+        let total = last.iter().map(|last| rows(*last)).sum::<u64>().max(1);
+        for ((at, table), last) in self.tables.iter_mut().enumerate().zip(last) {
+            table.rows_estimated = rows(last);
+            let share = u128::from(bytes) * u128::from(rows(last)) / u128::from(total);
+            table.slices = slices(at, last, u64::try_from(share).unwrap_or(u64::MAX));
+        }
+        Ok(())
+    }
+}
+
+/// Cuts a table whose largest rowid is `last`.
+fn slices(table: usize, last: u64, bytes: u64) -> Vec<Slice> {
+    let mut width = SLICE_ROWIDS;
+    while last / width >= SLICES_MAX {
+        width *= 2;
+    }
+    let count = last / width + 1;
+    let bound = |index: u64| (0 < index && index < count).then(|| index * width);
+    let cut = (0..count).map(|index| Slice {
+        table,
+        index: usize::try_from(index).expect("slices are bounded"),
+        range: (bound(index), bound(index + 1)),
+        bytes_estimated: bytes / count,
+    });
+    cut.collect()
 }
 
 struct Described {
@@ -90,104 +141,88 @@ struct Described {
     generated: bool,
 }
 
-async fn pragmas(connection: &mut SqliteConnection, path: &Path) -> Result<Pragmas> {
+fn pragmas(connection: &Connection, path: &Path) -> Result<Pragmas> {
     Ok(Pragmas {
-        page_size: integer(connection, path, "PRAGMA page_size").await?,
-        auto_vacuum: integer(connection, path, "PRAGMA auto_vacuum").await?,
-        encoding: text(connection, path, "PRAGMA encoding").await?,
-        user_version: integer(connection, path, "PRAGMA user_version").await?,
-        application_id: integer(connection, path, "PRAGMA application_id").await?,
-        default_cache_size: integer(connection, path, "PRAGMA default_cache_size").await?,
-        journal_mode: text(connection, path, "PRAGMA journal_mode").await?,
+        page_size: integer(connection, path, "PRAGMA page_size")?,
+        auto_vacuum: integer(connection, path, "PRAGMA auto_vacuum")?,
+        encoding: text(connection, path, "PRAGMA encoding")?,
+        user_version: integer(connection, path, "PRAGMA user_version")?,
+        application_id: integer(connection, path, "PRAGMA application_id")?,
+        default_cache_size: integer(connection, path, "PRAGMA default_cache_size")?,
+        journal_mode: text(connection, path, "PRAGMA journal_mode")?,
     })
 }
 
-async fn objects(connection: &mut SqliteConnection, path: &Path) -> Result<Vec<Object>> {
+fn objects(connection: &Connection, path: &Path) -> Result<Vec<Object>> {
     let sql = "SELECT type, name, tbl_name, ifnull(rootpage, 0), sql FROM sqlite_schema ORDER BY rowid";
-    let read = |row: &SqliteRow| {
+    rows(connection, path, sql, |row| {
         Ok(Object {
-            kind: row.try_get(0)?,
-            name: row.try_get(1)?,
-            tbl_name: row.try_get(2)?,
-            stored: row.try_get_unchecked::<i64, _>(3)? > 0,
-            sql: row.try_get(4)?,
+            kind: row.get(0)?,
+            name: row.get(1)?,
+            tbl_name: row.get(2)?,
+            stored: row.get::<_, i64>(3)? > 0,
+            sql: row.get(4)?,
         })
-    };
-    rows(connection, path, sql)
-        .await?
-        .iter()
-        .map(|row| read(row).map_err(|error| error_of(path, error, 0)))
-        .collect()
+    })
 }
 
-async fn columns(connection: &mut SqliteConnection, path: &Path) -> Result<BTreeMap<String, Vec<Described>>> {
+fn columns(connection: &Connection, path: &Path) -> Result<BTreeMap<String, Vec<Described>>> {
     let sql = "SELECT s.name, c.name, c.type, c.pk, c.hidden FROM sqlite_schema s JOIN pragma_table_xinfo(s.name) c \
                WHERE s.type = 'table' AND s.rootpage > 0 ORDER BY s.name, c.cid";
-    let read = |row: &SqliteRow| -> Result<(String, Described), sqlx::Error> {
-        let shown = Column {
-            name: row.try_get(1)?,
-            type_name: row.try_get_unchecked::<Option<String>, _>(2)?.unwrap_or_default(),
-            key: row.try_get_unchecked::<i64, _>(3)? > 0,
-        };
-        Ok((row.try_get(0)?, Described { shown, generated: row.try_get_unchecked::<i64, _>(4)? >= 2 }))
-    };
+    let read = rows(connection, path, sql, |row| {
+        let type_name = row.get::<_, Option<String>>(2)?.unwrap_or_default();
+        let shown = Column { name: row.get(1)?, type_name, key: row.get::<_, i64>(3)? > 0 };
+        Ok((row.get::<_, String>(0)?, Described { shown, generated: row.get::<_, i64>(4)? >= 2 }))
+    });
     let mut described: BTreeMap<String, Vec<Described>> = BTreeMap::new();
-    for row in rows(connection, path, sql).await? {
-        let (table, column) = read(&row).map_err(|error| error_of(path, error, 0))?;
+    for (table, column) in read? {
         described.entry(table).or_default().push(column);
     }
     Ok(described)
 }
 
 /// A primary key that is not the rowid itself has an index; `INTEGER PRIMARY KEY` has none.
-async fn tables_with_pk_index(connection: &mut SqliteConnection, path: &Path) -> Result<HashSet<String>> {
+fn tables_with_pk_index(connection: &Connection, path: &Path) -> Result<HashSet<String>> {
     let sql = "SELECT s.name FROM sqlite_schema s JOIN pragma_index_list(s.name) i \
                WHERE s.type = 'table' AND s.rootpage > 0 AND i.origin = 'pk'";
-    names(connection, path, sql).await
+    names(connection, path, sql)
 }
 
-async fn tables_without_rowid(connection: &mut SqliteConnection, path: &Path) -> Result<HashSet<String>> {
+fn tables_without_rowid(connection: &Connection, path: &Path) -> Result<HashSet<String>> {
     names(
         connection,
         path,
         "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type <> 'view' AND wr",
     )
-    .await
 }
 
-async fn names(connection: &mut SqliteConnection, path: &Path, sql: &str) -> Result<HashSet<String>> {
-    let read = |row: &SqliteRow| row.try_get(0).map_err(|error| error_of(path, error, 0));
-    rows(connection, path, sql).await?.iter().map(read).collect()
+fn names(connection: &Connection, path: &Path, sql: &str) -> Result<HashSet<String>> {
+    Ok(rows(connection, path, sql, |row| row.get(0))?.into_iter().collect())
 }
 
-/// Guesses rows from the largest rowid, which costs one descent, and spreads the file's bytes by them.
-async fn estimate(
-    connection: &mut SqliteConnection,
-    path: &Path,
-    tables: &mut [Table],
-    without_rowid: &HashSet<String>,
-) -> Result<()> {
-    let pages = integer(connection, path, "PRAGMA page_count").await?;
-    let bytes = pages.saturating_mul(integer(connection, path, "PRAGMA page_size").await?);
-    let mut counts = HashMap::new();
-    for table in tables.iter() {
-        let name = &table.name.name;
-        let alias = table.columns.iter().find(|column| column.key);
-        let rows = match alias.filter(|_| !without_rowid.contains(name)) {
-            Some(alias) if alias.type_name.eq_ignore_ascii_case("INTEGER") => {
-                let sql = format!("SELECT max({}) FROM {} NOT INDEXED", quoted(&alias.name), quoted(name));
-                integer(connection, path, &sql).await?
-            }
-            _ => 0,
-        };
-        counts.insert(name.clone(), rows.clamp(0, bytes / ROW_BYTES_MIN));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(last: u64, expected: &[(Option<u64>, Option<u64>)]) {
+        let ranges: Vec<_> = slices(3, last, 1000).into_iter().map(|slice| slice.range).collect();
+        assert_eq!(ranges, expected, "{last}");
     }
-    let total: i64 = counts.values().sum::<i64>().max(1);
-    for table in tables {
-        let rows = counts[&table.name.name];
-        table.rows_estimated = rows.unsigned_abs();
-        let share = i128::from(bytes) * i128::from(rows) / i128::from(total);
-        table.slices[0].bytes_estimated = u64::try_from(share).unwrap_or(0);
+
+    #[test]
+    fn slices_begin_where_they_began_however_a_table_grows() {
+        let width = SLICE_ROWIDS;
+        check(0, &[(None, None)]);
+        check(width - 1, &[(None, None)]);
+        check(width, &[(None, Some(width)), (Some(width), None)]);
+        check(3 * width - 1, &[(None, Some(width)), (Some(width), Some(2 * width)), (Some(2 * width), None)]);
     }
-    Ok(())
+
+    #[test]
+    fn slices_are_bounded_whatever_the_rowids() {
+        for last in [SLICE_ROWIDS * SLICES_MAX, i64::MAX.unsigned_abs()] {
+            let slices = slices(0, last, u64::MAX);
+            assert!(slices.len() as u64 <= SLICES_MAX && slices.len() as u64 > SLICES_MAX / 2);
+        }
+    }
 }

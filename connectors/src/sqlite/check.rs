@@ -3,8 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::Connection;
 
 use super::catalog::Catalog;
 use super::connection::{integer, open_to_read, rows, run, text};
@@ -21,14 +20,14 @@ const QUICK_CHECK_BYTES_MAX: i64 = 256 * 1024 * 1024;
 const WAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// Looks at the database and changes nothing.
-pub async fn findings(path: &Path) -> Result<Vec<Finding>> {
-    let mut connection = open_to_read(path, LOCK_TIMEOUT_MS).await?;
-    run(&mut connection, path, "BEGIN").await?;
-    let catalog = Catalog::read(&mut connection, path).await?;
+pub fn findings(path: &Path) -> Result<Vec<Finding>> {
+    let connection = open_to_read(path, LOCK_TIMEOUT_MS)?;
+    run(&connection, path, "BEGIN")?;
+    let catalog = Catalog::read(&connection, path)?;
     let pragmas = &catalog.schema.pragmas;
-    let pages = integer(&mut connection, path, "PRAGMA page_count").await?;
+    let pages = integer(&connection, path, "PRAGMA page_count")?;
     let bytes = pages.saturating_mul(pragmas.page_size);
-    let version = text(&mut connection, path, "SELECT sqlite_version()").await?;
+    let version = text(&connection, path, "SELECT sqlite_version()")?;
 
     let mut found = vec![
         finding(Severity::Ok, "version", format!("read with SQLite {version}")),
@@ -38,7 +37,7 @@ pub async fn findings(path: &Path) -> Result<Vec<Finding>> {
     found.extend(wal(path));
     found.extend(permissions(path)?);
     if bytes <= QUICK_CHECK_BYTES_MAX {
-        found.push(integrity(&mut connection, path).await?);
+        found.push(integrity(&connection, path)?);
     } else {
         let text = "not looked at, for its size".to_owned();
         found.push(hinted(finding(Severity::Ok, "integrity", text), "at a quiet hour: PRAGMA quick_check"));
@@ -87,9 +86,9 @@ fn permissions(path: &Path) -> Result<Vec<Finding>> {
     Ok(found)
 }
 
-async fn integrity(connection: &mut SqliteConnection, path: &Path) -> Result<Finding> {
-    let lines: Vec<String> = match rows(connection, path, "PRAGMA quick_check(3)").await {
-        Ok(rows) => rows.iter().filter_map(|row| row.try_get_unchecked(0).ok()).collect(),
+fn integrity(connection: &Connection, path: &Path) -> Result<Finding> {
+    let lines: Vec<String> = match rows(connection, path, "PRAGMA quick_check(3)", |row| row.get(0)) {
+        Ok(lines) => lines,
         // Damage can be such that it ends the check.
         Err(Error::Damaged { reason, .. }) => vec![reason],
         Err(error) => return Err(error),

@@ -1,10 +1,12 @@
 //! Connections to a database file, and what SQLite's result codes mean to an operator.
+//!
+//! All of it blocks: [`blocking`] takes it to a thread that may.
 
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, Row};
 
 use super::place::io_error;
 use crate::{Error, Result};
@@ -12,9 +14,18 @@ use crate::{Error, Result};
 /// The first SQLite that does not corrupt a WAL database when two processes checkpoint at once.
 const VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
 
+/// Runs work on a thread that may block.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        Err(_) => Err(Error::Cancelled),
+    }
+}
+
 /// Opens an existing database for reading only, such that nothing of it is written, ever: a read-only
 /// connection cannot checkpoint, not on close either.
-pub async fn open_to_read(path: &Path, lock_timeout_ms: u64) -> Result<SqliteConnection> {
+pub fn open_to_read(path: &Path, lock_timeout_ms: u64) -> Result<Connection> {
     let meta = std::fs::metadata(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::NotFound { what: path.display().to_string() },
         std::io::ErrorKind::PermissionDenied => denied(path, &error.to_string()),
@@ -26,25 +37,25 @@ pub async fn open_to_read(path: &Path, lock_timeout_ms: u64) -> Result<SqliteCon
             reason: "it is not a file".into(),
         });
     }
-    let options = options(path, lock_timeout_ms).read_only(true);
-    let mut connection = options.connect().await.map_err(|error| error_of(path, error, lock_timeout_ms))?;
-    let version = text(&mut connection, path, "SELECT sqlite_version()").await?;
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, lock_timeout_ms)?;
+    let version = text(&connection, path, "SELECT sqlite_version()")?;
     require_version(&version)?;
     Ok(connection)
 }
 
 /// Opens an existing file for writing, as its only user.
-pub async fn open_to_write(path: &Path) -> Result<SqliteConnection> {
-    options(path, 5_000).connect().await.map_err(|error| error_of(path, error, 5_000))
+pub fn open_to_write(path: &Path) -> Result<Connection> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, 5_000)?;
+    run(&connection, path, "PRAGMA foreign_keys = OFF")?;
+    Ok(connection)
 }
 
-fn options(path: &Path, lock_timeout_ms: u64) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(false)
-        .foreign_keys(false)
-        .busy_timeout(Duration::from_millis(lock_timeout_ms.min(i32::MAX as u64)))
-        .disable_statement_logging()
+fn open(path: &Path, access: OpenFlags, lock_timeout_ms: u64) -> Result<Connection> {
+    let opened = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX);
+    let connection = opened.map_err(|error| error_of(path, error, lock_timeout_ms))?;
+    let patience = Duration::from_millis(lock_timeout_ms.min(i32::MAX as u64));
+    connection.busy_timeout(patience).map_err(|error| error_of(path, error, lock_timeout_ms))?;
+    Ok(connection)
 }
 
 fn require_version(version: &str) -> Result<()> {
@@ -60,36 +71,45 @@ fn require_version(version: &str) -> Result<()> {
     })
 }
 
-/// Runs statements that return nothing.
-pub async fn run(connection: &mut SqliteConnection, path: &Path, sql: impl Into<String>) -> Result<()> {
-    connection.execute(AssertSqlSafe(sql.into())).await.map(drop).map_err(|error| error_of(path, error, 0))
+/// Runs statements whose rows nobody wants.
+pub fn run(connection: &Connection, path: &Path, sql: impl AsRef<str>) -> Result<()> {
+    connection.execute_batch(sql.as_ref()).map_err(|error| error_of(path, error, 0))
 }
 
-/// Returns the rows of a query that is small.
-pub async fn rows(
-    connection: &mut SqliteConnection,
+/// Returns what `read` makes of each row of a query that is small.
+pub fn rows<T>(
+    connection: &Connection,
     path: &Path,
-    sql: impl Into<String>,
-) -> Result<Vec<SqliteRow>> {
-    connection.fetch_all(AssertSqlSafe(sql.into())).await.map_err(|error| error_of(path, error, 0))
+    sql: impl AsRef<str>,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>> {
+    let all =
+        || -> rusqlite::Result<Vec<T>> { connection.prepare(sql.as_ref())?.query_map([], read)?.collect() };
+    all().map_err(|error| error_of(path, error, 0))
 }
 
 /// Returns the first column of the one row as text.
-pub async fn text(connection: &mut SqliteConnection, path: &Path, sql: &str) -> Result<String> {
-    let row = one(connection, path, sql).await?;
-    row.try_get_unchecked(0).map_err(|error| error_of(path, error, 0))
+pub fn text(connection: &Connection, path: &Path, sql: &str) -> Result<String> {
+    one(connection, path, sql, |value| match value {
+        ValueRef::Text(text) | ValueRef::Blob(text) => String::from_utf8_lossy(text).into_owned(),
+        ValueRef::Integer(value) => value.to_string(),
+        ValueRef::Real(value) => value.to_string(),
+        ValueRef::Null => String::new(),
+    })
 }
 
-/// Returns the first column of the one row as an integer; NULL is 0.
-pub async fn integer(connection: &mut SqliteConnection, path: &Path, sql: &str) -> Result<i64> {
-    let row = one(connection, path, sql).await?;
-    row.try_get_unchecked::<Option<i64>, _>(0)
-        .map(Option::unwrap_or_default)
-        .map_err(|error| error_of(path, error, 0))
+/// Returns the first column of the one row as an integer; what is none is 0.
+pub fn integer(connection: &Connection, path: &Path, sql: &str) -> Result<i64> {
+    one(connection, path, sql, |value| match value {
+        ValueRef::Integer(value) => value,
+        ValueRef::Real(value) => value as i64,
+        _ => 0,
+    })
 }
 
-async fn one(connection: &mut SqliteConnection, path: &Path, sql: &str) -> Result<SqliteRow> {
-    connection.fetch_one(AssertSqlSafe(sql.to_owned())).await.map_err(|error| error_of(path, error, 0))
+fn one<T>(connection: &Connection, path: &Path, sql: &str, read: impl Fn(ValueRef<'_>) -> T) -> Result<T> {
+    let value = connection.query_row(sql, [], |row| Ok(read(row.get_ref(0)?)));
+    value.map_err(|error| error_of(path, error, 0))
 }
 
 /// Quotes a name for SQL.
@@ -103,13 +123,13 @@ pub fn literal(text: &str) -> String {
 }
 
 /// Says what SQLite's result code means for the file at `path`.
-pub fn error_of(path: &Path, error: sqlx::Error, lock_timeout_ms: u64) -> Error {
+pub fn error_of(path: &Path, error: rusqlite::Error, lock_timeout_ms: u64) -> Error {
     let what = path.display().to_string();
-    let sqlx::Error::Database(database) = &error else {
-        return Error::Failed { what, reason: error.to_string() };
+    let (code, message) = match &error {
+        rusqlite::Error::SqliteFailure(failure, message) => (failure.extended_code, message.clone()),
+        _ => return Error::Failed { what, reason: error.to_string() },
     };
-    let reason = database.message().to_owned();
-    let code: i32 = database.code().and_then(|code| code.parse().ok()).unwrap_or(1);
+    let reason = message.unwrap_or_else(|| error.to_string());
     // Extended codes keep the primary one in their low byte: https://www.sqlite.org/rescode.html
     match (code, code & 0xff) {
         (776, _) => Error::Failed {

@@ -1,12 +1,16 @@
 //! One field of a line: a value with its storage class. See the table in the module above.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use crate::{Error, Result};
 
+/// Bytes of a value looked at at once for what is to be escaped.
+const BYTES_AT_ONCE: usize = 32;
+
 /// A value read back from a line.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Field {
+pub enum Field<'a> {
     /// NULL.
     Null,
     /// INTEGER.
@@ -14,11 +18,11 @@ pub enum Field {
     /// REAL.
     Real(f64),
     /// TEXT in UTF-8, or in whatever bytes a UTF-8 database held.
-    Text(Vec<u8>),
+    Text(Cow<'a, [u8]>),
     /// TEXT of a UTF-16 database that is no valid UTF-16.
-    Wide(Vec<u8>),
+    Wide(Cow<'a, [u8]>),
     /// BLOB.
-    Blob(Vec<u8>),
+    Blob(Cow<'a, [u8]>),
 }
 
 /// Appends NULL.
@@ -28,7 +32,20 @@ pub fn put_null(line: &mut Vec<u8>) {
 
 /// Appends an INTEGER.
 pub fn put_integer(line: &mut Vec<u8>, value: i64) {
-    write!(line, "i{value}").expect("a Vec takes every write");
+    line.push(b'i');
+    if value < 0 {
+        line.push(b'-');
+    }
+    let start = line.len();
+    let mut rest = value.unsigned_abs();
+    while rest > 9 || line.len() == start {
+        line.push(b'0' + (rest % 10) as u8);
+        rest /= 10;
+    }
+    if rest > 0 {
+        line.push(b'0' + rest as u8);
+    }
+    line[start..].reverse();
 }
 
 /// Appends a REAL. Rust prints the shortest decimal that parses to the same bits.
@@ -39,24 +56,34 @@ pub fn put_real(line: &mut Vec<u8>, value: f64) {
 /// Appends TEXT (`t`), a BLOB (`b`) or UTF-16 bytes (`w`).
 pub fn put_bytes(line: &mut Vec<u8>, class: u8, value: &[u8]) {
     line.push(class);
-    let mut rest = value;
-    while let Some(plain) = rest.iter().position(|byte| escape_of(*byte).is_some()) {
-        line.extend_from_slice(&rest[..plain]);
-        line.extend(escape_of(rest[plain]).into_iter().flat_map(|letter| [b'\\', letter]));
-        rest = &rest[plain + 1..];
+    for bytes in value.chunks(BYTES_AT_ONCE) {
+        let may_escape = bytes.iter().fold(false, |may, byte| may | (*byte < b' ') | (*byte == b'\\'));
+        if !may_escape {
+            line.extend_from_slice(bytes);
+            continue;
+        }
+        for byte in bytes {
+            match escape_of(*byte) {
+                Some(letter) => line.extend([b'\\', letter]),
+                None => line.push(*byte),
+            }
+        }
     }
-    line.extend_from_slice(rest);
 }
 
 /// Parses a line, its newline included, into exactly `count` fields.
 ///
 /// # Errors
 /// `Error::Damaged`, naming `table`, when it is anything else.
-pub fn parse_line(line: &[u8], count: usize, table: &str) -> Result<Vec<Field>> {
+pub fn parse_line<'a>(line: &'a [u8], count: usize, table: &str) -> Result<Vec<Field<'a>>> {
     let damaged = |reason: &str| Error::Damaged { what: format!("a row of {table}"), reason: reason.into() };
     let line = line.strip_suffix(b"\n").ok_or_else(|| damaged("its line does not end"))?;
     let mut fields = Vec::with_capacity(count);
-    for field in line.split(|byte| *byte == b'\t') {
+    let ends = memchr::memchr_iter(b'\t', line).chain([line.len()]);
+    let mut start = 0;
+    for end in ends {
+        let field = &line[start..end];
+        start = end + 1;
         fields.push(parse(field).ok_or_else(|| damaged("a field has no known form"))?);
     }
     if fields.len() != count {
@@ -65,7 +92,7 @@ pub fn parse_line(line: &[u8], count: usize, table: &str) -> Result<Vec<Field>> 
     Ok(fields)
 }
 
-fn parse(field: &[u8]) -> Option<Field> {
+fn parse(field: &[u8]) -> Option<Field<'_>> {
     if field == b"\\N" {
         return Some(Field::Null);
     }
@@ -93,10 +120,11 @@ fn escape_of(byte: u8) -> Option<u8> {
     }
 }
 
-fn unescape(field: &[u8]) -> Option<Vec<u8>> {
+fn unescape(field: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let Some(first) = memchr::memchr(b'\\', field) else { return Some(Cow::Borrowed(field)) };
     let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some(plain) = rest.iter().position(|byte| *byte == b'\\') {
+    let (mut rest, mut next) = (field, Some(first));
+    while let Some(plain) = next {
         bytes.extend_from_slice(&rest[..plain]);
         bytes.push(match rest.get(plain + 1)? {
             b'\\' => b'\\',
@@ -109,39 +137,56 @@ fn unescape(field: &[u8]) -> Option<Vec<u8>> {
             _ => return None,
         });
         rest = &rest[plain + 2..];
+        next = memchr::memchr(b'\\', rest);
     }
     bytes.extend_from_slice(rest);
-    Some(bytes)
+    Some(Cow::Owned(bytes))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read_back(put: impl Fn(&mut Vec<u8>)) -> Field {
+    /// Hands `check` a value as it is read back.
+    fn read_back(put: impl Fn(&mut Vec<u8>), check: impl Fn(&Field<'_>)) {
         let mut line = Vec::new();
         put(&mut line);
         assert!(!line.contains(&b'\n') && !line.contains(&b'\t'));
         line.push(b'\n');
-        parse_line(&line, 1, "t").expect("it parses").remove(0)
+        check(&parse_line(&line, 1, "t").expect("it parses")[0]);
     }
 
     #[test]
     fn every_byte_survives() {
         let all: Vec<u8> = (0..=255).collect();
-        assert_eq!(read_back(|line| put_bytes(line, b'b', &all)), Field::Blob(all.clone()));
-        assert_eq!(read_back(|line| put_bytes(line, b't', b"\\N")), Field::Text(b"\\N".to_vec()));
-        assert_eq!(read_back(put_null), Field::Null);
+        for length in 0..all.len() {
+            for value in [&all[..length], &all[length..]] {
+                read_back(
+                    |line| put_bytes(line, b'b', value),
+                    |read| assert_eq!(*read, Field::Blob(value.into())),
+                );
+            }
+        }
+        read_back(|line| put_bytes(line, b't', b"\\N"), |read| assert_eq!(*read, Field::Text(b"\\N".into())));
+        read_back(put_null, |read| assert_eq!(*read, Field::Null));
     }
 
     #[test]
     fn every_number_survives_to_the_bit() {
-        for value in [i64::MIN, -1, 0, i64::MAX] {
-            assert_eq!(read_back(|line| put_integer(line, value)), Field::Integer(value));
+        for value in [i64::MIN, -10, -1, 0, 1, 9, 10, 11, 99, 100, i64::MAX] {
+            let mut line = Vec::new();
+            put_integer(&mut line, value);
+            assert_eq!(line, format!("i{value}").into_bytes());
+            read_back(|line| put_integer(line, value), |read| assert_eq!(*read, Field::Integer(value)));
         }
         for value in [-0.0, 0.1, f64::MIN_POSITIVE, 5e-324, f64::MAX, f64::INFINITY, f64::NEG_INFINITY] {
-            let Field::Real(read) = read_back(|line| put_real(line, value)) else { panic!("a real") };
-            assert_eq!(read.to_bits(), value.to_bits());
+            read_back(
+                |line| put_real(line, value),
+                |read| {
+                    let Field::Real(read) = read else { panic!("a real") };
+                    assert_eq!(read.to_bits(), value.to_bits());
+                },
+            );
         }
     }
 

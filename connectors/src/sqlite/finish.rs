@@ -3,9 +3,9 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::{Arc, PoisonError};
 
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{Connection, Row};
+use rusqlite::Connection;
 
 use super::connection::{error_of, integer, literal, open_to_write, quoted, rows, run};
 use super::load::{SqliteLoad, about};
@@ -23,22 +23,22 @@ pub fn staged(table: &str) -> String {
 }
 
 /// Completes the database and gives it its name.
-pub async fn finish(load: SqliteLoad) -> Result<LoadReport> {
+pub fn finish(load: SqliteLoad) -> Result<LoadReport> {
     let mut report = LoadReport::default();
     {
-        let mut writer = load.writer.lock().await;
+        let writer = &*load.writer.lock().unwrap_or_else(PoisonError::into_inner);
         // From here on a statement may fail and be left out, so it must be undone in part.
-        run(&mut writer, &load.partial, "COMMIT; PRAGMA journal_mode = MEMORY; BEGIN").await?;
-        create_indexes(&load, &mut writer, &mut report).await?;
+        run(writer, &load.partial, "COMMIT; PRAGMA journal_mode = MEMORY; BEGIN")?;
+        create_indexes(&load, writer, &mut report)?;
         for table in &load.plan.tables {
-            unstage(&load, &mut writer, table, &mut report).await?;
+            unstage(&load, writer, table, &mut report)?;
         }
         if load.plan.whole {
-            write_definitions(&load, &mut writer).await?;
+            write_definitions(&load, writer)?;
         } else {
-            create_triggers(&load, &mut writer, &mut report).await?;
+            create_triggers(&load, writer, &mut report)?;
         }
-        reorder(&load, &mut writer).await?;
+        reorder(&load, writer)?;
         let pragmas = &load.schema.pragmas;
         let mut header = format!(
             "PRAGMA user_version = {}; PRAGMA application_id = {}; COMMIT",
@@ -47,44 +47,41 @@ pub async fn finish(load: SqliteLoad) -> Result<LoadReport> {
         if pragmas.default_cache_size > 0 {
             header += &format!("; PRAGMA default_cache_size = {}", pragmas.default_cache_size);
         }
-        run(&mut writer, &load.partial, header).await?;
+        run(writer, &load.partial, header)?;
     }
     let SqliteLoad { path, partial, writer, schema, lock, .. } = load;
-    close(writer.into_inner(), &partial).await?;
-    examine(&partial, schema.pragmas.journal_mode == "wal", &mut report).await?;
+    let writer = Arc::into_inner(writer).ok_or(Error::Cancelled)?;
+    close(writer.into_inner().unwrap_or_else(PoisonError::into_inner), &partial)?;
+    examine(&partial, schema.pragmas.journal_mode == "wal", &mut report)?;
     give_name(&partial, &path)?;
     drop(lock);
     Ok(report)
 }
 
-async fn close(connection: SqliteConnection, partial: &Path) -> Result<()> {
-    connection.close().await.map_err(|error| error_of(partial, error, 0))
+fn close(connection: Connection, partial: &Path) -> Result<()> {
+    connection.close().map_err(|(_, error)| error_of(partial, error, 0))
 }
 
-async fn create_indexes(
-    load: &SqliteLoad,
-    writer: &mut SqliteConnection,
-    report: &mut LoadReport,
-) -> Result<()> {
+fn create_indexes(load: &SqliteLoad, writer: &Connection, report: &mut LoadReport) -> Result<()> {
     for object in
         load.schema.objects.iter().filter(|object| object.kind == "index" && load.wants(&object.tbl_name))
     {
         if let Some(sql) = &object.sql {
-            attempt(load, writer, object, sql, report).await?;
+            attempt(load, writer, object, sql, report)?;
         }
     }
     Ok(())
 }
 
 /// Creates an object that the database can live without. Returns whether it is there.
-async fn attempt(
+fn attempt(
     load: &SqliteLoad,
-    writer: &mut SqliteConnection,
+    writer: &Connection,
     object: &Object,
     sql: &str,
     report: &mut LoadReport,
 ) -> Result<bool> {
-    match run(writer, &load.partial, sql).await {
+    match run(writer, &load.partial, sql) {
         Ok(()) => Ok(true),
         Err(Error::Failed { reason, .. }) if reason != "the disk is full" => {
             report.refused.push(refusal(object, &reason));
@@ -99,24 +96,19 @@ fn refusal(object: &Object, reason: &str) -> String {
 }
 
 /// Replaces the rows of one of SQLite's own tables by those that waited for it.
-async fn unstage(
-    load: &SqliteLoad,
-    writer: &mut SqliteConnection,
-    table: &LoadTable,
-    report: &mut LoadReport,
-) -> Result<()> {
+fn unstage(load: &SqliteLoad, writer: &Connection, table: &LoadTable, report: &mut LoadReport) -> Result<()> {
     let name = &table.name.name;
     let find = format!("SELECT count(*) FROM temp.sqlite_schema WHERE name = {}", literal(&staged(name)));
-    if integer(writer, &load.partial, &find).await? == 0 {
+    if integer(writer, &load.partial, &find)? == 0 {
         return Ok(());
     }
     match name.to_ascii_lowercase().as_str() {
         // The table of sequences comes with the first AUTOINCREMENT, and stays.
         "sqlite_sequence" => {
             let sql = "CREATE TABLE lifeboat_sequence (id INTEGER PRIMARY KEY AUTOINCREMENT); DROP TABLE lifeboat_sequence";
-            run(writer, &load.partial, sql).await?;
+            run(writer, &load.partial, sql)?;
         }
-        "sqlite_stat1" | "sqlite_stat4" => run(writer, &load.partial, "ANALYZE sqlite_schema").await?,
+        "sqlite_stat1" | "sqlite_stat4" => run(writer, &load.partial, "ANALYZE sqlite_schema")?,
         _ => {
             report
                 .notes
@@ -130,12 +122,12 @@ async fn unstage(
         "DELETE FROM main.{table}; INSERT INTO main.{table} ({}) SELECT * FROM temp.{waiting}; DROP TABLE temp.{waiting}",
         names.join(", ")
     );
-    run(writer, &load.partial, sql).await
+    run(writer, &load.partial, sql)
 }
 
 /// Writes views, triggers and virtual tables into the schema as they were, without running them.
-async fn write_definitions(load: &SqliteLoad, writer: &mut SqliteConnection) -> Result<()> {
-    run(writer, &load.partial, "PRAGMA writable_schema = ON").await?;
+fn write_definitions(load: &SqliteLoad, writer: &Connection) -> Result<()> {
+    run(writer, &load.partial, "PRAGMA writable_schema = ON")?;
     for object in load.schema.objects.iter().filter(|object| !object.stored && object.kind != "index") {
         let sql = format!(
             "INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql) VALUES ({}, {}, {}, 0, {})",
@@ -144,27 +136,23 @@ async fn write_definitions(load: &SqliteLoad, writer: &mut SqliteConnection) -> 
             literal(&object.tbl_name),
             literal(object.sql.as_deref().unwrap_or_default())
         );
-        run(writer, &load.partial, sql).await.map_err(|error| about(&object.name, error))?;
+        run(writer, &load.partial, sql).map_err(|error| about(&object.name, error))?;
     }
     Ok(())
 }
 
 /// Creates the triggers of the chosen tables, save those that need what was not chosen: with such a
 /// trigger the table could not be written to.
-async fn create_triggers(
-    load: &SqliteLoad,
-    writer: &mut SqliteConnection,
-    report: &mut LoadReport,
-) -> Result<()> {
+fn create_triggers(load: &SqliteLoad, writer: &Connection, report: &mut LoadReport) -> Result<()> {
     for object in
         load.schema.objects.iter().filter(|object| object.kind == "trigger" && load.wants(&object.tbl_name))
     {
         let Some(sql) = &object.sql else { continue };
-        if !attempt(load, writer, object, sql, report).await? {
+        if !attempt(load, writer, object, sql, report)? {
             continue;
         }
-        if let Err(error) = compile_writes(load, writer, &object.tbl_name).await {
-            run(writer, &load.partial, format!("DROP TRIGGER {}", quoted(&object.name))).await?;
+        if let Err(error) = compile_writes(load, writer, &object.tbl_name) {
+            run(writer, &load.partial, format!("DROP TRIGGER {}", quoted(&object.name)))?;
             let reason = if let Error::Failed { reason, .. } = error { reason } else { error.to_string() };
             report.refused.push(refusal(object, &reason));
         }
@@ -172,7 +160,7 @@ async fn create_triggers(
     Ok(())
 }
 
-async fn compile_writes(load: &SqliteLoad, writer: &mut SqliteConnection, table: &str) -> Result<()> {
+fn compile_writes(load: &SqliteLoad, writer: &Connection, table: &str) -> Result<()> {
     let wanted = load.plan.tables.iter().find(|wanted| wanted.name.name == table);
     let column = wanted
         .and_then(|wanted| wanted.columns.last())
@@ -183,11 +171,11 @@ async fn compile_writes(load: &SqliteLoad, writer: &mut SqliteConnection, table:
         "EXPLAIN INSERT INTO {table} DEFAULT VALUES; EXPLAIN DELETE FROM {table}; \
          EXPLAIN UPDATE {table} SET {column} = {column}"
     );
-    run(writer, &load.partial, sql).await
+    run(writer, &load.partial, sql)
 }
 
 /// Gives the schema's rows the order they had: triggers fire, and `.dump` prints, by it.
-async fn reorder(load: &SqliteLoad, writer: &mut SqliteConnection) -> Result<()> {
+fn reorder(load: &SqliteLoad, writer: &Connection) -> Result<()> {
     let objects = &load.schema.objects;
     let far = objects.len() * 2 + 1000;
     let mut sql = format!("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rowid = rowid + {far};");
@@ -200,19 +188,19 @@ async fn reorder(load: &SqliteLoad, writer: &mut SqliteConnection) -> Result<()>
         ));
     }
     sql.push_str("PRAGMA writable_schema = OFF");
-    run(writer, &load.partial, sql).await?;
+    run(writer, &load.partial, sql)?;
     for extra in ["sqlite_stat1", "sqlite_stat4"] {
         if !objects.iter().any(|object| object.name == extra) {
-            run(writer, &load.partial, format!("DROP TABLE IF EXISTS {extra}")).await?;
+            run(writer, &load.partial, format!("DROP TABLE IF EXISTS {extra}"))?;
         }
     }
     Ok(())
 }
 
 /// Opens the finished file as an application would, and looks for damage.
-async fn examine(partial: &Path, wal: bool, report: &mut LoadReport) -> Result<()> {
-    let mut connection = open_to_write(partial).await?;
-    let lines = integrity(&mut connection, partial, report).await?;
+fn examine(partial: &Path, wal: bool, report: &mut LoadReport) -> Result<()> {
+    let connection = open_to_write(partial)?;
+    let lines = integrity(&connection, partial, report)?;
     // Rows that break a constraint were in the source: the rows are compared by whoever restores.
     let (known, damage): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| {
         line.contains("CHECK constraint failed")
@@ -223,11 +211,8 @@ async fn examine(partial: &Path, wal: bool, report: &mut LoadReport) -> Result<(
         return Err(Error::Damaged { what: partial.display().to_string(), reason: first.clone() });
     }
     note(report, known, "as in the source");
-    let orphans = rows(&mut connection, partial, "PRAGMA foreign_key_check").await;
-    match orphans {
-        Ok(orphans) => {
-            let tables: Vec<String> =
-                orphans.iter().filter_map(|row| row.try_get_unchecked(0).ok()).collect();
+    match rows(&connection, partial, "PRAGMA foreign_key_check", |row| row.get::<_, String>(0)) {
+        Ok(tables) => {
             let lines =
                 tables.iter().map(|table| format!("a row of {table} refers to a row that is not there"));
             note(report, lines.collect(), "as in the source");
@@ -235,31 +220,26 @@ async fn examine(partial: &Path, wal: bool, report: &mut LoadReport) -> Result<(
         Err(error) => report.notes.push(format!("foreign keys could not be checked: {error}")),
     }
     if wal {
-        run(&mut connection, partial, "PRAGMA journal_mode = WAL").await?;
+        run(&connection, partial, "PRAGMA journal_mode = WAL")?;
     }
-    close(connection, partial).await
+    close(connection, partial)
 }
 
-async fn integrity(
-    connection: &mut SqliteConnection,
-    partial: &Path,
-    report: &mut LoadReport,
-) -> Result<Vec<String>> {
-    let lines = |rows: Vec<sqlx::sqlite::SqliteRow>| -> Vec<String> {
-        let texts = rows.iter().filter_map(|row| row.try_get_unchecked::<String, _>(0).ok());
-        texts.filter(|line| line != "ok").collect()
+fn integrity(connection: &Connection, partial: &Path, report: &mut LoadReport) -> Result<Vec<String>> {
+    let lines = |sql: &str| -> Result<Vec<String>> {
+        let mut lines = rows(connection, partial, sql, |row| row.get::<_, String>(0))?;
+        lines.retain(|line| line != "ok");
+        Ok(lines)
     };
-    match rows(connection, partial, "PRAGMA integrity_check").await {
-        Ok(rows) => Ok(lines(rows)),
+    match lines("PRAGMA integrity_check") {
+        Ok(lines) => Ok(lines),
         // A module or tokenizer of the application's own is not here: look at what can be looked at.
         Err(Error::Failed { reason, .. }) => {
             report.notes.push(format!("virtual tables could not be checked here: {reason}"));
             let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0";
             let mut found = Vec::new();
-            for row in rows(connection, partial, sql).await? {
-                let name: String = row.try_get(0).map_err(|error| error_of(partial, error, 0))?;
-                let check = format!("PRAGMA integrity_check({})", literal(&name));
-                found.extend(lines(rows(connection, partial, check).await?));
+            for name in rows(connection, partial, sql, |row| row.get::<_, String>(0))? {
+                found.extend(lines(&format!("PRAGMA integrity_check({})", literal(&name)))?);
             }
             Ok(found)
         }

@@ -1,30 +1,21 @@
-//! Rows into one table: prepared inserts of many rows at a time, and a statement of its own for a row
-//! that holds text no string can carry.
+//! Rows into one table: one prepared INSERT, and a statement of its own for a row with text that SQLite
+//! would change on its way to UTF-16.
 
 use std::path::Path;
 
-use sqlx::sqlite::{SqliteArguments, SqliteConnection};
-use sqlx::{Arguments, AssertSqlSafe};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Statement};
 
 use super::connection::{error_of, quoted, run};
-use super::field::Field;
-use crate::{Error, Result};
+use super::field::{Field, parse_line};
+use crate::{Result, RowBatch};
 
-/// Values bound at once: enough that a call's cost is spread, far below SQLite's limit of 32,766.
-const VALUES_PER_STATEMENT: usize = 512;
-
-/// Bytes of values held back for the next statement.
-const PENDING_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// Rows on their way into one table.
+/// Puts rows into one table.
 pub struct Inserter {
     table: String,
     insert: String,
     columns: usize,
     encoding: Encoding,
-    many: usize,
-    pending: Vec<Field>,
-    pending_bytes: usize,
 }
 
 /// How a database keeps its texts.
@@ -58,114 +49,72 @@ impl Inserter {
             table: table.to_owned(),
             columns: columns.len(),
             encoding,
-            many: (VALUES_PER_STATEMENT / columns.len().max(1)).max(1),
-            pending: Vec::new(),
-            pending_bytes: 0,
         }
     }
 
-    /// Takes one row; returns whether it is time to flush.
-    pub fn push(&mut self, row: Vec<Field>) -> bool {
-        self.pending_bytes += row.iter().map(bytes_of).sum::<usize>();
-        self.pending.extend(row);
-        self.is_full()
-    }
-
-    fn is_full(&self) -> bool {
-        self.pending.len() >= self.many * self.columns || self.pending_bytes >= PENDING_BYTES_MAX
-    }
-
-    /// Writes every row taken so far, in order.
-    pub async fn flush(&mut self, connection: &mut SqliteConnection, path: &Path) -> Result<()> {
-        let pending = std::mem::take(&mut self.pending);
-        self.pending_bytes = 0;
-        let odd = pending.iter().any(|field| self.needs_cast(field));
-        if pending.len() == self.many * self.columns && !odd {
-            return self.execute(pending, connection, path).await;
-        }
-        let mut fields = pending.into_iter().peekable();
-        while fields.peek().is_some() {
-            self.execute(fields.by_ref().take(self.columns).collect(), connection, path).await?;
+    /// Inserts rows, in order; `name` is the table's for errors.
+    pub fn insert(&self, connection: &Connection, path: &Path, batch: &RowBatch, name: &str) -> Result<()> {
+        let failed = |error| error_of(path, error, 0);
+        let sql = format!("{}({})", self.insert, vec!["?"; self.columns].join(", "));
+        let mut usual = connection.prepare(&sql).map_err(failed)?;
+        for line in batch.lines() {
+            let fields = parse_line(line, self.columns, name)?;
+            if fields.iter().any(|field| self.needs_cast(field)) {
+                let mut own = connection.prepare(&self.with_casts(&fields)).map_err(failed)?;
+                let bound = fields.iter().filter(|field| !self.needs_cast(field));
+                execute(&mut own, bound).map_err(failed)?;
+            } else {
+                execute(&mut usual, fields.iter()).map_err(failed)?;
+            }
         }
         Ok(())
     }
 
     /// Takes every row out again: a table that did not arrive whole is left empty.
-    pub async fn clear(&mut self, connection: &mut SqliteConnection, path: &Path) -> Result<()> {
-        self.pending.clear();
-        self.pending_bytes = 0;
-        run(connection, path, format!("DELETE FROM {}", self.table)).await
+    pub fn clear(&self, connection: &Connection, path: &Path) -> Result<()> {
+        run(connection, path, format!("DELETE FROM {}", self.table))
     }
 
-    async fn execute(
-        &self,
-        fields: Vec<Field>,
-        connection: &mut SqliteConnection,
-        path: &Path,
-    ) -> Result<()> {
-        let casts = fields.iter().any(|field| self.needs_cast(field));
+    /// A blob written into the statement is cast by the database's own encoding; a bound one would be taken
+    /// for UTF-8.
+    fn with_casts(&self, fields: &[Field<'_>]) -> String {
         let mut sql = self.insert.clone();
-        let mut arguments = SqliteArguments::default();
-        arguments.reserve(fields.len(), 0);
-        for (at, field) in fields.into_iter().enumerate() {
-            sql.push_str(match at {
-                0 => "(",
-                _ if at % self.columns == 0 => "),(",
-                _ => ",",
-            });
-            self.bind(field, &mut sql, &mut arguments)
-                .map_err(|error| Error::Failed { what: self.insert.clone(), reason: error.to_string() })?;
+        for (at, field) in fields.iter().enumerate() {
+            sql.push_str(if at == 0 { "(" } else { ", " });
+            if self.needs_cast(field) {
+                sql.push_str("CAST(x'");
+                sql.extend(self.stored(field).iter().flat_map(|byte| [hex(byte >> 4), hex(byte & 15)]));
+                sql.push_str("' AS TEXT)");
+            } else {
+                sql.push('?');
+            }
         }
         sql.push(')');
-        let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(!casts);
-        query.execute(connection).await.map(drop).map_err(|error| error_of(path, error, 0))
+        sql
     }
 
-    fn bind(
-        &self,
-        field: Field,
-        sql: &mut String,
-        into: &mut SqliteArguments,
-    ) -> Result<(), sqlx::error::BoxDynError> {
-        if self.needs_cast(&field) {
-            // A blob written into the statement is cast by the database's own encoding; a bound one
-            // would be taken for UTF-8.
-            sql.push_str("CAST(x'");
-            sql.extend(self.stored(field).iter().flat_map(|byte| [hex(byte >> 4), hex(byte & 15)]));
-            sql.push_str("' AS TEXT)");
-            return Ok(());
-        }
-        sql.push('?');
+    /// Whether a bound text would not arrive as it was: what is no Unicode, and U+FFFE and U+FFFF, become
+    /// U+FFFD on the way to UTF-16. A UTF-8 database keeps the bytes as they are.
+    fn needs_cast(&self, field: &Field<'_>) -> bool {
         match field {
-            Field::Null => into.add(None::<i64>),
-            Field::Integer(value) => into.add(value),
-            Field::Real(value) => into.add(value),
-            Field::Blob(value) | Field::Wide(value) => into.add(value),
-            Field::Text(value) => into.add(String::from_utf8(value)?),
-        }
-    }
-
-    /// Whether a bound string would not arrive as it was: SQLite has no place for text that is not
-    /// Unicode in an API of strings, and turns U+FFFE and U+FFFF into U+FFFD on the way to UTF-16.
-    fn needs_cast(&self, field: &Field) -> bool {
-        match field {
+            _ if self.encoding == Encoding::Utf8 => false,
             Field::Wide(_) => true,
             Field::Text(text) => match std::str::from_utf8(text) {
-                Ok(text) => self.encoding != Encoding::Utf8 && text.contains(['\u{fffe}', '\u{ffff}']),
+                Ok(text) => text.contains(['\u{fffe}', '\u{ffff}']),
                 Err(_) => true,
             },
             _ => false,
         }
     }
 
-    /// A text's bytes as the database keeps them.
-    fn stored(&self, field: Field) -> Vec<u8> {
+    /// A text's bytes as a UTF-16 database keeps them.
+    fn stored(&self, field: &Field<'_>) -> Vec<u8> {
         let text = match field {
-            Field::Text(text) if self.encoding != Encoding::Utf8 => text,
-            Field::Text(bytes) | Field::Blob(bytes) | Field::Wide(bytes) => return bytes,
+            Field::Text(text) => text,
+            Field::Wide(bytes) => return bytes.to_vec(),
             _ => return Vec::new(),
         };
-        let units = String::from_utf8_lossy(&text).encode_utf16().collect::<Vec<_>>();
+        let units = String::from_utf8_lossy(text).encode_utf16().collect::<Vec<_>>();
         let little = self.encoding == Encoding::Utf16Le;
         units
             .into_iter()
@@ -174,11 +123,21 @@ impl Inserter {
     }
 }
 
-fn bytes_of(field: &Field) -> usize {
-    match field {
-        Field::Text(bytes) | Field::Blob(bytes) | Field::Wide(bytes) => bytes.len(),
-        _ => 0,
+fn execute<'a>(
+    statement: &mut Statement<'_>,
+    fields: impl Iterator<Item = &'a Field<'a>>,
+) -> rusqlite::Result<()> {
+    for (field, at) in fields.zip(1..) {
+        let value = match field {
+            Field::Null => ValueRef::Null,
+            Field::Integer(value) => ValueRef::Integer(*value),
+            Field::Real(value) => ValueRef::Real(*value),
+            Field::Text(bytes) | Field::Wide(bytes) => ValueRef::Text(bytes),
+            Field::Blob(bytes) => ValueRef::Blob(bytes),
+        };
+        statement.raw_bind_parameter(at, ToSqlOutput::Borrowed(value))?;
     }
+    statement.raw_execute().map(drop)
 }
 
 fn hex(digit: u8) -> char {

@@ -4,14 +4,12 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use sqlx::Connection;
-use sqlx::sqlite::SqliteConnection;
-use tokio::sync::Mutex;
+use rusqlite::{Connection, InterruptHandle};
 
-use super::connection::{literal, open_to_write, quoted, run};
-use super::field::parse_line;
+use super::connection::{blocking, literal, open_to_write, quoted, run};
 use super::finish;
 use super::insert::{Encoding, Inserter};
 use super::place::{beside, io_error};
@@ -25,7 +23,7 @@ pub struct SqliteLoad {
     pub(super) partial: PathBuf,
     pub(super) plan: LoadPlan,
     pub(super) schema: Schema,
-    pub(super) writer: Mutex<SqliteConnection>,
+    pub(super) writer: Arc<Mutex<Connection>>,
     /// Held so that no second restore starts over what this one is writing. Closing it drops the
     /// POSIX locks on the file, so it outlives the writer.
     pub(super) lock: File,
@@ -33,13 +31,13 @@ pub struct SqliteLoad {
 
 impl SqliteLoad {
     /// Makes the partial file, with its tables.
-    pub async fn begin(path: &Path, plan: LoadPlan) -> Result<Self> {
+    pub fn begin(path: &Path, plan: LoadPlan) -> Result<Self> {
         let schema = Schema::from_files(&plan.schema)?;
         let partial = beside(path, PARTIAL);
         let lock = start_over(&partial)?;
-        let writer = Mutex::new(open_to_write(&partial).await?);
+        let writer = Arc::new(Mutex::new(open_to_write(&partial)?));
         let load = Self { path: path.to_owned(), partial, plan, schema, writer, lock };
-        load.create_tables().await?;
+        load.create_tables()?;
         Ok(load)
     }
 
@@ -48,8 +46,8 @@ impl SqliteLoad {
         self.plan.whole || self.plan.tables.iter().any(|wanted| wanted.name.name == table)
     }
 
-    async fn create_tables(&self) -> Result<()> {
-        let mut writer = self.writer.lock().await;
+    fn create_tables(&self) -> Result<()> {
+        let writer = &*self.writer();
         let pragmas = &self.schema.pragmas;
         let header = format!(
             "PRAGMA page_size = {}; PRAGMA encoding = {}; PRAGMA auto_vacuum = {};
@@ -59,20 +57,20 @@ impl SqliteLoad {
             literal(&pragmas.encoding),
             pragmas.auto_vacuum
         );
-        run(&mut writer, &self.partial, header).await?;
+        run(writer, &self.partial, header)?;
         for object in &self.schema.objects {
             let Some(sql) = object.sql.as_ref().filter(|_| object.has_rows() && !object.is_internal()) else {
                 continue;
             };
             if self.wants(&object.name) {
-                run(&mut writer, &self.partial, sql).await.map_err(|error| about(&object.name, error))?;
+                run(writer, &self.partial, sql).map_err(|error| about(&object.name, error))?;
             }
         }
         Ok(())
     }
 
     /// SQLite's own tables fill while others are loaded, so their rows wait in temporary ones.
-    async fn inserter(&self, table: &LoadTable) -> Result<Inserter> {
+    fn inserter(&self, table: &LoadTable) -> Result<Inserter> {
         let name = &table.name.name;
         let object = self.schema.objects.iter().find(|object| object.has_rows() && object.name == *name);
         let object = object.ok_or_else(|| Error::Damaged {
@@ -87,56 +85,77 @@ impl SqliteLoad {
         columns = (0..columns.len()).map(|at| format!("c{at}")).collect();
         let staged = format!("temp.{}", quoted(&finish::staged(name)));
         let sql = format!("CREATE TEMP TABLE {} ({})", quoted(&finish::staged(name)), columns.join(", "));
-        run(&mut *self.writer.lock().await, &self.partial, sql).await?;
+        run(&self.writer(), &self.partial, sql)?;
         Ok(Inserter::new(&staged, &columns, encoding))
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Connection> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl SqliteLoad {
-    /// Inserts rows until the channel ends.
-    async fn fill(&self, inserter: &mut Inserter, table: &LoadTable, rows: &mut RowReceiver) -> Result<u64> {
-        let name = table.name.to_string();
-        let mut count = 0;
-        while let Some(batch) = rows.recv().await {
-            let mut writer = self.writer.lock().await;
-            for line in batch.lines() {
-                count += 1;
-                if inserter.push(parse_line(line, table.columns.len(), &name)?) {
-                    inserter.flush(&mut writer, &self.partial).await.map_err(|error| about(&name, error))?;
-                }
-            }
-        }
-        let mut writer = self.writer.lock().await;
-        inserter.flush(&mut writer, &self.partial).await.map_err(|error| about(&name, error))?;
-        Ok(count)
+/// Inserts rows until the channel ends, and counts them. Batches of several tables take turns.
+fn fill(
+    writer: &Mutex<Connection>,
+    partial: &Path,
+    inserter: &Inserter,
+    table: &LoadTable,
+    rows: &mut RowReceiver,
+) -> Result<u64> {
+    let name = table.name.to_string();
+    let mut count = 0;
+    while let Some(batch) = rows.blocking_recv() {
+        let writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        inserter.insert(&writer, partial, &batch, &name).map_err(|error| about(&name, error))?;
+        count += batch.rows() as u64;
+    }
+    Ok(count)
+}
+
+/// Ends a statement under way when nobody waits for it any more.
+struct Interrupts(InterruptHandle);
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        self.0.interrupt();
     }
 }
 
 #[async_trait]
 impl Load for SqliteLoad {
     async fn load(&self, table: &LoadTable, rows_expected: u64, mut rows: RowReceiver) -> Result<u64> {
-        let mut inserter = self.inserter(table).await?;
-        let filled = self.fill(&mut inserter, table, &mut rows).await.and_then(|count| {
-            let reason = format!("{count} rows arrived where {rows_expected} were expected");
-            let short = || Error::Damaged { what: table.name.to_string(), reason };
-            (count == rows_expected).then_some(count).ok_or_else(short)
-        });
-        if filled.is_err() {
-            inserter.clear(&mut *self.writer.lock().await, &self.partial).await?;
-        }
-        filled
+        let inserter = self.inserter(table)?;
+        let (writer, partial, table) = (Arc::clone(&self.writer), self.partial.clone(), table.clone());
+        blocking(move || {
+            let filled = fill(&writer, &partial, &inserter, &table, &mut rows).and_then(|count| {
+                let reason = format!("{count} rows arrived where {rows_expected} were expected");
+                let short = || Error::Damaged { what: table.name.to_string(), reason };
+                (count == rows_expected).then_some(count).ok_or_else(short)
+            });
+            if filled.is_err() {
+                let writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+                inserter.clear(&writer, &partial)?;
+            }
+            filled
+        })
+        .await
     }
 
     async fn finish(self: Box<Self>) -> Result<LoadReport> {
-        finish::finish(*self).await
+        let _interrupts = Interrupts(self.writer().get_interrupt_handle());
+        blocking(move || finish::finish(*self)).await
     }
 
     async fn abort(self: Box<Self>) {
-        let Self { partial, writer, lock, .. } = *self;
         // Nothing to save and nobody to tell: the next restore starts over whatever is left.
-        let _ = writer.into_inner().close().await;
-        let _ = std::fs::remove_file(&partial);
-        drop(lock);
+        let _ = blocking(move || {
+            let Self { partial, writer, lock, .. } = *self;
+            drop(writer);
+            let _ = std::fs::remove_file(&partial);
+            drop(lock);
+            Ok(())
+        })
+        .await;
     }
 }
 

@@ -15,6 +15,8 @@
 //! | `bÿØ…` | BLOB | its bytes, escaped |
 //! | `w…` | TEXT | UTF-16 bytes in the database's byte order, escaped: only where they are no valid UTF-16 |
 //!
+//! Large tables are cut into ranges of rowids (`catalog.rs`), which several readers read at once.
+//!
 //! Escapes are COPY's: `\\`, `\t`, `\n`, `\r`, `\b`, `\f`, `\v`. A rowid table whose rowid has no
 //! column of its own has it as first field, under whichever of `rowid`, `_rowid_` and `oid` is free.
 //!

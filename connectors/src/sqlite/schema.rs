@@ -84,11 +84,6 @@ impl Schema {
             reason: format!("this program knows form {FORM}; use a newer one"),
         })
     }
-
-    /// Whether texts are kept in UTF-16.
-    pub fn is_utf16(&self) -> bool {
-        self.pragmas.encoding != "UTF-8"
-    }
 }
 
 impl Object {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use url::Url;
 
-use super::{capture::SqliteCapture, check, place};
+use super::{capture::SqliteCapture, check, connection::blocking, place};
 use crate::{Capture, CaptureOptions, Finding, Result, Source};
 
 /// A SQLite database file that can be captured.
@@ -24,10 +24,12 @@ impl SqliteSource {
 #[async_trait]
 impl Source for SqliteSource {
     async fn check(&self) -> Result<Vec<Finding>> {
-        check::findings(&self.path).await
+        let path = self.path.clone();
+        blocking(move || check::findings(&path)).await
     }
 
     async fn capture(&self, options: &CaptureOptions) -> Result<Box<dyn Capture>> {
-        Ok(Box::new(SqliteCapture::begin(&self.path, options).await?))
+        let (path, options) = (self.path.clone(), options.clone());
+        Ok(Box::new(blocking(move || SqliteCapture::begin(&path, &options)).await?))
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use url::Url;
 
+use super::connection::blocking;
 use super::place::{self, beside, io_error};
 use super::{SqliteSource, load::SqliteLoad, schema::Schema};
 use crate::{Error, Load, LoadOptions, LoadPlan, Result, Source, Target};
@@ -49,7 +50,8 @@ impl Target for SqliteTarget {
             let found = "a file of that name is there, and a new one was asked for".to_owned();
             return Err(Error::Refused { target: self.path.display().to_string(), found });
         }
-        Ok(Box::new(SqliteLoad::begin(&self.path, plan).await?))
+        let path = self.path.clone();
+        Ok(Box::new(blocking(move || SqliteLoad::begin(&path, plan)).await?))
     }
 
     fn as_source(&self) -> Box<dyn Source> {

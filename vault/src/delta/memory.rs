@@ -30,7 +30,7 @@ use crate::{Error, Result, SnapshotId, Vault};
 const DIRECTORY: &str = "directory.fingerprints";
 
 /// Held by the run that has the folder; says who that is.
-const LOCK: &str = "lock";
+const LOCK: &str = "run.lock";
 
 /// The fingerprints of one source.
 pub(crate) struct Memory {

@@ -14,12 +14,17 @@ use crate::{ChunkId, IndexId, PackId, Result};
 /// Ids asked for in one statement.
 const IDS_AT_ONCE: usize = 1000;
 
+/// One text for a thousand chunks: the driver's price of a row and of each value is a multiple of SQLite's.
 const LOCATE: &str = "
-SELECT c.id, c.segment, c.at, c.bytes, c.rows, c.continues, p.id, p.present, s.at, s.sealed_bytes,
-       s.raw_bytes, s.realm, s.epoch, s.hash
+SELECT group_concat(hex(c.id) || ' ' || c.segment || ' ' || c.at || ' ' || c.bytes || ' ' || c.rows || ' '
+                    || c.continues, char(10))
 FROM json_each(?) AS wanted
-JOIN chunks AS c ON c.id = unhex(wanted.value)
-JOIN segments AS s ON s.n = c.segment
+JOIN chunks AS c ON c.id = unhex(wanted.value)";
+
+const SEGMENTS: &str = "
+SELECT s.n, p.id, p.present, s.at, s.sealed_bytes, s.raw_bytes, s.realm, s.epoch, s.hash
+FROM json_each(?) AS wanted
+JOIN segments AS s ON s.n = wanted.value
 JOIN packs AS p ON p.n = s.pack";
 
 const KNOWN: &str = "
@@ -59,9 +64,9 @@ impl ChunkIndex {
     /// Where these chunks lie; of several places one that is present. Unknown ones are left out.
     pub async fn locate(&self, ids: &[ChunkId]) -> Result<HashMap<ChunkId, Location>> {
         let mut found: HashMap<ChunkId, Location> = HashMap::with_capacity(ids.len());
+        let mut segments = HashMap::new();
         for ids in ids.chunks(IDS_AT_ONCE) {
-            for row in sqlx::query(LOCATE).bind(ids_json(ids)).fetch_all(&self.pool).await? {
-                let Some((id, location)) = read_location(&row) else { continue };
+            for (id, location) in self.locate_some(ids, &mut segments).await? {
                 let better = |known: &Location| !known.segment.present && location.segment.present;
                 if found.get(&id).is_none_or(better) {
                     found.insert(id, location);
@@ -71,11 +76,35 @@ impl ChunkIndex {
         Ok(found)
     }
 
+    /// Every place of these chunks; `segments` are those looked up so far.
+    async fn locate_some(
+        &self,
+        ids: &[ChunkId],
+        segments: &mut HashMap<i64, SegmentLocation>,
+    ) -> Result<Vec<(ChunkId, Location)>> {
+        let text: Option<String> =
+            sqlx::query_scalar(LOCATE).bind(ids_json(ids)).fetch_one(&self.pool).await?;
+        let places: Vec<_> = text.iter().flat_map(|text| text.lines()).filter_map(read_place).collect();
+        let mut unknown: Vec<_> = places.iter().map(|place| place.segment).collect();
+        unknown.retain(|number| !segments.contains_key(number));
+        unknown.sort_unstable();
+        unknown.dedup();
+        if !unknown.is_empty() {
+            let numbers = serde_json::Value::from(unknown).to_string();
+            let rows = sqlx::query(SEGMENTS).bind(numbers).fetch_all(&self.pool).await?;
+            segments.extend(rows.iter().filter_map(read_segment).map(|segment| (segment.number, segment)));
+        }
+        let located = places.into_iter().filter_map(|Place { id, segment, at, bytes, rows, continues }| {
+            let segment = segments.get(&segment)?.clone();
+            Some((id, Location { segment, at, bytes, rows, continues }))
+        });
+        Ok(located.collect())
+    }
+
     /// Every place of a chunk that is present.
     pub(crate) async fn places(&self, id: ChunkId) -> Result<Vec<Location>> {
-        let rows = sqlx::query(LOCATE).bind(ids_json(&[id])).fetch_all(&self.pool).await?;
-        let places = rows.iter().filter_map(read_location).map(|(_, place)| place);
-        Ok(places.filter(|place| place.segment.present).collect())
+        let places = self.locate_some(&[id], &mut HashMap::new()).await?;
+        Ok(places.into_iter().map(|(_, place)| place).filter(|place| place.segment.present).collect())
     }
 
     /// Which of these chunks can be reused.
@@ -186,23 +215,38 @@ async fn insert_segment(
     Ok(())
 }
 
-fn read_location(row: &SqliteRow) -> Option<(ChunkId, Location)> {
+/// A chunk's place, its segment by number.
+struct Place {
+    id: ChunkId,
+    segment: i64,
+    at: u32,
+    bytes: u32,
+    rows: u32,
+    continues: bool,
+}
+
+fn read_place(line: &str) -> Option<Place> {
+    let mut fields = line.split(' ');
+    let id = ChunkId::from_slice(&hex::decode(fields.next()?).ok()?)?;
+    let segment = fields.next()?.parse().ok()?;
+    let mut small = || fields.next()?.parse::<u32>().ok();
+    let (at, bytes, rows, continues) = (small()?, small()?, small()?, small()? != 0);
+    Some(Place { id, segment, at, bytes, rows, continues })
+}
+
+fn read_segment(row: &SqliteRow) -> Option<SegmentLocation> {
     let small = |at: usize| u32::try_from(row.get::<i64, _>(at)).ok();
-    let pack = PackId::from_slice(row.get(6))?;
-    let segment = SegmentLocation {
-        number: row.get(1),
-        pack,
-        present: row.get(7),
-        at: row.get::<i64, _>(8).cast_unsigned(),
-        sealed_bytes: small(9)?,
-        raw_bytes: small(10)?,
-        realm: row.get::<&str, _>(11).parse().ok()?,
-        epoch: small(12)?,
-        hash: row.get::<&[u8], _>(13).try_into().ok()?,
-    };
-    let location =
-        Location { segment, at: small(2)?, bytes: small(3)?, rows: small(4)?, continues: row.get(5) };
-    Some((ChunkId::from_slice(row.get(0))?, location))
+    Some(SegmentLocation {
+        number: row.get(0),
+        pack: PackId::from_slice(row.get(1))?,
+        present: row.get(2),
+        at: row.get::<i64, _>(3).cast_unsigned(),
+        sealed_bytes: small(4)?,
+        raw_bytes: small(5)?,
+        realm: row.get::<&str, _>(6).parse().ok()?,
+        epoch: small(7)?,
+        hash: row.get::<&[u8], _>(8).try_into().ok()?,
+    })
 }
 
 fn ids_json(ids: &[ChunkId]) -> String {

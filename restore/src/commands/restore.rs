@@ -19,7 +19,7 @@ use url::Url;
 use crate::cli::Restore;
 use crate::interrupt::{Interrupt, stopped};
 use crate::open::{Opened, Reading};
-use crate::restore::{Plan, Summary, choose, compare, load, prove, require_keys};
+use crate::restore::{Ahead, Plan, Summary, choose, compare, load, prove, require_keys};
 use crate::words;
 
 /// Tables loaded at once when nobody says otherwise, on the smallest machine.
@@ -166,10 +166,12 @@ impl Run<'_> {
             no_owner: self.args.no_owner,
             scratch: self.reading.scratch.path().to_owned(),
         };
+        // Read while the target is made ready: it takes a moment to find the first row.
+        let ahead = Ahead::start(&self.reading.reader, plan, self.writers)?;
         // Not to be dropped half-way: a database just created would carry no mark of this restore yet. A
         // signal that comes meanwhile is seen as soon as there is something to give up.
         let begun = self.explain_begin(self.target.begin(plan.to_load_plan(schema), &options).await)?;
-        load(begun, &self.reading.reader, plan, self.writers, &self.progress, &self.interrupt).await
+        load(begun, ahead, &self.reading.reader, plan, self.writers, &self.progress, &self.interrupt).await
     }
 
     fn explain_begin<T>(&self, begun: Result<T, SourceError>) -> Result<T, CommandError> {

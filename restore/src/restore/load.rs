@@ -1,5 +1,6 @@
 //! Tables out of the vault and into the target, several at once, the largest first.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use lifeboat_connectors::{Load, LoadReport, RowBatch, row_channel};
@@ -18,12 +19,41 @@ const BATCHES_WAITING: usize = 2;
 const UNFINISHED: &str =
     "the target is not complete; the same command finds what is there and starts it over";
 
+/// The first tables on their way out of the vault, while the target is being made ready for them.
+pub struct Ahead(VecDeque<Reading>);
+
+/// A table's rows on their way out of the vault.
+struct Reading {
+    rows: mpsc::Receiver<Rows>,
+    /// One task, which ends with this.
+    task: JoinSet<Result<(), VaultError>>,
+}
+
+impl Ahead {
+    /// Starts to read as many tables as will be loaded at once; their channels bound what is in memory.
+    pub fn start(reader: &SnapshotReader, plan: &Plan, writers: usize) -> Result<Self, CommandError> {
+        let tables = plan.largest_first().into_iter().take(writers).filter(|table| table.damage.is_none());
+        Ok(Self(tables.map(|table| Reading::start(reader, table)).collect::<Result<_, _>>()?))
+    }
+}
+
+impl Reading {
+    fn start(reader: &SnapshotReader, table: &Chosen) -> Result<Self, CommandError> {
+        let (out, rows) = mpsc::channel(BATCHES_WAITING);
+        let (reader, head, stream) = (reader.clone(), table.record.table.clone(), table.stream()?.clone());
+        let mut task = JoinSet::new();
+        task.spawn(async move { reader.rows(&head, &stream, out).await });
+        Ok(Self { rows, task })
+    }
+}
+
 /// Loads every table of the plan and makes the restore complete, or gives it up.
 ///
 /// # Errors
 /// The first true cause; the target is then left such that the same command starts over.
 pub async fn load(
     begun: Box<dyn Load>,
+    ahead: Ahead,
     reader: &SnapshotReader,
     plan: &Plan,
     writers: usize,
@@ -33,7 +63,7 @@ pub async fn load(
     let load: Arc<Box<dyn Load>> = Arc::new(begun);
     let mut running = JoinSet::new();
     let loaded = tokio::select! {
-        loaded = load_tables(&load, reader, plan, writers, progress, &mut running) => loaded,
+        loaded = load_tables(&load, ahead, reader, plan, writers, progress, &mut running) => loaded,
         signal = interrupt.wait() => Err(stopped(signal, UNFINISHED)),
     };
     running.shutdown().await;
@@ -51,6 +81,7 @@ pub async fn load(
 
 async fn load_tables(
     load: &Arc<Box<dyn Load>>,
+    mut ahead: Ahead,
     reader: &SnapshotReader,
     plan: &Plan,
     writers: usize,
@@ -67,7 +98,11 @@ async fn load_tables(
             continue;
         }
         let shown = progress.table(&table.name(), Some(table.record.rows));
-        running.spawn(load_one(load, reader.clone(), table.clone(), shown));
+        let reading = match ahead.0.pop_front() {
+            Some(reading) => reading,
+            None => Reading::start(reader, table)?,
+        };
+        running.spawn(load_one(load, reading, table.clone(), shown));
     }
     while !running.is_empty() {
         join_one(running).await?;
@@ -94,16 +129,12 @@ async fn leave_empty(load: Arc<Box<dyn Load>>, table: Chosen) -> Result<(), Comm
 /// Reading runs in a task of its own, so that it overlaps with loading on another core.
 async fn load_one(
     load: Arc<Box<dyn Load>>,
-    reader: SnapshotReader,
+    reading: Reading,
     table: Chosen,
     shown: TableProgress,
 ) -> Result<(), CommandError> {
-    let stream = table.stream()?.clone();
-    let (out, mut read_rows) = mpsc::channel::<Rows>(BATCHES_WAITING);
+    let Reading { rows: mut read_rows, task: mut reading } = reading;
     let (sender, receiver) = row_channel();
-    let head = table.record.table.clone();
-    let mut reading = JoinSet::new();
-    reading.spawn(async move { reader.rows(&head, &stream, out).await });
     let counted = &shown;
     let pass = async move {
         while let Some(Rows { bytes, ends }) = read_rows.recv().await {

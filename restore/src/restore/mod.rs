@@ -13,7 +13,7 @@ mod summary;
 
 pub use choose::{Chosen, choose};
 pub use compare::compare;
-pub use load::load;
+pub use load::{Ahead, load};
 pub use plan::{Plan, require_keys};
 pub use prove::prove;
 pub use summary::Summary;

@@ -3,6 +3,7 @@
 //! A capture holds one read transaction per reader, all on the same commit, and never checkpoints the
 //! application's database. A load builds `<path>.lifeboat-partial` and gives it its name only when it
 //! is complete and checked, so that an interrupted restore leaves nothing that looks like a database.
+//! Large tables are cut into ranges of rowids (`catalog.rs`), which several readers read at once.
 //!
 //! # Lines
 //! A field is `\N` for NULL, else one letter for the storage class and then the value:
@@ -14,8 +15,6 @@
 //! | `tHello` | TEXT | its bytes, escaped; UTF-8 unless the database holds something else |
 //! | `bÿØ…` | BLOB | its bytes, escaped |
 //! | `w…` | TEXT | UTF-16 bytes in the database's byte order, escaped: only where they are no valid UTF-16 |
-//!
-//! Large tables are cut into ranges of rowids (`catalog.rs`), which several readers read at once.
 //!
 //! Escapes are COPY's: `\\`, `\t`, `\n`, `\r`, `\b`, `\f`, `\v`. A rowid table whose rowid has no
 //! column of its own has it as first field, under whichever of `rowid`, `_rowid_` and `oid` is free.

@@ -33,6 +33,18 @@ class Server:
         self.told = json.loads(self.process.stdout.readline())
         self.connect = connect
 
+    def sample(self, database):
+        """How the sample CRM's program reaches it."""
+        return self.told["socket_url"].replace("DATABASE", database)
+
+    def source(self, work, database="crm"):
+        """The source's lines in Lifeboat's configuration."""
+        if self.connect != "tls":
+            return f'url = "{self.url(database)}"\n'
+        (work / "password").write_text(self.told["backup_password"])
+        return (f'url = "{self.told["backup_url"].replace("DATABASE", database)}"\n'
+                f'password = "{{file:{work}/password}}"\n')
+
     def url(self, database):
         return self.told[f"{self.connect}_url"].replace("DATABASE", database)
 
@@ -63,6 +75,9 @@ class Server:
         self.sql(f"CREATE DATABASE {database} CHARACTER SET utf8mb4")
         self.settle()
         return self.url(database)
+
+    def drop(self, database):
+        self.sql(f"DROP DATABASE IF EXISTS {database}")
 
     def settle(self):
         """What was written before is on disk before the next is measured."""

@@ -14,7 +14,8 @@ const PREFIX_MIN: usize = 4;
 pub enum Selector {
     /// The newest one of a source.
     Latest(String),
-    /// The newest one of a source whose time (UTC, RFC 3339) begins with this.
+    /// The newest one of a source of this date or time (UTC): RFC 3339, as exact as it is given, from the
+    /// day on.
     At(String, String),
     /// The one whose id begins with this.
     Prefix(String),
@@ -34,7 +35,7 @@ impl FromStr for Selector {
         match text.split_once('@') {
             Some(("", _) | (_, "")) => Err(misspelt()),
             Some((source, "latest")) => Ok(Self::Latest(source.into())),
-            Some((source, time)) if time.starts_with(|c: char| c.is_ascii_digit()) => {
+            Some((source, time)) if is_time(time) => {
                 Ok(Self::At(source.into(), time.to_uppercase().trim_end_matches('Z').to_owned()))
             }
             None if text.len() >= PREFIX_MIN && text.chars().all(|c| c.is_ascii_hexdigit()) => {
@@ -80,6 +81,24 @@ impl Selector {
     }
 }
 
+/// Whether this is a whole date, or a date and a time to the minute or more exact: half a number would
+/// name other days than the one that was meant.
+fn is_time(text: &str) -> bool {
+    const SHAPE: &[u8] = b"0000-00-00T00:00:00";
+    let text = text.strip_suffix(['Z', 'z']).unwrap_or(text);
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let fits = |(found, shape): (u8, &u8)| match shape {
+        b'0' => found.is_ascii_digit(),
+        shape => found.eq_ignore_ascii_case(shape),
+    };
+    whole.is_ascii()
+        && [10, 16, SHAPE.len()].contains(&whole.len())
+        && whole.bytes().zip(SHAPE).all(fits)
+        && (whole.len() == SHAPE.len() || whole.len() == text.len())
+        && !fraction.is_empty()
+        && fraction.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 fn unknown(snapshots: &[Snapshot], source: &str) -> Error {
     let mut sources: Vec<_> = snapshots.iter().map(|s| s.manifest.source.as_str()).collect();
     sources.sort_unstable();
@@ -89,4 +108,24 @@ fn unknown(snapshots: &[Snapshot], source: &str) -> Error {
         [] => "the vault holds no snapshot yet".into(),
         _ => format!("the vault has no snapshot of `{source}`; its sources are {}", sources.join(", ")),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_whole_date_or_more() {
+        let check = |text: &str, expected: bool| {
+            assert_eq!(format!("crm@{text}").parse::<Selector>().is_ok(), expected, "{text}");
+        };
+        for good in ["2026-11-22", "2026-11-22T02:30", "2026-11-22t02:30:15z", "2026-11-22T02:30:15.25Z"] {
+            check(good, true);
+        }
+        for half in
+            ["2", "2026-11", "2026-11-2", "2026-11-22T", "2026-11-22T2", "2026-11-22T02:3", "2026-11-22."]
+        {
+            check(half, false);
+        }
+    }
 }

@@ -165,15 +165,16 @@ impl ChunkIndex {
 
     /// Reads index objects not seen yet. When one that was seen is gone, everything is read anew.
     async fn read_new_indexes(&self, vault: &Vault, report: &mut SyncReport) -> Result<()> {
+        // What is known first: an object that another run writes and notes meanwhile has not vanished.
+        let known: Vec<Vec<u8>> = sqlx::query_scalar("SELECT id FROM indexes").fetch_all(&self.pool).await?;
         let listed = vault.store().list(names::INDEX).await?;
         let found: HashSet<IndexId> = listed.iter().filter_map(|object| names::id(&object.name)).collect();
-        let known: Vec<Vec<u8>> = sqlx::query_scalar("SELECT id FROM indexes").fetch_all(&self.pool).await?;
         let known: HashSet<_> = known.iter().filter_map(|id| IndexId::from_slice(id)).collect();
         let vanished = !known.is_subset(&found);
         if vanished {
-            sqlx::raw_sql("DELETE FROM chunks; DELETE FROM segments; DELETE FROM packs; DELETE FROM indexes")
-                .execute(&self.pool)
-                .await?;
+            let all = "BEGIN IMMEDIATE; DELETE FROM chunks; DELETE FROM segments; DELETE FROM packs; \
+                       DELETE FROM indexes; COMMIT";
+            sqlx::raw_sql(all).execute(&self.pool).await?;
         }
         let new = found.iter().filter(|id| vanished || !known.contains(id)).copied();
         let mut reads = futures::stream::iter(new.map(|id| async move { (id, read_index(vault, id).await) }))

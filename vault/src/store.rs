@@ -56,9 +56,9 @@ pub struct Listed {
 /// The outcome of [`Store::create`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Created {
-    /// It is written.
+    /// It is written, now or by an earlier try whose answer was lost: these very bytes stand there.
     New,
-    /// An object of that name was there; it was left alone.
+    /// Another object of that name was there; it was left alone.
     Exists,
 }
 
@@ -109,9 +109,10 @@ impl Store {
                 Err(
                     object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. },
                 ) => self.create_unconditionally(&path, bytes.clone()).await,
-                Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
-                    Ok(Created::Exists)
-                }
+                Err(
+                    refused @ (object_store::Error::AlreadyExists { .. }
+                    | object_store::Error::Precondition { .. }),
+                ) => self.compare(&path, &bytes, refused).await,
                 other => other.map(|_| Created::New),
             }
         };
@@ -122,11 +123,37 @@ impl Store {
         Ok(created)
     }
 
+    /// What stands where a create was refused. A request whose answer was lost is sent again by clients
+    /// below us, and then finds what it wrote itself; S3 answers 409 while two of them are under way, and
+    /// may have neither (`ConditionalRequestConflict`): a passing fault.
+    async fn compare(
+        &self,
+        path: &Path,
+        bytes: &Bytes,
+        refused: object_store::Error,
+    ) -> object_store::Result<Created> {
+        match self.inner.head(path).await {
+            Ok(meta) if meta.size != bytes.len() as u64 => Ok(Created::Exists),
+            Ok(_) => {
+                let found = self.inner.get(path).await?.bytes().await?;
+                Ok(if found == *bytes { Created::New } else { Created::Exists })
+            }
+            Err(object_store::Error::NotFound { .. }) => Err(refused),
+            Err(error) => Err(error),
+        }
+    }
+
     /// For stores without conditional create: names are content hashes or drawn once, so that the
     /// gap between looking and writing can only replace an object by itself.
     async fn create_unconditionally(&self, path: &Path, bytes: Bytes) -> object_store::Result<Created> {
         match self.inner.head(path).await {
-            Ok(_) => Ok(Created::Exists),
+            Ok(_) => {
+                let refused = object_store::Error::AlreadyExists {
+                    path: path.to_string(),
+                    source: "an object of that name is there".into(),
+                };
+                self.compare(path, &bytes, refused).await
+            }
             Err(object_store::Error::NotFound { .. }) => {
                 self.inner.put(path, PutPayload::from(bytes)).await.map(|_| Created::New)
             }
@@ -227,15 +254,18 @@ impl Store {
         for attempt in 1.. {
             let error = match call().await {
                 Ok(value) => return Ok(value),
+                // An object to be written cannot be missing: what it would lie in is.
+                Err(object_store::Error::NotFound { .. }) if ["write", "list"].contains(&operation) => {
+                    let reason = "there is no such bucket or container".to_owned();
+                    return Err(Error::BadStore { url: self.url.clone(), reason });
+                }
                 Err(object_store::Error::NotFound { .. }) => {
                     return Err(Error::Missing { object: name.into() });
                 }
                 Err(error) => error,
             };
             let object = name.to_owned();
-            if let object_store::Error::PermissionDenied { .. }
-            | object_store::Error::Unauthenticated { .. } = error
-            {
+            if is_denied(&error) {
                 return Err(Error::Denied { operation, object, source: error });
             }
             if attempt >= self.patience.attempts {
@@ -253,6 +283,18 @@ impl Store {
 fn modified(meta: &object_store::ObjectMeta) -> Timestamp {
     let nanos = i32::try_from(meta.last_modified.timestamp_subsec_nanos()).unwrap_or(0);
     Timestamp::new(meta.last_modified.timestamp(), nanos).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Whether the store refuses the credentials. Clients tell it of a list in words only: the type that has
+/// the status is private to object_store.
+fn is_denied(error: &object_store::Error) -> bool {
+    use object_store::Error::{PermissionDenied, Unauthenticated};
+    let told = |error: &dyn std::error::Error| {
+        let text = error.to_string();
+        text.contains("status code: 403") || text.contains("status code: 401")
+    };
+    matches!(error, PermissionDenied { .. } | Unauthenticated { .. })
+        || std::error::Error::source(error).is_some_and(told)
 }
 
 fn cut_short(name: &str, expected: u64, found: u64) -> Error {

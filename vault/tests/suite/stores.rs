@@ -25,6 +25,8 @@ pub enum Fault {
     FailsFrom(u64),
     /// The call of this number fails, after a write was carried out.
     LiesAboutFailing(u64),
+    /// The write of this number is refused as a conflict with another that never happens.
+    Conflicts(u64),
     /// The write of this number is confirmed and forgotten.
     ForgetsWrite(u64),
     /// Listings lag: they show nothing written through this handle.
@@ -101,6 +103,10 @@ impl ObjectStore for Faulty {
             Fault::ForgetsWrite(at) if at == write => {
                 Ok(PutResult { e_tag: None, version: None, extensions: Default::default() })
             }
+            Fault::Conflicts(at) if at == write => Err(object_store::Error::AlreadyExists {
+                path: path.to_string(),
+                source: "409 ConditionalRequestConflict".into(),
+            }),
             Fault::LiesAboutFailing(at) if at == self.calls() => {
                 self.inner.put_opts(path, payload, options).await?;
                 Err(failure())
@@ -221,4 +227,30 @@ async fn a_store_that_only_pretends_to_create_conditionally_is_noticed() {
     let faulty = Faulty::new(Arc::clone(&lab.objects) as _, Fault::Overwrites).await;
     assert_eq!(impatient(faulty).probe_creation().await.unwrap(), Creation::Overwrites);
     assert!(lab.store().list("probe").await.unwrap().is_empty(), "the probe cleans up behind itself");
+}
+
+/// Creates an object through a store of this fault that is tried twice.
+async fn create_twice(fault: Fault) -> (lifeboat_vault::Store, lifeboat_vault::store::Created) {
+    use lifeboat_vault::store::{Patience, Store};
+    let faulty = Faulty::new(Arc::new(object_store::memory::InMemory::new()), fault).await;
+    let patience = Patience { attempts: 2, pause: std::time::Duration::ZERO };
+    let store = Store::new(faulty as _, Path::default(), "memory:").with_patience(patience).metered();
+    let created = store.create("packs/one", Bytes::from_static(b"sealed")).await.unwrap();
+    (store, created)
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_counts_as_written_once() {
+    use lifeboat_vault::store::Created;
+    let (store, created) = create_twice(Fault::LiesAboutFailing(1)).await;
+    assert_eq!((created, store.bytes_written()), (Created::New, 6));
+    let other = store.create("packs/one", Bytes::from_static(b"others")).await.unwrap();
+    assert_eq!((other, store.bytes_written()), (Created::Exists, 6), "another object of that name stays");
+}
+
+#[tokio::test]
+async fn a_conflict_with_nothing_is_tried_again() {
+    let (store, created) = create_twice(Fault::Conflicts(1)).await;
+    assert_eq!(created, lifeboat_vault::store::Created::New);
+    assert_eq!(store.size("packs/one").await.unwrap(), Some(6));
 }

@@ -66,6 +66,7 @@ impl Run<'_> {
             ));
         }
         let scratch = Scratch::make(&self.agent.state, &self.source.name)?;
+        let lost_keys = self.lost_keys().await?;
         let damage: Vec<_> =
             self.vault.damage().chain(&writer.sync.damage).map(|error| chain(error)).collect();
         let adopted_packs = writer.sync.adopted;
@@ -103,7 +104,14 @@ impl Run<'_> {
             plaintext: point.plaintext,
             adopted_packs,
             damage,
+            lost_keys,
         })
+    }
+
+    /// Wrapped keys that are gone or damaged: what they would open stays closed to everybody.
+    async fn lost_keys(&self) -> Result<Vec<String>, CommandError> {
+        let lost = self.interrupt.or(self.vault.check_wraps()).await?;
+        Ok(lost.iter().map(|error| chain(error)).collect())
     }
 
     /// Fixes the point, reads everything and confirms that the point held.

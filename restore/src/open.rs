@@ -109,7 +109,7 @@ impl Keys {
     async fn open(&self, store: Store, root: Option<&str>) -> Result<Vault, Error> {
         let mut opened = match self.has_people {
             true => Vault::open(store.clone(), Opener::Person(&self.people), root).await,
-            false => Err(Error::NoKey { what: "the vault's metadata".into() }),
+            false => Err(Error::no_key("the vault's metadata", None)),
         };
         for agent in &self.agents {
             if !matches!(opened, Err(Error::NoKey { .. })) {

@@ -62,10 +62,12 @@ pub enum Error {
         known: String,
     },
     /// None of the identities at hand opens what is needed.
-    #[error("no identity given opens {what}")]
+    #[error("no identity given opens {what}{}", told(reason))]
     NoKey {
         /// Such as `the vault's metadata` or `rows of grade high, epoch 1`.
         what: String,
+        /// Why one that might have opened it could not be used: a wrong passphrase, hardware not touched.
+        reason: Option<String>,
     },
     /// A recipient or identity cannot be read.
     #[error("{what} is not usable: {reason}")]
@@ -176,6 +178,9 @@ impl Error {
                 "compare the vault's root fingerprint with the one on the recovery sheet"
             }
             Self::Unsupported { .. } => "install a version of Lifeboat that knows this format",
+            Self::NoKey { reason: Some(_), .. } => {
+                "it may be the right key: mind its passphrase, or plug it in and touch it, and try again"
+            }
             Self::NoKey { .. } => "give the identity of a person on the recovery sheet with `--identity`",
             Self::Unavailable { source, .. } if is_disk_full(source) => {
                 "free space on the store's disk and run the same command again; nothing written before is lost"
@@ -217,13 +222,22 @@ impl Error {
         Self::Untrusted { object: object.to_string(), reason: reason.to_string() }
     }
 
+    /// None of the identities at hand opens `what`; `reason` is why one of them could not be used.
+    pub fn no_key(what: impl Into<String>, reason: Option<String>) -> Self {
+        Self::NoKey { what: what.into(), reason }
+    }
+
     pub(crate) fn no_grade_key(grade: Grade, epoch: u32) -> Self {
-        Self::NoKey { what: format!("rows of grade {grade}, epoch {epoch}") }
+        Self::no_key(format!("rows of grade {grade}, epoch {epoch}"), None)
     }
 
     pub(crate) fn io(path: &std::path::Path, source: std::io::Error) -> Self {
         Self::Io { path: path.display().to_string(), source }
     }
+}
+
+fn told(reason: &Option<String>) -> String {
+    reason.as_ref().map(|reason| format!(" (one of them could not be used: {reason})")).unwrap_or_default()
 }
 
 /// Whether the store's words mean that its disk is full.

@@ -58,6 +58,11 @@ pub mod names {
         format!("{KEYS}/{key}-{epoch}-{tag}.age")
     }
 
+    /// The tag in the name of a wrap.
+    pub fn wrap_tag(name: &str) -> Option<&str> {
+        name.strip_suffix(".age")?.rsplit_once('-').map(|(_, tag)| tag)
+    }
+
     /// An enrolment.
     pub fn agent(id: AgentId) -> String {
         format!("{AGENTS}/{id}")

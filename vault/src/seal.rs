@@ -9,8 +9,9 @@ use crate::{Error, Result};
 /// Why sealed bytes did not open.
 #[derive(Debug)]
 pub(crate) enum NotOpened {
-    /// No identity fits.
-    NoKey,
+    /// No identity fits. One that might have could not be used, for this reason: a wrong passphrase, a
+    /// key in hardware that was not touched.
+    NoKey(Option<String>),
     /// The bytes are not what was sealed.
     Damaged(String),
 }
@@ -40,23 +41,33 @@ pub(crate) fn open<'a>(
     sealed: &[u8],
 ) -> Result<Vec<u8>, NotOpened> {
     let damaged = |error: &dyn std::fmt::Display| NotOpened::Damaged(error.to_string());
-    let decryptor = age::Decryptor::new_buffered(sealed).map_err(|error| damaged(&error))?;
-    let mut reader = decryptor.decrypt(identities).map_err(|error| match error {
-        age::DecryptError::NoMatchingKeys
-        | age::DecryptError::KeyDecryptionFailed
-        | age::DecryptError::Plugin(_)
-        | age::DecryptError::PluginResolve(_) => NotOpened::NoKey,
-        other => damaged(&other),
-    })?;
-    let mut plain = Vec::with_capacity(sealed.len());
-    reader.read_to_end(&mut plain).map_err(|error| damaged(&error))?;
-    Ok(plain)
+    age::Decryptor::new_buffered(sealed).map_err(|error| damaged(&error))?;
+    let mut unusable = None;
+    // One at a time: given all of them, age stops at the first that cannot be used.
+    for identity in identities {
+        let decryptor = age::Decryptor::new_buffered(sealed).map_err(|error| damaged(&error))?;
+        match decryptor.decrypt(std::iter::once(identity)) {
+            Ok(mut reader) => {
+                let mut plain = Vec::with_capacity(sealed.len());
+                reader.read_to_end(&mut plain).map_err(|error| damaged(&error))?;
+                return Ok(plain);
+            }
+            Err(age::DecryptError::NoMatchingKeys) => {}
+            Err(
+                error @ (age::DecryptError::KeyDecryptionFailed
+                | age::DecryptError::Plugin(_)
+                | age::DecryptError::PluginResolve(_)),
+            ) => unusable = Some(error.to_string()),
+            Err(other) => return Err(damaged(&other)),
+        }
+    }
+    Err(NotOpened::NoKey(unusable))
 }
 
 /// Opens what must be sealed to this identity: not fitting is damage too.
 pub(crate) fn open_own(identity: &x25519::Identity, name: &str, sealed: &[u8]) -> Result<Vec<u8>> {
     open(std::iter::once(identity as &dyn age::Identity), sealed).map_err(|error| match error {
-        NotOpened::NoKey => Error::damaged(name, "it is not sealed to this vault's metadata key"),
+        NotOpened::NoKey(_) => Error::damaged(name, "it is not sealed to this vault's metadata key"),
         NotOpened::Damaged(reason) => Error::damaged(name, reason),
     })
 }

@@ -102,7 +102,9 @@ pub(crate) fn open(
 ) -> Result<Vec<u8>> {
     let opened = seal::open(std::iter::once(identity as &dyn age::Identity), sealed);
     let compressed = opened.map_err(|error| match error {
-        seal::NotOpened::NoKey => Error::damaged(name, "it is not sealed to the key that its contents name"),
+        seal::NotOpened::NoKey(_) => {
+            Error::damaged(name, "it is not sealed to the key that its contents name")
+        }
         seal::NotOpened::Damaged(reason) => Error::damaged(name, reason),
     })?;
     let raw = zstd::bulk::decompress(&compressed, raw_bytes as usize)

@@ -25,6 +25,7 @@ mod create;
 mod enrol;
 mod open;
 mod unlock;
+mod wraps;
 
 pub use create::{NewVault, create};
 
@@ -229,7 +230,7 @@ impl Vault {
     pub(crate) fn open_metadata(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>> {
         let identities = self.inner.metadata.values().map(|identity| identity as &dyn age::Identity);
         seal::open(identities, sealed).map_err(|error| match error {
-            NotOpened::NoKey => Error::damaged(name, "it is not sealed to this vault's metadata key"),
+            NotOpened::NoKey(_) => Error::damaged(name, "it is not sealed to this vault's metadata key"),
             NotOpened::Damaged(reason) => Error::damaged(name, reason),
         })
     }
@@ -240,7 +241,7 @@ impl Vault {
             Realm::Rows(grade) => self.inner.grades.get(&(grade, epoch)),
         };
         identity.ok_or_else(|| match realm {
-            Realm::Metadata => Error::NoKey { what: format!("metadata of epoch {epoch}") },
+            Realm::Metadata => Error::no_key(format!("metadata of epoch {epoch}"), None),
             Realm::Rows(grade) => Error::no_grade_key(grade, epoch),
         })
     }
@@ -260,7 +261,7 @@ impl Vault {
         let name = &self.inner.keyring.root_wrap;
         let sealed = self.inner.store.get(name).await?;
         let plain = seal::open(identities.iter(), &sealed).map_err(|error| match error {
-            NotOpened::NoKey => Error::NoKey { what: "the vault's root key".into() },
+            NotOpened::NoKey(reason) => Error::no_key("the vault's root key", reason),
             NotOpened::Damaged(reason) => Error::damaged(name, reason),
         })?;
         let mut seed = [0; 32];

@@ -40,6 +40,8 @@ pub struct Summary {
     pub adopted_packs: u64,
     /// What was found damaged in the vault; this snapshot does not use it.
     pub damage: Vec<String>,
+    /// Wrapped keys that are missing or damaged: no person can open what they would open.
+    pub lost_keys: Vec<String>,
 }
 
 /// Seconds to the millisecond.
@@ -86,6 +88,7 @@ mod tests {
             fingerprint_bytes: 48 << 20,
             adopted_packs: 0,
             damage: Vec::new(),
+            lost_keys: Vec::new(),
         }
     }
 

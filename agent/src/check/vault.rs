@@ -26,6 +26,9 @@ pub async fn all(config: &Config, sources: &[&Source], findings: &mut Findings) 
     if let Err(error) = people(config, &vault, findings) {
         findings.error(None, "people", error);
     }
+    if let Err(error) = keys(&vault, findings).await {
+        findings.error(None, "keys", error);
+    }
     if let Err(error) = writable(&vault, findings).await {
         findings.error(None, "store", error);
     }
@@ -80,6 +83,18 @@ fn people(config: &Config, vault: &Vault, findings: &mut Findings) -> Result<(),
     if !gone.is_empty() {
         let text = format!("{} can open the vault, but the configuration no longer says so", gone.join(", "));
         findings.warning("people", text, Some("the vault keeps the people it was made with".into()));
+    }
+    Ok(())
+}
+
+/// Whether what people open the vault with is still there.
+async fn keys(vault: &Vault, findings: &mut Findings) -> Result<(), CommandError> {
+    let lost = vault.check_wraps().await?;
+    if lost.is_empty() {
+        findings.ok("keys", "every wrapped key is there, as it was written");
+    }
+    for error in lost {
+        findings.error(None, "keys", error);
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use lifeboat_config::{Config, Source};
 use lifeboat_console::{CommandError, Kind, Progress};
 use lifeboat_vault::{AgentKey, Vault};
 
-use crate::backup::Run;
+use crate::backup::{Run, Summary};
 use crate::cli::Backup;
 use crate::explain::explain;
 use crate::host;
@@ -25,6 +25,20 @@ pub async fn run(path: &Path, args: &Backup, json: bool) -> Result<(), CommandEr
         return night.back_up(source).await;
     }
     night.back_up_all(&sources).await
+}
+
+/// A snapshot that nobody can open is not a good one, however whole it is.
+fn openable(summary: &Summary) -> Result<(), CommandError> {
+    if summary.lost_keys.is_empty() {
+        return Ok(());
+    }
+    let text = format!(
+        "the snapshot of {} is in the vault, but keys to open it are lost: {}",
+        summary.source,
+        summary.lost_keys.join("; ")
+    );
+    Err(CommandError::new(Kind::Damage, text)
+        .hint("put these objects of keys/ back from a copy of the vault or the recovery medium, then run `lifeboat-agent check`"))
 }
 
 /// What all sources of one call share.
@@ -78,6 +92,6 @@ impl Night<'_> {
         if !self.json {
             lifeboat_console::print(&summary.to_string())?;
         }
-        Ok(())
+        openable(&summary)
     }
 }

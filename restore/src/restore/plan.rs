@@ -128,7 +128,7 @@ pub fn require_keys(vault: &Vault, files: &[FileRecord], tables: &[Chosen]) -> R
     let closed = files.iter().map(|file| file.grade).chain(needed).find(|grade| !open.contains(grade));
     match closed {
         None => Ok(()),
-        Some(grade) => Err(Error::NoKey { what: format!("rows of grade {grade}") }.into()),
+        Some(grade) => Err(Error::no_key(format!("rows of grade {grade}"), None).into()),
     }
 }
 

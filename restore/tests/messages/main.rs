@@ -112,6 +112,13 @@ fn verify_says_how_far_it_looked() {
 }
 
 #[test]
+fn a_vault_without_snapshots_is_not_called_good() {
+    let lab = Lab::with_snapshot();
+    lab.remove("snapshots");
+    lab.check("verify-without-snapshots", "verify VAULT WANG");
+}
+
+#[test]
 fn a_damaged_manifest_shows_wherever_it_matters() {
     let lab = Lab::with_snapshot();
     lab.damage("snapshots");

@@ -63,7 +63,11 @@ impl SnapshotReader {
         let mut batch = Rows::default();
         for part in &stream.parts {
             let found = self.find(&what, Realm::Rows(stream.grade), part).await?;
-            self.part_rows(&what, &found, &mut batch, &out).await?;
+            let bytes = self.part_rows(&what, &found, &mut batch, &out).await?;
+            if bytes != part.bytes {
+                let reason = format!("expected {} bytes in a part, found {bytes}", part.bytes);
+                return Err(Error::damaged(what, reason));
+            }
         }
         if batch.ends.last().copied().unwrap_or(0) != batch.bytes.len() {
             return Err(Error::damaged(what, "its last row does not end"));
@@ -103,19 +107,20 @@ impl SnapshotReader {
         Ok(Found { chunks, runs })
     }
 
+    /// Sends a part's rows; returns their bytes.
     async fn part_rows(
         &self,
         what: &str,
         found: &Found,
         batch: &mut Rows,
         out: &mpsc::Sender<Rows>,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let reads = steps(found).into_iter().map(|step| async move {
             let opened = self.open_chunks(step.segment, step.chunks).await?;
             Ok::<_, Error>((opened, step.runs))
         });
         let mut reads = futures::stream::iter(reads).buffered(SEGMENTS_AHEAD);
-        let (mut ends, mut of) = (Vec::new(), None);
+        let (mut ends, mut of, mut bytes) = (Vec::new(), None, 0);
         while let Some((opened, runs)) = reads.try_next().await? {
             for run in runs {
                 let (id, location) = found.chunk(&run);
@@ -126,13 +131,13 @@ impl SnapshotReader {
                     ends = row_ends(chunk, location.rows).map_err(damaged)?;
                     of = Some(run.chunk);
                 }
-                batch.append(chunk, &ends, run);
+                bytes += batch.append(chunk, &ends, run) as u64;
                 if batch.bytes.len() >= BATCH_BYTES && batch.ends.last() == Some(&batch.bytes.len()) {
                     out.send(std::mem::take(batch)).await.map_err(|_| Error::Cancelled)?;
                 }
             }
         }
-        Ok(())
+        Ok(bytes)
     }
 }
 
@@ -167,16 +172,18 @@ impl Rows {
     }
 
     /// Appends the rows of a run over `chunk`, whose rows have these ends; a piece of a row has none.
-    fn append(&mut self, chunk: &[u8], ends: &[usize], run: Run) {
+    /// Returns how many bytes they are.
+    fn append(&mut self, chunk: &[u8], ends: &[usize], run: Run) -> usize {
         if run.rows == 0 {
             self.bytes.extend_from_slice(chunk);
-            return;
+            return chunk.len();
         }
         let (first, last) = (run.first as usize, (run.first + run.rows) as usize);
         let start = if first == 0 { 0 } else { ends[first - 1] };
         let base = self.bytes.len();
         self.bytes.extend_from_slice(&chunk[start..ends[last - 1]]);
         self.ends.extend(ends[first..last].iter().map(|end| base + end - start));
+        self.bytes.len() - base
     }
 }
 

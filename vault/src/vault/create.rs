@@ -10,6 +10,7 @@ use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 
 use super::enrol;
+use super::wraps::tag;
 use crate::format::envelope::{Kind, Signer, sign};
 use crate::format::keys::{Keyring, Needs, PersonRecord, SealingKey, Secrets};
 use crate::format::names;
@@ -110,7 +111,7 @@ fn refuse_unopenable(people: &[Person]) -> Result<()> {
         Grade::ALL.into_iter().find(|grade| !people.iter().any(|person| person.grades.contains(grade)));
     match closed {
         Some(grade) => {
-            Err(Error::NoKey { what: format!("rows of grade {grade}: no person of the configuration may") })
+            Err(Error::no_key(format!("rows of grade {grade}: no person of the configuration may"), None))
         }
         None => Ok(()),
     }
@@ -130,8 +131,7 @@ async fn wrap(
         recipients.push(person.to_recipient()?);
     }
     let sealed = seal(recipients.iter().map(|recipient| &**recipient as &dyn age::Recipient), secret)?;
-    let tag = hex::encode(&blake3::hash(&sealed).as_bytes()[..4]);
-    let name = names::wrap(key, epoch, &tag);
+    let name = names::wrap(key, epoch, &tag(&sealed));
     store.create(&name, Bytes::from(sealed)).await?;
     Ok(name)
 }

@@ -138,9 +138,8 @@ pub(super) fn agent_metadata(
 ) -> Result<BTreeMap<u32, x25519::Identity>> {
     let name = names::agent(agent.id());
     let Some((enrolment, _)) = agents.get(&agent.id()) else {
-        return Err(damage.about(&name).unwrap_or_else(|| Error::NoKey {
-            what: format!("the vault's metadata: agent {} is not enrolled in it", agent.name),
-        }));
+        let what = format!("the vault's metadata: agent {} is not enrolled in it", agent.name);
+        return Err(damage.about(&name).unwrap_or_else(|| Error::no_key(what, None)));
     };
     let sealed = BASE64_STANDARD.decode(&enrolment.metadata);
     let sealed = sealed.map_err(|_| Error::damaged(&name, "its metadata keys are not base64"))?;
@@ -154,9 +153,7 @@ pub(super) fn agent_metadata(
         opened.extend(own.map(|key| (key.epoch, identity.clone())));
     }
     if opened.is_empty() {
-        return Err(Error::NoKey {
-            what: "the vault's metadata: this agent's keys are of no epoch of it".into(),
-        });
+        return Err(Error::no_key("the vault's metadata: this agent's keys are of no epoch of it", None));
     }
     Ok(opened)
 }

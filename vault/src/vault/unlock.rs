@@ -22,14 +22,18 @@ pub(super) async fn metadata(
     identities: &Identities,
     damage: &mut Damage,
 ) -> Result<BTreeMap<u32, x25519::Identity>> {
-    let mut opened = BTreeMap::new();
+    let (mut opened, mut unusable) = (BTreeMap::new(), None);
     for key in keyring.keys.iter().filter(|key| key.realm == Realm::Metadata) {
-        if let Some(identity) = damage.or_open(wrap(store, key, identities).await)? {
+        let wrap = wrap(store, key, identities).await;
+        if let Err(Error::NoKey { reason: Some(reason), .. }) = &wrap {
+            unusable = Some(reason.clone());
+        }
+        if let Some(identity) = damage.or_open(wrap)? {
             opened.insert(key.epoch, identity);
         }
     }
     if opened.is_empty() {
-        let no_key = || Error::NoKey { what: "the vault's metadata".into() };
+        let no_key = || Error::no_key("the vault's metadata", unusable);
         let wraps = keyring.keys.iter().filter(|key| key.realm == Realm::Metadata);
         return Err(wraps.filter_map(|key| damage.about(&key.wrap)).next().unwrap_or_else(no_key));
     }
@@ -45,7 +49,7 @@ pub(super) async fn wrap(
     let name = &key.wrap;
     let sealed = store.get(name).await?;
     let plain = seal::open(identities.iter(), &sealed).map_err(|error| match error {
-        NotOpened::NoKey => Error::NoKey { what: name.clone() },
+        NotOpened::NoKey(reason) => Error::no_key(name, reason),
         NotOpened::Damaged(reason) => Error::damaged(name, reason),
     })?;
     let identity = parse_identity(name, &plain)?;

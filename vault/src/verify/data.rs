@@ -1,6 +1,6 @@
 //! Rows read to be proven: every chunk is hashed on the way, every row counted and digested.
 
-use super::{Depth, TableSeen};
+use super::{Depth, Look, TableSeen};
 use crate::format::manifest::{StreamRecord, TableRecord};
 use crate::tasks::joined;
 use crate::{Result, RowDigest, SnapshotReader};
@@ -10,19 +10,22 @@ const BATCHES_WAITING: usize = 4;
 
 /// Reads a stream's rows, all or a sample of its parts.
 pub(super) async fn read(
-    reader: &SnapshotReader,
-    depth: Depth,
-    seen: &(dyn Fn(u64, u64) + Sync),
+    how: Look<'_>,
     table: &TableRecord,
     stream: &StreamRecord,
     looked: &mut TableSeen,
 ) -> Result<()> {
+    let Look { reader, depth, seen, sure } = how;
     let chosen = match depth {
         Depth::Structure => return Ok(()),
         Depth::All => stream.clone(),
         Depth::Sample { percent } => {
             let drawn = stream.parts.iter().filter(|_| rand::random_range(0..100) < percent);
-            StreamRecord { parts: drawn.cloned().collect(), ..stream.clone() }
+            let mut parts: Vec<_> = drawn.cloned().collect();
+            if sure && parts.is_empty() {
+                parts.push(stream.parts[rand::random_range(0..stream.parts.len())].clone());
+            }
+            StreamRecord { parts, ..stream.clone() }
         }
     };
     let digest = digest(reader, table, &chosen).await?;

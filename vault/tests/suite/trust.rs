@@ -143,3 +143,26 @@ async fn ids_of_equal_rows_differ_between_vaults() {
     }
     assert_ne!(names[0], names[1]);
 }
+
+/// A key in hardware that nobody touches.
+struct Untouched;
+
+impl age::Identity for Untouched {
+    fn unwrap_stanza(
+        &self,
+        _: &age_core::format::Stanza,
+    ) -> Option<std::result::Result<age_core::format::FileKey, age::DecryptError>> {
+        Some(Err(age::DecryptError::KeyDecryptionFailed))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_that_cannot_be_used_stands_in_no_other_s_way_and_is_told() {
+    let lab = Lab::new().await;
+    let both = Identities::new(vec![Box::new(Untouched), Box::new(lab.person.clone())]);
+    let vault = Vault::open(lab.store(), Opener::Person(&both), None).await.unwrap();
+    assert_eq!(vault.unlock(&both).await.unwrap().unlocked(), Grade::ALL);
+    let alone = Identities::new(vec![Box::new(Untouched)]);
+    let refused = Vault::open(lab.store(), Opener::Person(&alone), None).await.map(|_| ());
+    assert!(matches!(refused, Err(Error::NoKey { reason: Some(_), .. })), "{refused:?}");
+}

@@ -38,7 +38,7 @@ ODD = {
         "UPDATE t SET c7 = md5('new' || id), c200 = NULL WHERE id % 200 = 3",
     ),
     "rows of 20 bytes": (
-        f"CREATE TABLE t AS {ID} (g * 7919) % 1000000007 AS v FROM generate_series(1, 2000000) g",
+        f"CREATE TABLE t AS {ID} (g::bigint * 7919) % 1000000007 AS v FROM generate_series(1, 2000000) g",
         "UPDATE t SET v = v + 1 WHERE id % 200 = 3; INSERT INTO t SELECT g, g FROM generate_series(2000001, 2006000) g",
     ),
     "rows of 200 KB": (
@@ -49,7 +49,7 @@ ODD = {
 
 LARGE = {
     "30 million rows": (
-        f"CREATE UNLOGGED TABLE t AS {ID} (g * 7919) % 1000000007 AS v FROM generate_series(1, 30000000) g",
+        f"CREATE UNLOGGED TABLE t AS {ID} (g::bigint * 7919) % 1000000007 AS v FROM generate_series(1, 30000000) g",
         "UPDATE t SET v = v + 1 WHERE id % 2000 = 3",
     ),
     "10 GB": (

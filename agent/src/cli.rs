@@ -44,6 +44,9 @@ pub enum Command {
     Release(Noted),
     /// Say that what is flagged about a snapshot is as it should be
     Accept(Noted),
+    /// Try who is told when something is wrong
+    #[command(subcommand)]
+    Notify(Notify),
     /// Show, check or describe the configuration
     #[command(subcommand)]
     Config(Config),
@@ -145,6 +148,16 @@ pub struct Noted {
     /// Sign as a person who may open grade high, not as this host: a hold so signed is released only so
     #[arg(long, value_name = "PATH")]
     pub identity: Vec<PathBuf>,
+}
+
+/// `notify`.
+#[derive(Subcommand)]
+pub enum Notify {
+    /// Send a message marked as a test and print what the service answers
+    Test {
+        /// The `name` of a [[notify]]
+        name: String,
+    },
 }
 
 /// `config`.

@@ -8,10 +8,13 @@ mod backup;
 mod check;
 mod cli;
 mod commands;
+mod event;
 mod explain;
 mod host;
 mod interrupt;
+mod notify;
 mod retention;
+mod run_id;
 mod sheet;
 
 use std::process::ExitCode;

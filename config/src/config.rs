@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use url::Url;
 
-use crate::{ConfigError, SecretRef, read};
+use crate::{ConfigError, Notify, SecretRef, read};
 
 /// The configuration of one vault, of the people who may open it and of the agent that fills it.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -21,6 +21,10 @@ pub struct Config {
     /// The version of this file's layout: 1.
     #[schemars(range(min = 1, max = 1))]
     pub version: u32,
+    /// The branch that this vault belongs to, as messages, metrics and reports name it; the agent's name when
+    /// left out.
+    #[schemars(with = "Option<String>", length(min = 1, max = 64))]
+    pub branch: String,
     /// Where the snapshots are kept.
     pub vault: Vault,
     /// Who may open what is in the vault, by name.
@@ -33,6 +37,10 @@ pub struct Config {
     #[serde(rename = "source", skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub sources: Vec<Source>,
+    /// Who is told when something is wrong.
+    #[serde(rename = "notify", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub notify: Vec<Notify>,
 }
 
 /// The vault: the repository as a whole, one for each branch.

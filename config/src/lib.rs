@@ -10,6 +10,7 @@
 mod config;
 mod error;
 mod host;
+mod notify;
 mod position;
 mod read;
 mod schema;
@@ -20,4 +21,5 @@ mod warnings;
 
 pub use config::{Agent, Config, Grade, Keep, Person, Source, Vault};
 pub use error::ConfigError;
+pub use notify::{Channel, Format, Language, Notify, Severity, TimeOfDay};
 pub use secret::{Secret, SecretError, SecretRef};

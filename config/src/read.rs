@@ -14,9 +14,11 @@ use crate::section::{Field, Section, did_you_mean};
 use crate::values::{self, Fault};
 use crate::{Agent, Config, ConfigError, Grade, Keep, Person, SecretRef, Source, Vault, host};
 
+pub(crate) mod notify;
+
 type Result<T> = std::result::Result<T, ConfigError>;
 
-pub(crate) const ROOT_KEYS: &[&str] = &["version", "vault", "people", "agent", "source"];
+pub(crate) const ROOT_KEYS: &[&str] = &["version", "branch", "vault", "people", "agent", "source", "notify"];
 pub(crate) const VAULT_KEYS: &[&str] = &["url", "root", "keep", "keep_min_days"];
 pub(crate) const KEEP_KEYS: &[&str] = &["last", "daily", "weekly", "monthly", "yearly", "tags"];
 pub(crate) const PERSON_KEYS: &[&str] = &["recipient", "grades"];
@@ -41,12 +43,18 @@ pub(crate) fn config(text: &str, path: &Path) -> Result<Config> {
     let version = version(&root)?;
     let root = root.only(ROOT_KEYS)?;
     let folder = path.parent().unwrap_or(Path::new(""));
+    let agent = agent(root.optional("agent"), folder)?;
     Ok(Config {
         version,
+        branch: match root.optional("branch") {
+            Some(branch) => value(&branch, values::label)?,
+            None => agent.name.clone(),
+        },
         vault: vault(&root.required("vault", "a table headed [vault] with `url = \"…\"`")?)?,
         people: people(&root)?,
-        agent: agent(root.optional("agent"), folder)?,
+        agent,
         sources: sources(root.optional("source"), folder)?,
+        notify: notify::all(root.optional("notify"), folder)?,
     })
 }
 

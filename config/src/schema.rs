@@ -41,6 +41,8 @@ fn as_toml(schema: &mut Schema) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::*;
     use crate::read;
 
@@ -66,6 +68,29 @@ mod tests {
         check(&schema, "/$defs/Person", read::PERSON_KEYS);
         check(&schema, "/$defs/Agent", read::AGENT_KEYS);
         check(&schema, "/$defs/Source", read::SOURCE_KEYS);
+        check_notify(&schema);
+    }
+
+    /// A place that is told has the keys of every place, and those of its kind.
+    fn check_notify(schema: &Value) {
+        let keys = |object: &Value| {
+            let properties = object["properties"].as_object().expect("properties").clone();
+            properties.into_iter().map(|(key, _)| key).collect::<BTreeSet<_>>()
+        };
+        let notify = schema.pointer("/$defs/Notify").expect("the schema has this type");
+        assert_eq!(notify["unevaluatedProperties"], false, "{notify:#}");
+        let mut common = keys(notify);
+        common.insert("type".into());
+        assert_eq!(common, read::notify::KEYS.iter().map(|key| (*key).to_owned()).collect());
+        let mut kinds = BTreeMap::new();
+        for kind in notify["oneOf"].as_array().expect("kinds") {
+            let mut own = keys(kind);
+            assert!(own.remove("type"), "{kind:#}");
+            kinds.insert(kind["properties"]["type"]["const"].as_str().expect("a word").to_owned(), own);
+        }
+        let own = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<BTreeSet<_>>();
+        let known = read::notify::KINDS.iter().map(|(kind, keys)| ((*kind).to_owned(), own(keys)));
+        assert_eq!(kinds, known.collect());
     }
 
     #[test]
@@ -78,6 +103,7 @@ mod tests {
         assert_eq!(required("/$defs/Agent/required"), Value::Null);
         assert_eq!(required("/$defs/Keep/required"), Value::Null);
         assert_eq!(required("/$defs/Source/required"), serde_json::json!(["name", "url"]));
+        assert_eq!(required("/$defs/Notify/required"), serde_json::json!(["name"]));
         let text = Config::json_schema();
         assert!(!text.contains("null") && !text.contains("\\n"), "{text}");
     }

@@ -13,7 +13,7 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    fn new(message: &str, hint: &str) -> Self {
+    pub(crate) fn new(message: &str, hint: &str) -> Self {
         Self { message: message.into(), hints: vec![hint.into()] }
     }
 }
@@ -35,6 +35,17 @@ pub(crate) fn name(name: &str) -> Result<String, Fault> {
         &format!("`{name}` cannot be a name"),
         "use lower-case letters, digits, `.`, `_` and `-`, at most 64, a letter or digit first",
     ))
+}
+
+/// A short text for people: a branch's name, somebody to mention. Chinese names are as good as others.
+pub(crate) fn label(text: &str) -> Result<String, Fault> {
+    let good = (1..=64).contains(&text.chars().count())
+        && text.trim() == text
+        && !text.chars().any(|c| c.is_control() || matches!(c, '/' | '"' | '\\'));
+    if good {
+        return Ok(text.into());
+    }
+    Err(Fault::new("this is no name", "write 1 to 64 characters without `/`, `\\`, quotes and line ends"))
 }
 
 /// Whether `text` is the secret half of a key, which belongs in no configuration.
@@ -122,7 +133,7 @@ pub(crate) fn source_url(text: &str) -> Result<Url, Fault> {
     Ok(url)
 }
 
-fn url(text: &str) -> Result<Url, Fault> {
+pub(crate) fn url(text: &str) -> Result<Url, Fault> {
     Url::parse(text).map_err(|error| match error {
         url::ParseError::RelativeUrlWithoutBase => {
             Fault::new("this is not a URL", "a URL begins with a scheme, such as `postgres://`")
@@ -134,7 +145,7 @@ fn url(text: &str) -> Result<Url, Fault> {
     })
 }
 
-fn unknown_scheme(found: &str, known: &[&str]) -> Fault {
+pub(crate) fn unknown_scheme(found: &str, known: &[&str]) -> Fault {
     let hint = crate::section::did_you_mean(found, known);
     Fault { message: format!("`{found}:` is not a known kind of URL here"), hints: vec![hint] }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::secret::is_open_to_others;
-use crate::{Config, SecretRef, Source};
+use crate::{Config, Notify, SecretRef, Source};
 
 impl Config {
     /// What an operator should look at, in words, one sentence each. `path` is the configuration's file.
@@ -25,6 +25,10 @@ impl Config {
             warnings
                 .extend(source.warnings().into_iter().map(|text| format!("source {}: {text}", source.name)));
         }
+        for target in &self.notify {
+            warnings
+                .extend(target.warnings().into_iter().map(|text| format!("notify {}: {text}", target.name)));
+        }
         if self.holds_secrets() && is_open_to_others(path) {
             warnings.push(format!(
                 "everybody on this machine can read the passwords in {}: run `chmod o= {0}`",
@@ -35,7 +39,11 @@ impl Config {
     }
 
     fn holds_secrets(&self) -> bool {
-        self.sources.iter().any(|source| matches!(source.password, Some(SecretRef::Literal(_))))
+        let of_sources = self.sources.iter().filter_map(|source| source.password.as_ref());
+        let of_notify = self.notify.iter().flat_map(|target| target.channel.secrets());
+        of_sources
+            .chain(of_notify.map(|(_, secret)| secret))
+            .any(|secret| matches!(secret, SecretRef::Literal(_)))
     }
 }
 
@@ -46,6 +54,22 @@ impl Source {
                 .to_owned()
         });
         plaintext.into_iter().chain(self.password.as_ref().and_then(SecretRef::warning)).collect()
+    }
+}
+
+impl Notify {
+    fn warnings(&self) -> Vec<String> {
+        let plaintext = self.allow_plaintext.then(|| {
+            "its messages may be unencrypted (allow_plaintext): whoever is on the way can read and forge them".to_owned()
+        });
+        let secrets = self.channel.secrets();
+        let kept = secrets.into_iter().filter_map(|(key, secret)| match secret {
+            SecretRef::Literal(_) => Some(format!(
+                "its `{key}` is a secret and stands in the configuration itself: keep it in a file and write {{file:PATH}}"
+            )),
+            secret => secret.warning(),
+        });
+        plaintext.into_iter().chain(kept).collect()
     }
 }
 

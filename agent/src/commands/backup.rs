@@ -2,25 +2,45 @@
 
 use std::path::Path;
 
-use lifeboat_config::{Config, Source};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use lifeboat_config::{Config, Severity, Source};
 use lifeboat_console::{CommandError, Kind, Progress};
 use lifeboat_vault::{AgentKey, Vault};
 
 use crate::backup::{Run, Summary};
+use crate::check::chain;
 use crate::cli::Backup;
-use crate::explain::explain;
+use crate::event::{Check, Event, Task};
+use crate::explain::{described, explain};
 use crate::host;
 use crate::interrupt::Interrupt;
+use crate::notify::{Pace, Router};
+use crate::run_id::RunId;
 
 /// Backs up the named sources, or all of them.
 pub async fn run(path: &Path, args: &Backup, json: bool) -> Result<(), CommandError> {
     let config = Config::load(path)?;
     let sources = host::choose(&config, &args.source)?;
     let interrupt = Interrupt::listen()?;
-    let key = host::read_key(&config.agent)?;
-    let vault = interrupt.or(host::open_vault(&config, &key)).await?;
-    let (tags, interrupt) = (&args.tag, &interrupt);
-    let night = Night { config: &config, key: &key, vault: &vault, tags, interrupt, json };
+    let router = Router::new(&config, TimeZone::system(), Pace::AtOnce);
+    let open = async {
+        let key = host::read_key(&config.agent)?;
+        let vault = interrupt.or(host::open_vault(&config, &key)).await?;
+        Ok::<_, CommandError>((key, vault))
+    };
+    let (key, vault) = match open.await {
+        Ok(opened) => opened,
+        Err(error) => {
+            for source in sources {
+                tell_failure(&router, &config, source, RunId::new(), &error).await;
+            }
+            return Err(error);
+        }
+    };
+    let (key, vault) = (&key, &vault);
+    let (tags, router, interrupt) = (&args.tag, &router, &interrupt);
+    let night = Night { config: &config, key, vault, tags, router, interrupt, json };
     if let [source] = sources[..] {
         return night.back_up(source).await;
     }
@@ -47,6 +67,7 @@ struct Night<'a> {
     key: &'a AgentKey,
     vault: &'a Vault,
     tags: &'a [String],
+    router: &'a Router,
     interrupt: &'a Interrupt,
     json: bool,
 }
@@ -75,6 +96,9 @@ impl Night<'_> {
 
     async fn back_up(&self, source: &Source) -> Result<(), CommandError> {
         let progress = Progress::new(self.json);
+        let name = source.name.as_str();
+        let id = RunId::new();
+        self.router.began(Some(name), Task::Backup, id).await;
         let run = Run {
             source,
             agent: &self.config.agent,
@@ -84,14 +108,30 @@ impl Night<'_> {
             interrupt: self.interrupt,
             progress: &progress,
         };
-        let summary = run.take().await.map_err(|error| match error.kind() {
-            Kind::Interrupted => error,
-            _ => error.context(format!("source {} failed", source.name)),
-        })?;
+        let summary = match run.take().await {
+            Ok(summary) => summary,
+            Err(error) if error.kind() == Kind::Interrupted => return Err(error),
+            Err(error) => {
+                tell_failure(self.router, self.config, source, id, &error).await;
+                return Err(error.context(format!("source {name} failed")));
+            }
+        };
+        self.router.succeeded(Some(name), Task::Backup, id, Timestamp::now()).await;
         progress.summary(&summary)?;
         if !self.json {
             lifeboat_console::print(&summary.to_string())?;
         }
         openable(&summary)
     }
+}
+
+async fn tell_failure(router: &Router, config: &Config, source: &Source, run: RunId, error: &CommandError) {
+    let (kind, next) = described(error);
+    let event = Event {
+        source: Some(source.name.clone()),
+        why: chain(error.error()),
+        next,
+        ..Event::failed(Check::Backup, Severity::Critical, &config.branch, run, Timestamp::now())
+    };
+    router.failed(event, kind.exit_code()).await;
 }

@@ -7,6 +7,7 @@ mod enroll;
 mod expire;
 mod init;
 mod note;
+mod notify;
 mod retention;
 
 pub use config::count;
@@ -29,6 +30,7 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Hold(args) => note::hold(path, &args, json).await,
         Command::Release(args) => note::release(path, &args, json).await,
         Command::Accept(args) => note::accept(path, &args, json).await,
+        Command::Notify(cli::Notify::Test { name }) => notify::test(path, &name, json).await,
         Command::Config(what) => config::run(path, what, json),
     }
 }

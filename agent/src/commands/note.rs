@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use lifeboat_config::Config;
 use lifeboat_console::{CommandError, Kind, escape, print, print_json};
 use lifeboat_vault::format::note::Says;
@@ -13,7 +14,10 @@ use serde_json::json;
 
 use super::enroll::read_identities;
 use crate::cli::Noted;
+use crate::event::Check;
 use crate::host;
+use crate::notify::{Pace, Router};
+use crate::run_id::RunId;
 
 /// Keeps the snapshot until it is released.
 pub async fn hold(path: &Path, args: &Noted, json: bool) -> Result<(), CommandError> {
@@ -56,6 +60,9 @@ pub async fn accept(path: &Path, args: &Noted, json: bool) -> Result<(), Command
     let flags: String = flags.iter().map(|flag| format!("  {}\n", escape(flag))).collect();
     let text = format!("accepted of {}:\n{flags}", looked.named());
     let note = looked.write(args, Says::Accept { snapshot: looked.snapshot.id }).await?;
+    let router = Router::new(&Config::load(path)?, TimeZone::system(), Pace::AtOnce);
+    let source = Some(looked.snapshot.manifest.source.as_str());
+    router.end(source, Check::Anomaly, None, RunId::new(), Timestamp::now()).await;
     told(json, "accepted", note, &looked.snapshot, text)
 }
 

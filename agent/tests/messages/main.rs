@@ -5,8 +5,10 @@
 //! what changed.
 
 mod lab;
+mod vendor;
 
 use lab::Lab;
+use vendor::Vendor;
 
 #[test]
 fn init_prints_the_recovery_sheet() {
@@ -158,4 +160,66 @@ fn check_finds_what_would_fail() {
     lab.check("check-not-enrolled", &["check"]);
     lab.config(&lab.default_config().replace("[people.wang]", root));
     lab.check("check-another-root", &["check"]);
+}
+
+const ROBOT: &str = "
+[[notify]]
+name = \"ops\"
+type = \"dingtalk\"
+url = \"{file:robot.url}\"
+";
+
+#[test]
+fn a_failing_backup_is_told_once_and_so_is_its_end() {
+    let lab = Lab::new();
+    let vendor = Vendor::new(r#"{"errcode":0,"errmsg":"ok"}"#);
+    std::fs::write(lab.path("robot.url"), vendor.url()).expect("a file");
+    lab.config(&(lab.default_config() + ROBOT));
+    lab.run(&["init"]);
+    for _ in 0..3 {
+        let (code, ..) = lab.run(&["backup"]);
+        assert_eq!(code, Some(1));
+    }
+    assert_eq!(vendor.requests().len(), 1, "{:#?}", vendor.requests());
+    // An empty file is an empty SQLite database.
+    std::fs::write(lab.path("crm.db"), "").expect("an empty database");
+    for _ in 0..2 {
+        let (code, _, stderr) = lab.run(&["backup"]);
+        assert_eq!(code, Some(0), "{stderr}");
+    }
+    let requests = vendor.requests();
+    assert_eq!(requests.len(), 2, "{requests:#?}");
+    for (request, words) in requests.iter().zip(["[critical] db1/crm: backup failed", "[recovered] db1/crm"])
+    {
+        assert!(request.contains(words), "{request}");
+        assert!(request.contains("Run: r-"), "{request}");
+    }
+}
+
+#[test]
+fn a_vault_that_cannot_be_opened_is_told_for_each_source() {
+    let lab = Lab::new();
+    let vendor = Vendor::new(r#"{"errcode":0,"errmsg":"ok"}"#);
+    std::fs::write(lab.path("robot.url"), vendor.url()).expect("a file");
+    lab.config(&(lab.default_config() + ROBOT));
+    let (code, ..) = lab.run(&["backup"]);
+    assert_eq!(code, Some(12));
+    assert_eq!(vendor.requests().len(), 1, "{:#?}", vendor.requests());
+    assert!(vendor.requests()[0].contains("this host has no key"), "{:#?}", vendor.requests());
+}
+
+#[test]
+fn notify_test_prints_what_the_service_answers() {
+    let lab = Lab::new();
+    let vendor = Vendor::new(r#"{"errcode":0,"errmsg":"ok"}"#);
+    std::fs::write(lab.path("robot.url"), vendor.url()).expect("a file");
+    lab.config(&(lab.default_config() + ROBOT));
+    lab.check("notify-accepted", &["notify", "test", "ops"]);
+    let refuses = Vendor::new(r#"{"errcode":310000,"errmsg":"sign not match"}"#);
+    std::fs::write(lab.path("robot.url"), refuses.url()).expect("a file");
+    lab.check("notify-rejected", &["notify", "test", "ops"]);
+    lab.check("notify-rejected-json", &["notify", "test", "ops", "--json"]);
+    lab.check("notify-unknown", &["notify", "test", "nobody"]);
+    std::fs::remove_file(lab.path("robot.url")).expect("the file");
+    lab.check("notify-no-secret", &["notify", "test", "ops"]);
 }

@@ -54,6 +54,7 @@ fn a_good_file_gives_types_and_defaults() {
 fn the_effective_configuration_is_shown_with_secrets_masked() {
     let mut config = good();
     let expected = r#"version = 1
+branch = "db1"
 
 [vault]
 url = "file:///srv/lifeboat/vault"
@@ -371,4 +372,61 @@ fn a_file_that_is_not_there_is_an_error_of_its_own() {
     let error = Config::load(Path::new("/nonexistent/lifeboat.toml")).expect_err("no such file");
     assert_eq!(error.to_string(), "cannot read the configuration /nonexistent/lifeboat.toml");
     assert_eq!((error.line(), error.hints().len()), (None, 1));
+}
+
+/// As `check`, for the good file with a `[[notify]]` behind it.
+fn check_notify(text: &str, expected: &str) {
+    check(&format!("{GOOD}[[notify]]\n{text}"), expected);
+}
+
+#[test]
+fn places_that_are_told_have_the_keys_of_their_kind() {
+    check_notify("name = \"ops\"\ntype = \"slack\"\nurl = \"{env:URL}\"", "ok");
+    check_notify(
+        "name = \"ops\"\ntype = \"slak\"\nurl = \"{env:URL}\"",
+        "error: lifeboat.toml:13:8: `slak` is no kind of place that can be told\nhint: did you mean `slack`?",
+    );
+    check_notify(
+        "name = \"ops\"\ntype = \"slack\"\nurl = \"{env:URL}\"\nmention = []",
+        "error: lifeboat.toml:15:1: unknown key `mention` in [[notify]]\nhint: known here: name, type, severity, branches, sources, language, digest, ca, allow_plaintext, url",
+    );
+    check_notify(
+        "name = \"ops\"\ntype = \"dingtalk\"",
+        "error: lifeboat.toml:11:1: `url` is missing in [[notify]]\nhint: add `url = \"{file:/etc/lifeboat/dingtalk.url}\"`",
+    );
+    check_notify(
+        "name = \"ops\"\ntype = \"slack\"\nurl = \"{env:URL}\"\nseverity = \"criticl\"",
+        "error: lifeboat.toml:15:12: `criticl` cannot be `severity` in [[notify]]\nhint: did you mean `critical`?",
+    );
+    check_notify(
+        "name = \"alive\"\ntype = \"ping\"\nurl = \"{env:URL}\"\ndigest = \"08:00\"",
+        "error: lifeboat.toml:15:1: `digest` in [[notify]] means nothing for ping, which nobody reads\nhint: take the line out",
+    );
+    check_notify(
+        "name = \"ops\"\ntype = \"slack\"\nurl = \"{env:URL}\"\ndigest = \"8:00\"",
+        "error: lifeboat.toml:15:10: `digest` in [[notify]]: this is no time of day\nhint: write hours and minutes, such as \"08:00\"",
+    );
+}
+
+#[test]
+fn a_mail_server_is_a_url_without_a_password() {
+    let mail = |server: &str, more: &str| {
+        format!(
+            "name = \"ops\"\ntype = \"email\"\nserver = \"{server}\"\nfrom = \"a@example.com\"\nto = [\"b@example.com\"]\n{more}"
+        )
+    };
+    check_notify(&mail("smtps://mail.example.com", ""), "ok");
+    check_notify(&mail("smtp://ops@mail.example.com", "password = \"{env:P}\""), "ok");
+    check_notify(
+        &mail("smtps://ops:hunter2@mail.example.com", ""),
+        "error: lifeboat.toml:14:10: `server` in [[notify]]: a password does not belong in a URL, which logs show\nhint: take it out and write `password = \"{file:/path/to/password}\"`, `{env:NAME}` or `{credential:NAME}`",
+    );
+    check_notify(
+        &mail("smtps://ops@mail.example.com", ""),
+        "error: lifeboat.toml:14:10: `server` in [[notify]]: a user is named and no password\nhint: add `password = \"{file:/etc/lifeboat/mail.password}\"`",
+    );
+    check_notify(
+        &mail("mail.example.com", ""),
+        "error: lifeboat.toml:14:10: `server` in [[notify]]: this is not a URL\nhint: a URL begins with a scheme, such as `postgres://`",
+    );
 }

@@ -9,6 +9,7 @@ mod scratch;
 mod stop;
 mod summary;
 mod tables;
+mod usual;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +18,7 @@ use jiff::Timestamp;
 use lifeboat_config::{Agent, Source};
 use lifeboat_connectors::{Capture, CaptureOptions, PointInTime};
 use lifeboat_console::{CommandError, Progress};
-use lifeboat_vault::{AgentKey, Draft, Error as VaultError, SnapshotWriter, Vault, Written};
+use lifeboat_vault::{AgentKey, Draft, Error as VaultError, SnapshotWriter, Vault, Written, list_notes};
 
 use crate::check::chain;
 use crate::host;
@@ -80,14 +81,16 @@ impl Run<'_> {
         let (tables, files) = (draft.tables.len() as u64, draft.files.len() as u64);
         let rows = draft.tables.iter().map(|table| table.rows).sum();
         let time = draft.time;
-        let written = writer.finish(draft).await?;
+        let (notes, _) = list_notes(self.vault).await?;
+        let written = writer.finish_judged(draft, &notes, usual::unusual).await?;
         for reason in &written.not_remembered {
             self.progress.warn(&format!(
                 "{}: the rows' fingerprints were not used or not kept: {reason}; nothing is lost, but more is stored than has changed",
                 self.source.name
             ));
         }
-        let Written { snapshot, raw_bytes, new_raw_bytes, stored_bytes, fingerprint_bytes, .. } = written;
+        let Written { snapshot, raw_bytes, new_raw_bytes, stored_bytes, fingerprint_bytes, flags, .. } =
+            written;
         Ok(Summary {
             source: self.source.name.clone(),
             snapshot: snapshot.to_string(),
@@ -105,6 +108,7 @@ impl Run<'_> {
             adopted_packs,
             damage,
             lost_keys,
+            flags,
         })
     }
 

@@ -158,14 +158,12 @@ impl Router {
     pub async fn test(&self, name: &str, now: Timestamp) -> Option<Answer> {
         let place = self.places.iter().find(|place| place.name == name)?;
         let event = Event::failed(Check::Notify, Severity::Info, &self.branch, RunId::new(), now);
-        let answer = match place.channel {
+        Some(match place.channel {
             Channel::Ping { .. } => {
                 self.sender.ping(place, &self.branch, None, Task::Report, event.run, Signal::Log).await
             }
             _ => self.sender.test(place, &event).await,
-        };
-        log(place, &answer);
-        Some(answer)
+        })
     }
 
     /// How many messages came to what, by place and outcome.

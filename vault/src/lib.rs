@@ -45,4 +45,4 @@ pub use retention::{Candidate, Dating, Keep, Reason, RetentionPlan, Verdict, jud
 pub use store::Store;
 pub use vault::{NewVault, Opener, Vault, create};
 pub use verify::{Covered, DamagedPart, Depth, SnapshotHealth, VerifyReport, verify};
-pub use write::{Draft, Lane, SnapshotWriter, StreamWriter, Written};
+pub use write::{Comparison, Draft, Lane, SnapshotWriter, StreamWriter, Written};

@@ -24,12 +24,13 @@ use tokio::task::JoinHandle;
 
 use crate::delta::{Memory, Recorded, prove};
 use crate::format::envelope::{Kind, Signer, sign};
-use crate::format::manifest::{FileRecord, Manifest, TableRecord};
+use crate::format::manifest::{FileRecord, Manifest, Measured, TableRecord};
 use crate::format::names;
 use crate::format::recipe::Text;
 use crate::index::{ChunkIndex, SyncReport};
 use crate::keys::AgentKey;
-use crate::read::{SnapshotReader, list_snapshots, newest_of};
+use crate::notes::Notes;
+use crate::read::{Snapshot, SnapshotReader, list_snapshots, newest_of};
 use crate::segment::SealedSegment;
 use crate::store::Store;
 use crate::tasks::joined;
@@ -66,6 +67,22 @@ pub struct Draft {
     pub tables: Vec<TableRecord>,
 }
 
+/// What is known when a snapshot is complete but for its manifest, so that the caller can say what is
+/// unusual about it.
+#[derive(Debug)]
+pub struct Comparison<'a> {
+    /// The tables now.
+    pub tables: &'a [TableRecord],
+    /// Raw bytes of all rows and files now.
+    pub raw_bytes: u64,
+    /// What of it is new.
+    pub measured: Measured,
+    /// The source's snapshots about which nothing is flagged, or all of it accepted, the oldest first.
+    pub past: Vec<&'a Snapshot>,
+    /// The tables of the last of them, where they can be read.
+    pub tables_before: Option<Vec<TableRecord>>,
+}
+
 /// What a finished snapshot came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
@@ -81,6 +98,8 @@ pub struct Written {
     pub fingerprint_bytes: u64,
     /// Why fingerprints were not used or not kept. It costs bytes, now or the next time, and no row.
     pub not_remembered: Vec<String>,
+    /// What is flagged about it.
+    pub flags: Vec<String>,
 }
 
 /// A snapshot being written.
@@ -111,6 +130,10 @@ struct Shared {
     pending: Mutex<HashSet<ChunkId>>,
     raw_bytes: AtomicU64,
     new_raw_bytes: AtomicU64,
+    /// Bytes of sealed segments of rows and files.
+    sealed_bytes: AtomicU64,
+    /// Whether rows of the source's last snapshot were known at the start.
+    remembered: bool,
 }
 
 impl SnapshotWriter {
@@ -136,12 +159,14 @@ impl SnapshotWriter {
             store: vault.store().metered(),
             index,
             source: source.to_owned(),
+            remembered: memory.remembers(),
             memory,
             recorded: Mutex::default(),
             runtime: Handle::current(),
             pending: Mutex::default(),
             raw_bytes: AtomicU64::new(0),
             new_raw_bytes: AtomicU64::new(0),
+            sealed_bytes: AtomicU64::new(0),
         });
         let (segments, waiting) = mpsc::channel(SEGMENTS_WAITING);
         let packer = tokio::spawn(packer::run(Arc::clone(&shared), waiting));
@@ -156,6 +181,17 @@ impl SnapshotWriter {
 
     /// Completes the snapshot: only when this returns does it exist.
     pub async fn finish(self, draft: Draft) -> Result<Written> {
+        self.finish_judged(draft, &Notes::default(), |_| Vec::new()).await
+    }
+
+    /// As [`SnapshotWriter::finish`]; what `judge` finds unusual is flagged. `notes` say what was accepted
+    /// of earlier snapshots.
+    pub async fn finish_judged(
+        self,
+        draft: Draft,
+        notes: &Notes,
+        judge: impl FnOnce(&Comparison<'_>) -> Vec<String>,
+    ) -> Result<Written> {
         let Self { shared, packer, segments, .. } = self;
         let written = write_catalogue(&shared, segments, &draft.tables).await;
         let packed = joined(packer.await)?;
@@ -165,7 +201,7 @@ impl SnapshotWriter {
         let recorded = std::mem::take(&mut *shared.recorded.lock().unwrap_or_else(PoisonError::into_inner));
         prove(&SnapshotReader::on(&shared.vault, &shared.index), &shared.memory, &draft.tables, &recorded)
             .await?;
-        let manifest = describe(&shared, draft, catalogue).await?;
+        let manifest = describe(&shared, draft, catalogue, notes, judge).await?;
         let snapshot = write_manifest(&shared, &manifest).await?;
         let (fingerprint_bytes, not_remembered) = remember(&shared, snapshot, recorded).await?;
         Ok(Written {
@@ -175,6 +211,7 @@ impl SnapshotWriter {
             stored_bytes: shared.store.bytes_written(),
             fingerprint_bytes,
             not_remembered,
+            flags: manifest.flags,
         })
     }
 
@@ -228,7 +265,13 @@ async fn write_catalogue(
     joined(tokio::task::spawn_blocking(write).await)?
 }
 
-async fn describe(shared: &Shared, draft: Draft, catalogue: Text) -> Result<Manifest> {
+async fn describe(
+    shared: &Shared,
+    draft: Draft,
+    catalogue: Text,
+    notes: &Notes,
+    judge: impl FnOnce(&Comparison<'_>) -> Vec<String>,
+) -> Result<Manifest> {
     let (snapshots, damage) = list_snapshots(&shared.vault).await?;
     let previous = newest_of(&snapshots, &shared.source);
     if let Some(newer) = snapshots.iter().find(|s| s.manifest.keyring > shared.vault.keyring_sequence()) {
@@ -236,6 +279,9 @@ async fn describe(shared: &Shared, draft: Draft, catalogue: Text) -> Result<Mani
             format!("snapshot {} was written under keyring {}", newer.id.short(), newer.manifest.keyring);
         return Err(Error::untrusted(names::keyring(shared.vault.keyring_sequence()), reason));
     }
+    let comparison = shared.compare(&draft.tables, &snapshots, notes).await;
+    let mut flags = draft.flags;
+    flags.extend(judge(&comparison));
     // A damaged manifest may have had the next number: it is not given again.
     let skipped = damage.len() as u64;
     Ok(Manifest {
@@ -246,7 +292,8 @@ async fn describe(shared: &Shared, draft: Draft, catalogue: Text) -> Result<Mani
         agent: draft.agent,
         keyring: shared.vault.keyring_sequence(),
         point: draft.point,
-        flags: draft.flags,
+        flags,
+        measured: Some(comparison.measured),
         tags: draft.tags,
         tables: draft.tables.len() as u64,
         rows: draft.tables.iter().map(|table| table.rows).sum(),
@@ -301,6 +348,35 @@ impl Shared {
         }
     }
 
+    /// What is written now beside what was written before. What of the past cannot be read is left out: a
+    /// snapshot is not lost for want of something to compare it with.
+    async fn compare<'a>(
+        &self,
+        tables: &'a [TableRecord],
+        snapshots: &'a [Snapshot],
+        notes: &Notes,
+    ) -> Comparison<'a> {
+        let good =
+            |snapshot: &&Snapshot| snapshot.manifest.source == self.source && !notes.is_flagged(snapshot);
+        let past: Vec<_> = snapshots.iter().filter(good).collect();
+        let tables_before = match past.last() {
+            Some(last) => SnapshotReader::on(&self.vault, &self.index).tables(last).await.ok(),
+            None => None,
+        };
+        let measured = Measured {
+            new_raw_bytes: self.new_raw_bytes.load(Ordering::Relaxed),
+            sealed_bytes: self.sealed_bytes.load(Ordering::Relaxed),
+            remembered: self.remembered,
+        };
+        Comparison {
+            tables,
+            raw_bytes: self.raw_bytes.load(Ordering::Relaxed),
+            measured,
+            past,
+            tables_before,
+        }
+    }
+
     fn record(&self, parts: Vec<Recorded>) {
         self.recorded.lock().unwrap_or_else(PoisonError::into_inner).extend(parts);
     }
@@ -311,6 +387,10 @@ impl Shared {
 
     fn count_new(&self, bytes: usize) {
         self.new_raw_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn count_sealed(&self, bytes: usize) {
+        self.sealed_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     fn sign(&self, kind: Kind, body: &[u8]) -> Vec<u8> {

@@ -42,6 +42,8 @@ pub struct Summary {
     pub damage: Vec<String>,
     /// Wrapped keys that are missing or damaged: no person can open what they would open.
     pub lost_keys: Vec<String>,
+    /// What is unusual about it, one sentence each: it holds expiry back until somebody accepts it.
+    pub flags: Vec<String>,
 }
 
 /// Seconds to the millisecond.
@@ -89,6 +91,7 @@ mod tests {
             adopted_packs: 0,
             damage: Vec::new(),
             lost_keys: Vec::new(),
+            flags: Vec::new(),
         }
     }
 

@@ -74,18 +74,23 @@ struct Night<'a> {
 
 impl Night<'_> {
     async fn back_up_all(&self, sources: &[&Source]) -> Result<(), CommandError> {
-        let mut failed = Vec::new();
+        let (mut failed, mut held) = (Vec::new(), Vec::new());
         for source in sources {
             self.interrupt.check()?;
             let Err(error) = self.back_up(source).await else { continue };
             if error.kind() == Kind::Interrupted {
                 return Err(error);
             }
+            let list = if error.kind() == Kind::Anomaly { &mut held } else { &mut failed };
+            list.push(source.name.as_str());
             error.classify(explain).report(self.json);
-            failed.push(source.name.as_str());
         }
         if failed.is_empty() {
-            return Ok(());
+            if held.is_empty() {
+                return Ok(());
+            }
+            let text = format!("the snapshots of {} are complete and unusual", held.join(", "));
+            return Err(CommandError::new(Kind::Anomaly, text));
         }
         let kind = if failed.len() == sources.len() { Kind::Failed } else { Kind::Partial };
         let text = format!("{} of {} sources failed: {}", failed.len(), sources.len(), failed.join(", "));
@@ -116,12 +121,40 @@ impl Night<'_> {
                 return Err(error.context(format!("source {name} failed")));
             }
         };
-        self.router.succeeded(Some(name), Task::Backup, id, Timestamp::now()).await;
+        let openable = openable(&summary);
+        match &openable {
+            Ok(()) => self.router.succeeded(Some(name), Task::Backup, id, Timestamp::now()).await,
+            Err(error) => tell_failure(self.router, self.config, source, id, error).await,
+        }
         progress.summary(&summary)?;
         if !self.json {
             lifeboat_console::print(&summary.to_string())?;
         }
-        openable(&summary)
+        openable?;
+        self.hold_back(name, id, &summary).await
+    }
+
+    /// A snapshot that is unlike those before it is kept, told, and ends with a code of its own.
+    async fn hold_back(&self, source: &str, run: RunId, summary: &Summary) -> Result<(), CommandError> {
+        let now = Timestamp::now();
+        if summary.flags.is_empty() {
+            self.router.end(Some(source), Check::Anomaly, None, run, now).await;
+            return Ok(());
+        }
+        let id = &summary.snapshot[..8];
+        let next = format!("when the change was meant: lifeboat-agent accept {id} --reason TEXT");
+        let event = Event {
+            source: Some(source.to_owned()),
+            why: summary.flags.join("; "),
+            next: vec![format!("compare snapshot {id} of {source} with the one before"), next.clone()],
+            ..Event::failed(Check::Anomaly, Severity::Critical, &self.config.branch, run, now)
+        };
+        self.router.tell(event).await;
+        let text = format!(
+            "the snapshot of {source} is complete and unusual, and nothing of {source} expires until somebody accepts it: {}",
+            summary.flags.join("; ")
+        );
+        Err(CommandError::new(Kind::Anomaly, text).hint(next))
     }
 }
 

@@ -98,6 +98,7 @@ struct Told {
 }
 
 fn place(kind: &str, url: &str, more: &str) -> Told {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir().expect("a scratch folder");
     let dir = folder.path().display();
     std::fs::write(folder.path().join("url"), format!("{url}\n")).expect("a file");
@@ -363,8 +364,12 @@ async fn markup_in_a_name_stays_inert_and_long_texts_fit() {
         told.router.tell(Event { why: long, subject: Some(evil.to_owned()), ..event.clone() }).await;
         let request = &vendor.requests()[0];
         let text = request.split_once("\r\n\r\n").expect("a body").1;
-        for markup in ["<at", "<!", "<@", "](", "://", "*b*"] {
+        for markup in ["<at", "<!", "<@", "://"] {
             assert!(!text.contains(markup), "{kind} holds {markup}: {text}");
+        }
+        // Slack knows no such links, and shows plain text here.
+        for markup in ["](", "*b*"] {
+            assert!(kind == "slack" || !text.contains(markup), "{kind} holds {markup}: {text}");
         }
         assert!(kind == "slack" || !text.contains("@1"), "{kind}: {text}");
         assert!(text.len() < bytes_max, "{kind}: {} bytes", text.len());

@@ -65,6 +65,13 @@ url = \"sqlite://DIR/crm.db\"
         self.folder.path().join(name)
     }
 
+    /// Runs SQL in the source's database.
+    pub fn sqlite(&self, sql: &str) {
+        let done =
+            Command::new("sqlite3").arg(self.path("crm.db")).arg(sql).status().expect("sqlite3 starts");
+        assert!(done.success(), "{sql}");
+    }
+
     /// Whether something is there.
     pub fn exists(&self, name: &str) -> bool {
         self.path(name).exists()

@@ -223,3 +223,33 @@ fn notify_test_prints_what_the_service_answers() {
     std::fs::remove_file(lab.path("robot.url")).expect("the file");
     lab.check("notify-no-secret", &["notify", "test", "ops"]);
 }
+
+#[test]
+fn a_table_that_lost_its_rows_is_kept_flagged_and_told_until_it_is_accepted() {
+    let lab = Lab::new();
+    let vendor = Vendor::new(r#"{"errcode":0,"errmsg":"ok"}"#);
+    std::fs::write(lab.path("robot.url"), vendor.url()).expect("a file");
+    lab.config(&(lab.default_config() + ROBOT));
+    lab.run(&["init"]);
+    lab.sqlite(
+        "CREATE TABLE contacts (id INTEGER PRIMARY KEY, name TEXT);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+         INSERT INTO contacts SELECT i, 'name ' || i FROM n;",
+    );
+    let (code, _, stderr) = lab.run(&["backup"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    lab.sqlite("DELETE FROM contacts;");
+    lab.check("backup-held", &["backup"]);
+    let (code, ..) = lab.run(&["backup"]);
+    assert_eq!(code, Some(22), "it is unusual as long as nobody has accepted it");
+    let requests = vendor.requests();
+    assert_eq!(requests.len(), 1, "{requests:#?}");
+    assert!(requests[0].contains("table contacts is empty: it had 5,000 rows"), "{requests:#?}");
+    let (code, _, stderr) = lab.run(&["accept", "crm@latest", "--reason", "the archive was moved"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let (code, _, stderr) = lab.run(&["backup"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let requests = vendor.requests();
+    assert_eq!(requests.len(), 2, "{requests:#?}");
+    assert!(requests[1].contains("[recovered]"), "{requests:#?}");
+}

@@ -384,27 +384,27 @@ fn places_that_are_told_have_the_keys_of_their_kind() {
     check_notify("name = \"ops\"\ntype = \"slack\"\nurl = \"{env:URL}\"", "ok");
     check_notify(
         "name = \"ops\"\ntype = \"slak\"\nurl = \"{env:URL}\"",
-        "error: lifeboat.toml:13:8: `slak` is no kind of place that can be told\nhint: did you mean `slack`?",
+        "error: lifeboat.toml:14:8: `slak` is no kind of place that can be told\nhint: did you mean `slack`?",
     );
     check_notify(
         "name = \"ops\"\ntype = \"slack\"\nurl = \"{env:URL}\"\nmention = []",
-        "error: lifeboat.toml:15:1: unknown key `mention` in [[notify]]\nhint: known here: name, type, severity, branches, sources, language, digest, ca, allow_plaintext, url",
+        "error: lifeboat.toml:16:1: unknown key `mention` in [[notify]]\nhint: known here: name, type, severity, branches, sources, language, digest, ca, allow_plaintext, url",
     );
     check_notify(
         "name = \"ops\"\ntype = \"dingtalk\"",
-        "error: lifeboat.toml:11:1: `url` is missing in [[notify]]\nhint: add `url = \"{file:/etc/lifeboat/dingtalk.url}\"`",
+        "error: lifeboat.toml:12:1: `url` is missing in [[notify]]\nhint: add `url = \"{file:/etc/lifeboat/dingtalk.url}\"`",
     );
     check_notify(
         "name = \"ops\"\ntype = \"slack\"\nurl = \"{env:URL}\"\nseverity = \"criticl\"",
-        "error: lifeboat.toml:15:12: `criticl` cannot be `severity` in [[notify]]\nhint: did you mean `critical`?",
+        "error: lifeboat.toml:16:12: `criticl` cannot be `severity` in [[notify]]\nhint: did you mean `critical`?",
     );
     check_notify(
         "name = \"alive\"\ntype = \"ping\"\nurl = \"{env:URL}\"\ndigest = \"08:00\"",
-        "error: lifeboat.toml:15:1: `digest` in [[notify]] means nothing for ping, which nobody reads\nhint: take the line out",
+        "error: lifeboat.toml:16:1: `digest` in [[notify]] means nothing for ping, which nobody reads\nhint: take the line out",
     );
     check_notify(
         "name = \"ops\"\ntype = \"slack\"\nurl = \"{env:URL}\"\ndigest = \"8:00\"",
-        "error: lifeboat.toml:15:10: `digest` in [[notify]]: this is no time of day\nhint: write hours and minutes, such as \"08:00\"",
+        "error: lifeboat.toml:16:10: `digest` in [[notify]]: this is no time of day\nhint: write hours and minutes, such as \"08:00\"",
     );
 }
 
@@ -419,14 +419,14 @@ fn a_mail_server_is_a_url_without_a_password() {
     check_notify(&mail("smtp://ops@mail.example.com", "password = \"{env:P}\""), "ok");
     check_notify(
         &mail("smtps://ops:hunter2@mail.example.com", ""),
-        "error: lifeboat.toml:14:10: `server` in [[notify]]: a password does not belong in a URL, which logs show\nhint: take it out and write `password = \"{file:/path/to/password}\"`, `{env:NAME}` or `{credential:NAME}`",
+        "error: lifeboat.toml:15:10: `server` in [[notify]]: a password does not belong in a URL, which logs show\nhint: take it out and write `password = \"{file:/path/to/password}\"`, `{env:NAME}` or `{credential:NAME}`",
     );
     check_notify(
         &mail("smtps://ops@mail.example.com", ""),
-        "error: lifeboat.toml:14:10: `server` in [[notify]]: a user is named and no password\nhint: add `password = \"{file:/etc/lifeboat/mail.password}\"`",
+        "error: lifeboat.toml:15:10: `server` in [[notify]]: a user is named and no password\nhint: add `password = \"{file:/etc/lifeboat/mail.password}\"`",
     );
     check_notify(
         &mail("mail.example.com", ""),
-        "error: lifeboat.toml:14:10: `server` in [[notify]]: this is not a URL\nhint: a URL begins with a scheme, such as `postgres://`",
+        "error: lifeboat.toml:15:10: `server` in [[notify]]: this is not a URL\nhint: a URL begins with a scheme, such as `postgres://`",
     );
 }

@@ -158,6 +158,11 @@ impl Memory {
         dropped
     }
 
+    /// Whether anything is remembered that nobody has asked for yet.
+    pub(crate) fn remembers(&self) -> bool {
+        !self.parts.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// The parts of a stretch, to be matched by whoever asks first.
     pub(crate) fn take(&self, stretch: &str) -> VecDeque<Remembered> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).remove(stretch).unwrap_or_default()

@@ -37,10 +37,24 @@ pub struct Manifest {
     pub rows: u64,
     /// Raw bytes of all rows and files.
     pub raw_bytes: u64,
+    /// What of it was new; left out by programs before it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
     /// Schema files.
     pub files: Vec<FileRecord>,
     /// The catalogue: one [`TableRecord`] a line, as JSON.
     pub catalogue: Text,
+}
+
+/// What of a snapshot was new to the vault, by which later runs know what is usual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Raw bytes of rows and files that were not stored before.
+    pub new_raw_bytes: u64,
+    /// The same, compressed and sealed.
+    pub sealed_bytes: u64,
+    /// Whether the writer knew the rows of the source's last snapshot; otherwise everything may look new.
+    pub remembered: bool,
 }
 
 /// A file of the schema.

@@ -131,6 +131,9 @@ impl Lane {
     fn seal(&mut self, at: usize) -> Result<()> {
         let Open { realm, epoch, recipient, segment } = &mut self.open[at];
         let sealed = self.sealer.seal(segment, *realm, *epoch, recipient);
+        if *realm != Realm::Metadata {
+            self.shared.count_sealed(sealed.bytes.len());
+        }
         self.segments.blocking_send(sealed).map_err(|_| Error::Cancelled)
     }
 

@@ -1,6 +1,6 @@
 //! The flags that both programs have, so that they mean the same in both.
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
 
 /// How a program speaks. Flatten this into a program's arguments.
 #[derive(Debug, Clone, Args)]
@@ -11,4 +11,23 @@ pub struct OutputArgs {
     /// Log more: -v what is done, -vv how, -vvv everything (the variable LIFEBOAT_LOG says it finer)
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
+    /// Log as text or as JSON lines; as --json says when left out
+    #[arg(long, global = true, value_name = "FORMAT", env = "LIFEBOAT_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, with the run's id under `span`.
+    Json,
+}
+
+impl OutputArgs {
+    /// How logs are written.
+    pub fn log_format(&self) -> LogFormat {
+        self.log_format.unwrap_or(if self.json { LogFormat::Json } else { LogFormat::Text })
+    }
 }

@@ -16,7 +16,7 @@ mod output;
 mod progress;
 mod table;
 
-pub use args::OutputArgs;
+pub use args::{LogFormat, OutputArgs};
 pub use error::{CommandError, Explanation, Kind, ResultExt};
 pub use escape::escape;
 pub use logging::init_logging;

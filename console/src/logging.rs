@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::output::print_err;
-use crate::{CommandError, Kind};
+use crate::{CommandError, Kind, LogFormat, OutputArgs};
 
 /// The variable that chooses what is logged, in the words of `RUST_LOG`: `debug`,
 /// `lifeboat_vault=trace,warn`.
@@ -14,11 +14,12 @@ const VARIABLE: &str = "LIFEBOAT_LOG";
 
 /// Starts logging to stderr, as text or as JSON lines.
 ///
-/// `verbose` counts the `-v` flags; the variable `LIFEBOAT_LOG` takes precedence over them. Call it once.
+/// The variable `LIFEBOAT_LOG` takes precedence over the `-v` flags. A line carries the spans that it was
+/// written in, of which the run and its id is one. Call it once.
 ///
 /// # Errors
 /// [`Kind::Usage`] when `LIFEBOAT_LOG` is not understood, [`Kind::Failed`] when logging was started before.
-pub fn init_logging(verbose: u8, json: bool) -> Result<(), CommandError> {
+pub fn init_logging(output: &OutputArgs) -> Result<(), CommandError> {
     let variable = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty());
     let filter = match variable {
         Some(text) => EnvFilter::try_new(text).map_err(|error| {
@@ -28,11 +29,14 @@ pub fn init_logging(verbose: u8, json: bool) -> Result<(), CommandError> {
                 ),
             )
         })?,
-        None => EnvFilter::new(directives(verbose)),
+        None => EnvFilter::new(directives(output.verbose)),
     };
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Stderr).with_ansi(colours);
-    let started = if json { builder.json().try_init() } else { builder.try_init() };
+    let started = match output.log_format() {
+        LogFormat::Json => builder.json().with_current_span(true).with_span_list(false).try_init(),
+        LogFormat::Text => builder.try_init(),
+    };
     started.map_err(|error| CommandError::new(Kind::Failed, error).context("logging cannot be started"))
 }
 

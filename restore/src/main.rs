@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: cli::Cli) -> Result<(), CommandError> {
-    init_logging(cli.output.verbose, cli.output.json)?;
+    init_logging(&cli.output)?;
     // It fails only when a provider is there already, and then TLS has what it needs.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

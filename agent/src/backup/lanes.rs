@@ -71,10 +71,12 @@ pub async fn read(
     let mut threads = JoinSet::new();
     for _ in 0..readers {
         let (shared, lane) = (Arc::clone(&shared), writer.lane()?);
-        threads.spawn_blocking(move || shared.watch(|| shared.read_slices(lane)));
+        let span = tracing::Span::current();
+        threads.spawn_blocking(move || span.in_scope(|| shared.watch(|| shared.read_slices(lane))));
     }
     let (sharing, lane) = (Arc::clone(&shared), writer.lane()?);
-    threads.spawn_blocking(move || sharing.watch(|| sharing.read_schema(lane)));
+    let span = tracing::Span::current();
+    threads.spawn_blocking(move || span.in_scope(|| sharing.watch(|| sharing.read_schema(lane))));
     join(threads, &shared.stop, interrupt, progress).await;
 
     let shared = Arc::into_inner(shared).expect("every thread has ended");

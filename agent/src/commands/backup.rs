@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use lifeboat_config::{Config, Severity, Source};
 use lifeboat_console::{CommandError, Kind, Progress};
 use lifeboat_vault::{AgentKey, Vault};
+use tracing::Instrument;
 
 use crate::backup::{Run, Summary};
 use crate::check::chain;
@@ -100,9 +101,16 @@ impl Night<'_> {
     }
 
     async fn back_up(&self, source: &Source) -> Result<(), CommandError> {
+        let id = RunId::new();
+        // Of the highest level, so that a line of any level carries the run's id.
+        let span = tracing::error_span!("run", run = %id, source = source.name);
+        self.run(source, id).instrument(span).await
+    }
+
+    async fn run(&self, source: &Source, id: RunId) -> Result<(), CommandError> {
+        tracing::info!("the backup begins");
         let progress = Progress::new(self.json);
         let name = source.name.as_str();
-        let id = RunId::new();
         self.router.began(Some(name), Task::Backup, id).await;
         let run = Run {
             source,
@@ -121,6 +129,7 @@ impl Night<'_> {
                 return Err(error.context(format!("source {name} failed")));
             }
         };
+        tracing::info!(snapshot = summary.snapshot, "the snapshot is complete");
         let openable = openable(&summary);
         match &openable {
             Ok(()) => self.router.succeeded(Some(name), Task::Backup, id, Timestamp::now()).await,

@@ -189,6 +189,9 @@ fn a_failing_backup_is_told_once_and_so_is_its_end() {
     }
     let requests = vendor.requests();
     assert_eq!(requests.len(), 2, "{requests:#?}");
+    let (.., stderr) = lab.run(&["backup", "-v", "--log-format", "json"]);
+    let line = stderr.lines().find(|line| line.contains("the backup begins")).expect("a line of the log");
+    assert!(line.contains("\"run\":\"r-") && line.contains("\"source\":\"crm\""), "{line}");
     for (request, words) in requests.iter().zip(["[critical] db1/crm: backup failed", "[recovered] db1/crm"])
     {
         assert!(request.contains(words), "{request}");

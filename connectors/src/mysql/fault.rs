@@ -102,8 +102,8 @@ impl During<'_> {
 /// on by people who may not see a row.
 pub(super) fn without_value(code: u64, message: String) -> String {
     match code {
-        // A duplicate; of the wrong type; out of what a function takes; no such member.
-        1062 | 1292 | 1366 | 1367 | 1411 | 1525 | 1586 => {
+        // A duplicate; of the wrong type; no text; out of what a function takes; no such member; out of range.
+        1062 | 1292 | 1300 | 1366 | 1367 | 1411 | 1525 | 1586 | 1690 => {
             let place = message.rsplit_once(" for ").map(|(_, place)| place);
             let place = place.filter(|place| place.starts_with("key ") || place.starts_with("column "));
             format!("a value is refused for {}", place.unwrap_or("its column"))

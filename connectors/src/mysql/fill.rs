@@ -10,7 +10,7 @@ use super::line;
 use super::server::Family;
 use super::sql::{self, ident};
 use super::target::LOCK_TIMEOUT_MS;
-use super::wire::{Wire, WireError};
+use super::wire::{ServerError, Wire, WireError};
 use crate::{Column, Error, LoadTable, Result, RowReceiver};
 
 /// Bytes of an INSERT, at most: a fraction of the smallest `max_allowed_packet` that servers come with.
@@ -160,6 +160,14 @@ impl Fill<'_> {
     }
 
     fn map(&self, error: WireError) -> Error {
+        // A statement that is not understood is quoted in the answer, and its values with it.
+        let error = match error {
+            WireError::Server(ServerError { code: code @ 1064, .. }) => {
+                let message = "the server does not understand an INSERT of its rows".into();
+                WireError::Server(ServerError { code, message })
+            }
+            other => other,
+        };
         self.endpoint.during(&self.table.name.to_string(), LOCK_TIMEOUT_MS).map(error)
     }
 }

@@ -3,12 +3,16 @@
 //! Only what never shows the password to a listener: scrambles, or the password itself within TLS or a
 //! socket. Sources: MySQL's "Authentication Methods", MariaDB's "Connection: authentication plugins".
 
-use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
+use ed25519_dalek::hazmat::{ExpandedSecretKey, raw_sign};
+use ed25519_dalek::{Sha512, VerifyingKey};
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA512, digest};
 
 use super::WireError;
 
 /// Length of the server's challenge; a zero byte may follow it.
 const SCRAMBLE: usize = 20;
+/// The same for MariaDB's `ed25519`.
+const SCRAMBLE_ED25519: usize = 32;
 
 /// The answer to `plugin`'s challenge. `private` says that nobody can listen.
 pub(super) fn answer(
@@ -17,8 +21,11 @@ pub(super) fn answer(
     challenge: &[u8],
     private: bool,
 ) -> Result<Vec<u8>, WireError> {
-    let challenge = &challenge[..challenge.len().min(SCRAMBLE)];
     let password = password.as_bytes();
+    if plugin == "client_ed25519" {
+        return Ok(ed25519(password, &challenge[..challenge.len().min(SCRAMBLE_ED25519)]));
+    }
+    let challenge = &challenge[..challenge.len().min(SCRAMBLE)];
     match plugin {
         "mysql_native_password" | "caching_sha2_password" if password.is_empty() => Ok(Vec::new()),
         "mysql_native_password" => Ok(native(password, challenge)),
@@ -61,6 +68,14 @@ fn caching_sha2(password: &[u8], challenge: &[u8]) -> Vec<u8> {
     xor(once.as_ref(), mask.as_ref())
 }
 
+/// The challenge signed by a key that is the password's hash, where RFC 8032 would hash a secret of 32 bytes.
+fn ed25519(password: &[u8], challenge: &[u8]) -> Vec<u8> {
+    let mut expanded = [0; 64];
+    expanded.copy_from_slice(digest(&SHA512, password).as_ref());
+    let key = ExpandedSecretKey::from_bytes(&expanded);
+    raw_sign::<Sha512>(&key, challenge, &VerifyingKey::from(&key)).to_bytes().to_vec()
+}
+
 fn xor(a: &[u8], b: &[u8]) -> Vec<u8> {
     a.iter().zip(b).map(|(a, b)| a ^ b).collect()
 }
@@ -78,6 +93,16 @@ mod tests {
         let sent = answer("mysql_native_password", "secret", CHALLENGE, false).expect("known");
         let once = xor(&sent, hash(&[&CHALLENGE[..SCRAMBLE], stored.as_ref()].concat()).as_ref());
         assert_eq!(hash(&once).as_ref(), stored.as_ref());
+    }
+
+    #[test]
+    fn a_signature_proves_the_password_to_who_knows_its_public_key() {
+        let mut expanded = [0; 64];
+        expanded.copy_from_slice(digest(&SHA512, b"secret").as_ref());
+        let public = VerifyingKey::from(&ExpandedSecretKey::from_bytes(&expanded));
+        let sent = answer("client_ed25519", "secret", &[7; 33], false).expect("known");
+        let signature = ed25519_dalek::Signature::from_slice(&sent).expect("a signature");
+        assert!(public.verify_strict(&[7; 32], &signature).is_ok());
     }
 
     #[test]

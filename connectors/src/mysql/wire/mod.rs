@@ -1,9 +1,13 @@
 //! The protocol that MySQL and MariaDB speak, as far as a backup needs it: a login, statements whose
 //! rows arrive as text, and `LOAD DATA LOCAL`.
 //!
-//! Written here rather than taken from a driver for two reasons. sqlx cannot answer `LOAD DATA LOCAL`
-//! at all; and drivers make a value of each field, where a backup only copies bytes from the packet into
-//! a line. Nothing is prepared, nothing is pooled, one statement at a time.
+//! Written here rather than taken from a driver, which was measured (1.5 million rows of 15 columns, 424 MB,
+//! release builds, to lines in batches). sqlx cannot answer `LOAD DATA LOCAL` at all. mysql_async 0.37 can,
+//! and has TLS by ring; it makes a value of each field, where a backup only copies bytes from the packet into
+//! a line: 1.15 s of processor time over a socket and 1.37 s over TLS, against 0.48 s and 0.66 s here. That
+//! is a fifth of a first backup, and a third of any later one, which does little else than read. A connection
+//! that is dropped in the middle of a table reads it to its end, and `sha256_password` and PAM's dialog are
+//! not spoken. Nothing is prepared here, nothing is pooled, one statement at a time.
 
 mod auth;
 mod handshake;

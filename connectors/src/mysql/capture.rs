@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::connect::Endpoint;
 use super::facts::Schema;
-use super::inventory::Relation;
+use super::inventory::{History, Relation};
 use super::read::Readers;
 use super::slices::{self, KeyKind};
 use super::snapshot::{self, Point};
@@ -141,8 +141,14 @@ async fn span(reader: &mut Wire, relation: &Relation) -> Result<Option<(i128, i1
 fn not_covered(relations: &[Relation], schema: &Schema) -> Vec<String> {
     let mut sentences = Vec::new();
     let (windows, own): (Vec<_>, Vec<_>) = relations.iter().partition(|relation| relation.is_window());
+    let numbered =
+        own.iter().copied().filter(|relation| relation.history == History::ByTransaction).collect();
     let outside: Vec<_> = own.into_iter().filter(|relation| !relation.is_transactional()).collect();
     for (relations, what) in [
+        (
+            numbered,
+            "tables whose history is kept by numbers of transactions, which mean nothing elsewhere, come back without it",
+        ),
         (outside, "tables whose engine has no snapshots are read later than the others and may not fit them"),
         (windows, "tables that show rows of other tables come back by their definition only"),
     ] {

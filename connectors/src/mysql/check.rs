@@ -81,7 +81,7 @@ async fn unreadable(
     relations: &[Relation],
 ) -> Result<Vec<Finding>, WireError> {
     let mut findings = Vec::new();
-    for relation in relations {
+    for relation in relations.iter().filter(|relation| !relation.is_window()) {
         let columns: Vec<_> = relation.columns.iter().map(|field| ident(&field.name)).collect();
         let columns = if columns.is_empty() { "1".to_owned() } else { columns.join(", ") };
         let probe = format!("SELECT {columns} FROM {} LIMIT 0", ident(&relation.name));
@@ -144,7 +144,8 @@ async fn routines(wire: &mut Wire, server: &Server, endpoint: &Endpoint) -> Resu
 }
 
 fn engines(relations: &[Relation]) -> Option<Finding> {
-    let outside: Vec<_> = relations.iter().filter(|relation| !relation.is_transactional()).collect();
+    let outside = relations.iter().filter(|relation| !relation.is_transactional() && !relation.is_window());
+    let outside: Vec<_> = outside.collect();
     let first = outside.first()?;
     let text = format!(
         "{} tables have no snapshots ({} is {}): they are read as they are then, and may not fit the others",

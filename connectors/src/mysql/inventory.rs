@@ -19,8 +19,17 @@ pub(super) struct Relation {
     pub(super) key: Vec<String>,
     pub(super) rows_estimated: u64,
     pub(super) bytes: u64,
-    /// Whether rows that were changed or deleted are kept as history (MariaDB).
-    pub(super) versioned: bool,
+    pub(super) history: History,
+}
+
+/// Whether rows that were changed or deleted are kept (MariaDB).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum History {
+    None,
+    /// By time: read and loaded with the rows.
+    ByTime,
+    /// By the numbers of transactions, which mean nothing on another server: left behind.
+    ByTransaction,
 }
 
 /// A column that is read.
@@ -50,6 +59,17 @@ impl Relation {
     /// and loaded, they would be written there.
     pub(super) fn is_window(&self) -> bool {
         ["mrg_myisam", "federated", "spider", "connect"].contains(&self.engine.to_lowercase().as_str())
+    }
+
+    /// Whether its history is among its rows.
+    pub(super) fn has_history(&self) -> bool {
+        self.history == History::ByTime
+    }
+
+    /// Whether both are the same table, however many rows it has by now.
+    pub(super) fn has_shape_of(&self, other: &Self) -> bool {
+        (&self.name, &self.engine, &self.columns, &self.key, self.history)
+            == (&other.name, &other.engine, &other.columns, &other.key, other.history)
     }
 
     pub(super) fn table_name(&self) -> TableName {
@@ -87,7 +107,7 @@ pub(super) async fn relations(
             "VIEW" | "SYSTEM VIEW" => others.views.push(name),
             "SEQUENCE" => others.sequences.push(name),
             kind => relations.push(Relation {
-                versioned: kind == "SYSTEM VERSIONED",
+                history: if kind == "SYSTEM VERSIONED" { History::ByTime } else { History::None },
                 engine: table.text(2),
                 columns: columns.remove(&name).unwrap_or_default(),
                 key: keys.remove(&name).unwrap_or_default(),
@@ -97,7 +117,7 @@ pub(super) async fn relations(
             }),
         }
     }
-    relations.iter_mut().filter(|relation| relation.versioned).for_each(with_period);
+    relations.iter_mut().filter(|relation| relation.has_history()).for_each(with_period);
     // By bytes, whatever collation the server sorts its own names by.
     relations.sort_by(|a: &Relation, b: &Relation| a.name.cmp(&b.name));
     Ok((relations, others))
@@ -153,7 +173,11 @@ async fn keys(wire: &mut Wire, schema: &str) -> Result<BTreeMap<String, Vec<Stri
 
 /// A table versioned without naming the period has it all the same, hidden from every list.
 fn with_period(relation: &mut Relation) {
-    if relation.columns.iter().any(|field| field.period) {
+    if let Some(field) = relation.columns.iter().find(|field| field.period) {
+        if field.type_name.to_lowercase().starts_with("bigint") {
+            relation.history = History::ByTransaction;
+            relation.columns.retain(|field| !field.period);
+        }
         return;
     }
     for name in ["row_start", "row_end"] {

@@ -96,13 +96,13 @@ fn select(relation: &Relation, slice: &Slice) -> String {
     // A table of generated columns only: its rows still count.
     let fields = if fields.is_empty() { "''".to_owned() } else { fields };
     let name = ident(&relation.name);
-    let history = if relation.versioned { " FOR SYSTEM_TIME ALL" } else { "" };
+    let history = if relation.has_history() { " FOR SYSTEM_TIME ALL" } else { "" };
     if relation.key.is_empty() || !relation.is_transactional() {
         return format!("SELECT {fields} FROM {name}{history}");
     }
     let period = relation.columns.iter().filter(|field| field.period).map(|field| ident(&field.name));
     let order = relation.key.iter().map(|column| ident(column)).chain(period).collect::<Vec<_>>().join(", ");
     let condition = slices::condition(relation, slice);
-    let index = if relation.versioned { "" } else { " FORCE INDEX (PRIMARY)" };
+    let index = if relation.has_history() { "" } else { " FORCE INDEX (PRIMARY)" };
     format!("SELECT {fields} FROM {name}{history}{index}{condition} ORDER BY {order}")
 }

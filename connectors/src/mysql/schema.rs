@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::connect::Endpoint;
 use super::facts::{Code, Definer, Kind, Program, Schema, Sequence, TableDefinition};
-use super::inventory::{Others, Relation};
+use super::inventory::{History, Others, Relation};
 use super::server::Server;
 use super::sql::{self, Row, ident, literal};
 use super::wire::{Wire, WireError};
@@ -39,8 +39,11 @@ pub(super) async fn read(
         tables.push(TableDefinition {
             name: relation.name.clone(),
             create: row.text(1),
-            large: relation.bytes >= LARGE_BYTES && !relation.is_window(),
-            versioned: relation.versioned,
+            // An index is not added to a table that keeps history by transactions.
+            large: relation.bytes >= LARGE_BYTES
+                && !relation.is_window()
+                && relation.history != History::ByTransaction,
+            versioned: relation.has_history(),
         });
     }
     let sequences =

@@ -99,7 +99,7 @@ fn boundary(kind: KeyKind, cut: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::column::Shape;
-    use super::super::inventory::Field;
+    use super::super::inventory::{Field, History};
     use super::*;
 
     fn relation(type_name: &str, bytes: u64) -> Relation {
@@ -112,7 +112,7 @@ mod tests {
             key: vec!["id".into()],
             rows_estimated: 0,
             bytes,
-            versioned: false,
+            history: History::None,
         }
     }
 

@@ -109,3 +109,16 @@ fn a_server_restarted_in_the_middle_leaves_no_snapshot_and_the_next_backup_works
     lab.check_round_trip();
     lab.company.verify();
 }
+
+#[test]
+fn a_table_that_is_locked_for_a_while_is_waited_for() {
+    let lab = Lab::new("CREATE TABLE t AS SELECT 1 AS i; REVOKE RELOAD, LOCK TABLES ON *.* FROM backup@'%'");
+    // Longer than one try waits for it.
+    let mut holding = application(&lab, "LOCK TABLES t WRITE; DO SLEEP(7)");
+    let held = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'DO SLEEP%'";
+    wait_until("the application's lock", || lab.server.sql("mysql", held) != "0");
+    lab.back_up().success();
+    assert!(holding.wait().expect("it ends").success());
+    lab.restore_new("crm@latest", "new").success();
+    assert_eq!(lab.server.sql("new", "SELECT i FROM t"), "1");
+}

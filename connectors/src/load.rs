@@ -62,6 +62,11 @@ pub struct LoadOptions {
     pub map_roles: Vec<(String, String)>,
     /// Leave ownership and grants out.
     pub no_owner: bool,
+    /// Make the accounts that the snapshot knows and the target lacks, locked, and give them their grants on
+    /// the database (MySQL, MariaDB).
+    pub with_accounts: bool,
+    /// Let events run as they did, which otherwise arrive disabled (MySQL, MariaDB).
+    pub enable_events: bool,
     /// A private folder for scratch files; the load removes what it puts there.
     pub scratch: PathBuf,
 }

@@ -124,12 +124,19 @@ pub struct Restore {
     /// Restore what is whole, leave damaged tables empty and list them (exit code 3)
     #[arg(long)]
     pub skip_damaged: bool,
-    /// Let one role stand in for another that the target does not have (may be repeated)
+    /// Let one role or account (user@host) stand in for another that the target does not have (may be repeated)
     #[arg(long, value_name = "OLD=NEW", value_parser = role)]
     pub map_role: Vec<(String, String)>,
     /// Leave ownership and grants out
     #[arg(long)]
     pub no_owner: bool,
+    /// MySQL, MariaDB: make the accounts that the target lacks, locked and without a password, and give them
+    /// their grants on the database
+    #[arg(long, conflicts_with_all = ["no_owner", "table"])]
+    pub with_accounts: bool,
+    /// MySQL, MariaDB: let events run as they did, which otherwise arrive disabled
+    #[arg(long, conflicts_with = "table")]
+    pub enable_events: bool,
     /// Tables loaded at once [default: 2, or the number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub writers: Option<u16>,

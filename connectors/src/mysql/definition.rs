@@ -143,29 +143,6 @@ fn after_quote(bytes: &[u8], at: usize, quote: u8) -> Option<usize> {
     }
 }
 
-/// Replaces the qualifier `old` by `new` wherever it stands before a name, outside of strings.
-pub(super) fn requalify(statement: &str, old: &str, new: &str) -> String {
-    let (from, to) = (super::sql::ident(old), super::sql::ident(new));
-    let bytes = statement.as_bytes();
-    let (mut out, mut copied, mut at) = (String::with_capacity(statement.len()), 0, 0);
-    while at < bytes.len() {
-        let quote = bytes[at];
-        if matches!(quote, b'`' | b'\'' | b'"') {
-            let Some(end) = after_quote(bytes, at, quote) else { break };
-            let qualifies = statement[at..=end] == from && bytes.get(end + 1) == Some(&b'.');
-            // `a`.`old`.`b` would be a column of a table of that name.
-            if qualifies && (at == 0 || bytes[at - 1] != b'.') {
-                out.push_str(&statement[copied..at]);
-                out.push_str(&to);
-                copied = end + 1;
-            }
-            at = end;
-        }
-        at += 1;
-    }
-    out + &statement[copied..]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,13 +178,5 @@ mod tests {
             (&key.parent[..], &key.parent_columns[..]),
             (&["other".to_owned(), "p".into()][..], &["x".to_owned()][..])
         );
-    }
-
-    #[test]
-    fn a_database_is_renamed_where_it_qualifies_and_nowhere_else() {
-        let view = "select `crm`.`t`.`a` AS `crm`,'`crm`.' AS `x`,`s`.`crm`.`b` from (`crm`.`t` join `s`)";
-        let expected =
-            "select `new`.`t`.`a` AS `crm`,'`crm`.' AS `x`,`s`.`crm`.`b` from (`new`.`t` join `s`)";
-        assert_eq!(requalify(view, "crm", "new"), expected);
     }
 }

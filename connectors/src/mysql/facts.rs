@@ -26,16 +26,17 @@ pub(super) struct Schema {
     /// Procedures, functions, packages, triggers, events and views, in the order they are made in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) programs: Vec<Program>,
-    /// The accounts that objects run as, with their grants where they could be read. Never passwords.
+    /// The accounts that objects run as and those that may use the database, with their grants where they
+    /// could be read. Never passwords.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) definers: Vec<Definer>,
+    pub(super) accounts: Vec<Account>,
 }
 
 /// A table.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct TableDefinition {
     pub(super) name: String,
-    pub(super) create: String,
+    pub(super) create: Code,
     /// Whether it is large enough for its indexes to be built after its rows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) large: bool,
@@ -102,7 +103,8 @@ pub(super) struct Program {
     pub(super) time_zone: Option<String>,
 }
 
-/// A statement, which stands in the character set of whoever typed it.
+/// A statement as the server keeps it: a body in the character set of whoever typed it, a table's definition
+/// with what a binary column has for a default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Code {
@@ -132,11 +134,14 @@ impl Code {
     }
 }
 
-/// An account that something runs as.
+/// An account or a role.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Definer {
-    /// `user@host`.
+pub(super) struct Account {
+    /// `user@host`; a role of MariaDB's has no host.
     pub(super) account: String,
+    /// What its connections must have, such as `REQUIRE SSL`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) require: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) grants: Vec<String>,
 }

@@ -10,14 +10,15 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::connect::Endpoint;
-use super::definition::{self, Definition};
+use super::definition::Definition;
 use super::facts::{Schema, TableDefinition};
 use super::fill::Fill;
+use super::scan::{self, Dialect};
 use super::server::Server;
 use super::sql::ident;
 use super::target::{LOCK_TIMEOUT_MS, refused};
 use super::wire::{Wire, WireError};
-use super::{empty, finish};
+use super::{empty, finish, rename};
 use crate::{Error, Load, LoadOptions, LoadPlan, LoadReport, LoadTable, Result, RowReceiver};
 
 /// What a session that loads sets beyond the rest: zero is a value of AUTO_INCREMENT, whatever dates are
@@ -36,8 +37,12 @@ pub(super) struct MysqlLoad {
     pub(super) plan: LoadPlan,
     pub(super) options: LoadOptions,
     pub(super) schema: Schema,
+    /// What makes each table and sequence here, as UTF-8, whatever the database was called.
+    statements: BTreeMap<String, String>,
     /// Every table's definition, taken apart; missing for one of a form that is not known.
     pub(super) definitions: BTreeMap<String, Definition>,
+    /// Tables that only show the rows of others, made once those are there.
+    windows: Vec<String>,
     /// Tables whose indexes and foreign keys come after their rows.
     pub(super) late: BTreeSet<String>,
     /// Holds the claim on the database to the end, and finishes it.
@@ -58,23 +63,28 @@ impl MysqlLoad {
         let (mut guard, server) = endpoint.connect(LOCK_TIMEOUT_MS).await?;
         let mut schema = Schema::parse(&plan.schema)?;
         let wanted: BTreeSet<_> = plan.tables.iter().map(|table| table.name.name.as_str()).collect();
-        schema.tables.retain(|table| wanted.contains(table.name.as_str()));
+        let (tables, windows) =
+            schema.tables.into_iter().partition(|table| wanted.contains(table.name.as_str()));
+        schema.tables = tables;
         if schema.tables.len() < wanted.len() {
             let missing = wanted.iter().find(|name| !schema.tables.iter().any(|table| table.name == **name));
             let what =
                 format!("table {}", missing.map_or_else(String::new, |name| name.escape_debug().to_string()));
             return Err(Error::NotFound { what });
         }
-        rename(&mut schema, &endpoint.database);
+        let windows = if plan.whole { windows } else { Vec::new() };
+        let statements = statements(&schema, &windows, &endpoint.database);
         claim(&mut guard, endpoint, &plan.snapshot).await?;
-        let definitions = definitions(&schema);
+        let definitions = definitions(&schema, &statements);
         let late = late(&schema, &definitions);
         let this = Self {
             endpoint: endpoint.clone(),
             server,
             options: options.clone(),
             schema,
+            statements,
             definitions,
+            windows: windows.into_iter().map(|table| table.name).collect(),
             late,
             guard: Mutex::new(guard),
             report: Mutex::new(LoadReport { refused: Vec::new(), notes }),
@@ -107,12 +117,16 @@ impl MysqlLoad {
     }
 
     async fn create_sequences(&self) -> Result<()> {
-        let used = |name: &str| self.schema.tables.iter().any(|table| table.create.contains(&ident(name)));
+        let used = |name: &str| {
+            let mut tables = self.schema.tables.iter().map(|table| &self.statements[&table.name]);
+            tables.any(|create| create.contains(&ident(name)))
+        };
         let mut guard = self.guard.lock().await;
         for sequence in &self.schema.sequences {
             if self.plan.whole || used(&sequence.name) {
                 let what = format!("sequence {}", sequence.name.escape_debug());
-                guard.run(&sequence.create).await.map_err(|error| self.map(&what, error))?;
+                let create = &self.statements[&sequence.name];
+                guard.run(create).await.map_err(|error| self.map(&what, error))?;
                 let set = format!("DO SETVAL({}, {}, 0)", ident(&sequence.name), sequence.next);
                 guard.run(&set).await.map_err(|error| self.map(&what, error))?;
             }
@@ -139,21 +153,39 @@ impl MysqlLoad {
                 };
                 definition.without(leave_out)
             }
-            None => table.create.clone(),
+            None => self.statements[&table.name].clone(),
         };
-        let mut wire = self.take().await?;
         let what = format!("creating table {}", table.name.escape_debug());
+        self.define(&what, &statement).await?.map_err(|reason| Error::Failed { what, reason })
+    }
+
+    /// Makes the tables that show the rows of others. What the server cannot make goes into the report: it may
+    /// lack the engine, or the way to what they show.
+    pub(super) async fn create_windows(&self) -> Result<()> {
+        for name in &self.windows {
+            let what = format!("table {}", name.escape_debug());
+            if let Err(reason) = self.define(&what, &self.statements[name]).await? {
+                self.report.lock().await.refused.push(format!("{what}: {reason}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a definition; answers with the server's refusal, if it has one.
+    async fn define(&self, what: &str, statement: &str) -> Result<Result<(), String>> {
+        let mut wire = self.take().await?;
         // The labels of an ENUM are stored in its own character set, and SHOW CREATE printed them in
         // UTF-8: told that they are bytes, the server would store them unconverted.
         let [before, after] = if statement.is_ascii() { ["", ""] } else { AS_UTF8 };
-        for statement in [before, &statement, after].into_iter().filter(|statement| !statement.is_empty()) {
-            wire.run(statement).await.map_err(|error| match error {
-                WireError::Server(error) => Error::Failed { what: what.clone(), reason: error.message },
-                other => self.map(&what, other),
-            })?;
+        for statement in [before, statement, after].into_iter().filter(|statement| !statement.is_empty()) {
+            match wire.run(statement).await {
+                Ok(_) => {}
+                Err(WireError::Server(error)) => return Ok(Err(error.message)),
+                Err(error) => return Err(self.map(what, error)),
+            }
         }
         self.give_back(wire).await;
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// Foreign keys to tables that are not restored.
@@ -255,24 +287,21 @@ impl Load for MysqlLoad {
     }
 }
 
-/// Definitions name their database where they must; the target may be called otherwise.
-fn rename(schema: &mut Schema, database: &str) {
-    if schema.database == database {
-        return;
-    }
-    let old = schema.database.clone();
-    for table in &mut schema.tables {
-        table.create = definition::requalify(&table.create, &old, database);
-    }
-    for sequence in &mut schema.sequences {
-        sequence.create = definition::requalify(&sequence.create, &old, database);
-    }
+/// What makes each table and sequence in `database`: definitions name their own where they must.
+fn statements(schema: &Schema, windows: &[TableDefinition], database: &str) -> BTreeMap<String, String> {
+    let tables = schema.tables.iter().chain(windows).map(|table| (&table.name, table.create.bytes()));
+    let sequences =
+        schema.sequences.iter().map(|sequence| (&sequence.name, sequence.create.clone().into_bytes()));
+    let here = |create: &[u8]| match schema.database == database {
+        true => scan::as_utf8(create),
+        false => scan::as_utf8(&rename::requalify(create, Dialect::default(), &schema.database, database)),
+    };
+    tables.chain(sequences).map(|(name, create)| (name.clone(), here(&create))).collect()
 }
 
-fn definitions(schema: &Schema) -> BTreeMap<String, Definition> {
-    let parsed =
-        schema.tables.iter().map(|table| Some((table.name.clone(), Definition::parse(&table.create)?)));
-    parsed.flatten().collect()
+fn definitions(schema: &Schema, statements: &BTreeMap<String, String>) -> BTreeMap<String, Definition> {
+    let tables = schema.tables.iter().map(|table| table.name.clone());
+    tables.filter_map(|name| Definition::parse(&statements[&name]).map(|parsed| (name, parsed))).collect()
 }
 
 /// Large tables that nobody refers to by anything but their primary key: another key has to be there when

@@ -10,6 +10,7 @@
 //! sets, and escaped as `LOAD DATA` reads it; see [`line`]. FLOAT and DOUBLE print as DOUBLE, exactly; BIT,
 //! BINARY, BLOB and GEOMETRY are their bytes. A system-versioned table has its history among its rows.
 
+mod accounts;
 mod capture;
 mod check;
 mod column;
@@ -26,6 +27,8 @@ mod line;
 mod load;
 mod programs;
 mod read;
+mod rename;
+mod scan;
 mod schema;
 mod server;
 mod slices;

@@ -3,14 +3,14 @@
 //!
 //! They come after the rows, so that no trigger fires while they load. Views may stand on each other and on
 //! functions in any order: those that fail come round again for as long as a round gets further. Events
-//! arrive disabled: a mailing that a restored copy sends is sent twice.
+//! arrive disabled unless asked for: a mailing that a restored copy sends is sent twice.
 
-use std::collections::BTreeSet;
-
-use super::definition;
+use super::accounts;
 use super::facts::{Kind, Program};
 use super::load::MysqlLoad;
-use super::sql::{self, escape, ident};
+use super::rename::{self, Mention};
+use super::scan::Dialect;
+use super::sql::{escape, ident};
 use super::wire::Wire;
 use crate::Result;
 
@@ -35,7 +35,8 @@ pub(super) async fn create_all(load: &MysqlLoad) -> Result<()> {
         left = failed.into_iter().map(|(program, _)| program).collect();
     }
     note_events(load).await;
-    note_definers(load, &mut wire).await
+    note_names(load).await;
+    Ok(())
 }
 
 /// Makes one; answers with the server's refusal, if it has one.
@@ -84,7 +85,11 @@ async fn reset(load: &MysqlLoad, wire: &mut Wire, program: &Program) -> Result<(
     if differs(load, program) {
         let alter =
             format!("ALTER DATABASE {} COLLATE {}", ident(&load.endpoint.database), load.schema.collation);
-        wire.run(&alter).await.map_err(failed)?;
+        match wire.run(&alter).await {
+            // Unknown here, as was reported when the database was made.
+            Err(error) if error.code().is_some() => {}
+            other => drop(other.map_err(failed)?),
+        }
     }
     Ok(())
 }
@@ -97,10 +102,8 @@ fn differs(load: &MysqlLoad, program: &Program) -> bool {
 fn statement(load: &MysqlLoad, program: &Program) -> Vec<u8> {
     let mut statement = program.create.bytes();
     if let Some((from, to)) = definer(&statement) {
-        let account = String::from_utf8_lossy(&statement[from + b"DEFINER=".len()..to]).replace('`', "");
-        let mapped = load.options.map_roles.iter().find(|(old, _)| *old == account);
-        let replacement = match mapped {
-            Some((_, new)) => Some(format!("DEFINER={} ", quoted(new))),
+        let replacement = match accounts::mapped(&load.options, &program.definer) {
+            Some(new) => Some(format!("DEFINER={} ", accounts::quoted(new))),
             None => load.options.no_owner.then(String::new),
         };
         if let Some(replacement) = replacement {
@@ -108,16 +111,45 @@ fn statement(load: &MysqlLoad, program: &Program) -> Vec<u8> {
             statement.splice(from..after, replacement.into_bytes());
         }
     }
+    let (old, new) = (load.schema.database.as_str(), load.endpoint.database.as_str());
+    let dialect = Dialect::of(&program.sql_mode, &program.charset);
     match program.kind {
-        Kind::View if load.schema.database != load.endpoint.database => match String::from_utf8(statement) {
-            Ok(text) => {
-                definition::requalify(&text, &load.schema.database, &load.endpoint.database).into_bytes()
-            }
-            Err(error) => error.into_bytes(),
-        },
-        Kind::Event => disabled(statement),
+        // The server printed it, with its own quotes.
+        Kind::View if old != new => {
+            rename::requalify(&statement, Dialect::of("", &program.charset), old, new)
+        }
+        Kind::Trigger => {
+            let beside = load.schema.programs.iter().filter(|other| other.table == program.table);
+            let names: Vec<_> = beside.map(|other| other.name.as_bytes()).collect();
+            rename::trigger(&statement, dialect, (old, new), |name| names.contains(&name))
+        }
+        Kind::Event if !load.options.enable_events => disabled(statement),
         _ => statement,
     }
+}
+
+/// Names the objects whose bodies name the database that the snapshot is of, if this one is called otherwise.
+async fn note_names(load: &MysqlLoad) {
+    let (old, new) = (&load.schema.database, &load.endpoint.database);
+    if old == new {
+        return;
+    }
+    let written = load.schema.programs.iter().filter(|program| program.kind != Kind::View);
+    let notes = written.filter_map(|program| {
+        let dialect = Dialect::of(&program.sql_mode, &program.charset);
+        let place = match rename::mention(&statement(load, program), dialect, old)? {
+            Mention::Code => "",
+            Mention::Text => " in a string",
+        };
+        Some(format!(
+            "{} {} names database {}{place}: it works on that one still, not on {}",
+            program.kind.sql().to_lowercase(),
+            program.name.escape_debug(),
+            old.escape_debug(),
+            new.escape_debug()
+        ))
+    });
+    load.report.lock().await.notes.extend(notes);
 }
 
 /// Where `DEFINER=…` stands in the head of a statement.
@@ -135,13 +167,6 @@ fn definer(statement: &[u8]) -> Option<(usize, usize)> {
     None
 }
 
-fn quoted(account: &str) -> String {
-    match account.rsplit_once('@') {
-        Some((user, host)) => format!("{}@{}", ident(user), ident(host)),
-        None => ident(account),
-    }
-}
-
 /// The event's statement with the first `ENABLE` after its schedule turned round. It stands right after how
 /// long the event is kept, before the comment and what it does.
 fn disabled(statement: Vec<u8>) -> Vec<u8> {
@@ -154,36 +179,17 @@ fn disabled(statement: Vec<u8>) -> Vec<u8> {
 
 async fn note_events(load: &MysqlLoad) {
     let events: Vec<_> = load.schema.programs.iter().filter(|program| program.kind == Kind::Event).collect();
+    if load.options.enable_events {
+        return;
+    }
     if !events.is_empty() {
         let names: Vec<_> = events.iter().map(|event| event.name.escape_debug().to_string()).collect();
-        let note = format!("events arrive disabled, ALTER EVENT … ENABLE starts them: {}", names.join(", "));
-        load.report.lock().await.notes.push(note);
-    }
-}
-
-/// Names the accounts that objects run as and that are not here.
-async fn note_definers(load: &MysqlLoad, wire: &mut Wire) -> Result<()> {
-    if load.options.no_owner {
-        return Ok(());
-    }
-    let known = match sql::rows(wire, "SELECT CONCAT(User, '@', Host) FROM mysql.user").await {
-        Ok(rows) => rows.iter().map(|row| row.text(0)).collect::<BTreeSet<_>>(),
-        // Not to be known by this account.
-        Err(error) if error.code().is_some() => return Ok(()),
-        Err(error) => return Err(load.map("looking at the accounts", error)),
-    };
-    let mapped = |account: &str| load.options.map_roles.iter().any(|(old, _)| old == account);
-    let accounts = load.schema.definers.iter().map(|definer| definer.account.as_str());
-    let missing: Vec<_> = accounts.filter(|account| !known.contains(*account) && !mapped(account)).collect();
-    if !missing.is_empty() {
         let note = format!(
-            "accounts that are not on this server, so that what runs as them fails until they are made or replaced \
-             with --map-role: {}",
-            missing.join(", ")
+            "events arrive disabled; ALTER EVENT … ENABLE starts one, --enable-events leaves them as they were: {}",
+            names.join(", ")
         );
         load.report.lock().await.notes.push(note);
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::accounts;
 use super::connect::Endpoint;
-use super::facts::{Code, Definer, Kind, Program, Schema, Sequence, TableDefinition};
+use super::facts::{Code, Kind, Program, Schema, Sequence, TableDefinition};
 use super::inventory::{History, Others, Relation};
 use super::server::Server;
 use super::sql::{self, Row, ident, literal};
@@ -38,7 +39,7 @@ pub(super) async fn read(
         let row = sql::row(wire, &statement).await.map_err(|e| endpoint.during(&name, 0).map(e))?;
         tables.push(TableDefinition {
             name: relation.name.clone(),
-            create: row.text(1),
+            create: Code::of(row.bytes(1).unwrap_or_default()),
             // An index is not added to a table that keeps history by transactions.
             large: relation.bytes >= LARGE_BYTES
                 && !relation.is_window()
@@ -52,12 +53,10 @@ pub(super) async fn read(
     programs.extend(views(wire, endpoint, &database).await?);
     programs.extend(triggers(wire, &database).await.map_err(|e| during("reading the triggers").map(e))?);
     programs.extend(events(wire, &database).await.map_err(|e| during("reading the events").map(e))?);
-    let accounts: BTreeSet<_> = programs.iter().map(|program| program.definer.clone()).collect();
-    let mut definers = Vec::new();
-    for account in accounts {
-        let grants = grants(wire, &account).await.map_err(|e| during("reading the grants").map(e))?;
-        definers.push(Definer { account, grants });
-    }
+    let definers: BTreeSet<_> = programs.iter().map(|program| program.definer.clone()).collect();
+    let accounts = accounts::read(wire, &endpoint.database, definers)
+        .await
+        .map_err(|e| during("reading the accounts").map(e))?;
     Ok(Schema {
         family: server.name().to_lowercase(),
         database: endpoint.database.clone(),
@@ -67,7 +66,7 @@ pub(super) async fn read(
         tables,
         sequences,
         programs,
-        definers,
+        accounts,
     })
 }
 
@@ -224,7 +223,8 @@ fn program(kind: Kind, name: String, create: Code, definer: String) -> Program {
         kind,
         name,
         create,
-        definer,
+        // A role of MariaDB's has no host.
+        definer: definer.strip_suffix('@').map(str::to_owned).unwrap_or(definer),
         sql_mode: String::new(),
         charset: String::new(),
         collation: String::new(),
@@ -232,19 +232,4 @@ fn program(kind: Kind, name: String, create: Code, definer: String) -> Program {
         table: None,
         time_zone: None,
     }
-}
-
-/// What an account was granted, its password left out; nothing where we may not know.
-async fn grants(wire: &mut Wire, account: &str) -> Result<Vec<String>, WireError> {
-    let (user, host) = account.rsplit_once('@').unwrap_or((account, "%"));
-    let statement = format!("SHOW GRANTS FOR '{}'@'{}'", sql::escape(user), sql::escape(host));
-    match sql::rows(wire, &statement).await {
-        Ok(rows) => Ok(rows.iter().map(|row| without_password(&row.text(0))).collect()),
-        Err(error) if error.code().is_some() => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
-}
-
-fn without_password(grant: &str) -> String {
-    grant.split(" IDENTIFIED ").next().unwrap_or_default().to_owned()
 }

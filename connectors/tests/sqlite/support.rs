@@ -123,6 +123,8 @@ pub fn load_options() -> LoadOptions {
         into_new: false,
         map_roles: Vec::new(),
         no_owner: false,
+        with_accounts: false,
+        enable_events: false,
         scratch: std::env::temp_dir(),
     }
 }

@@ -285,6 +285,8 @@ pub fn load_options(into_new: bool) -> LoadOptions {
         into_new,
         map_roles: Vec::new(),
         no_owner: false,
+        with_accounts: false,
+        enable_events: false,
         scratch: std::env::temp_dir(),
     }
 }

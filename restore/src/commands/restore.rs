@@ -164,6 +164,8 @@ impl Run<'_> {
             into_new: self.args.into_new,
             map_roles: self.args.map_role.clone(),
             no_owner: self.args.no_owner,
+            with_accounts: self.args.with_accounts,
+            enable_events: self.args.enable_events,
             scratch: self.reading.scratch.path().to_owned(),
         };
         // Read while the target is made ready: it takes a moment to find the first row.
@@ -225,9 +227,16 @@ fn target_url(args: &Restore) -> Result<Url, CommandError> {
         ("--map-role", !args.map_role.is_empty()),
         ("--no-owner", args.no_owner),
     ];
-    match asked.iter().find(|(_, asked)| *asked) {
-        Some((option, _)) if url.scheme() == "sqlite" => {
+    let asked_of_mysql = [("--with-accounts", args.with_accounts), ("--enable-events", args.enable_events)];
+    let first =
+        |asked: &[(&'static str, bool)]| asked.iter().find(|(_, asked)| *asked).map(|(option, _)| *option);
+    match (url.scheme(), first(&asked), first(&asked_of_mysql)) {
+        ("sqlite", Some(option), _) => {
             Err(CommandError::new(Kind::Usage, format!("{option} means nothing to a SQLite file")))
+        }
+        ("sqlite" | "postgres" | "postgresql", _, Some(option)) => {
+            let error = CommandError::new(Kind::Usage, format!("{option} is for MySQL and MariaDB only"));
+            Err(error)
         }
         _ => Ok(url),
     }

@@ -79,6 +79,16 @@ impl Lab {
     }
 }
 
+/// Checks that a command said all of `words`, on whichever of its two outputs; returns both.
+#[track_caller]
+pub fn said(finished: &Finished, words: &[&str]) -> String {
+    let said = format!("{}{}", finished.stdout, finished.stderr);
+    for word in words {
+        assert!(said.contains(word), "it does not say {word:?} but:\n{said}");
+    }
+    said
+}
+
 /// What `mariadb-dump` says of a database, and `CHECKSUM TABLE` of its rows, which sees what a dump rounds.
 #[derive(PartialEq, Eq)]
 pub struct Dump {

@@ -8,7 +8,22 @@ use lifeboat_tests::{program, run};
 
 /// Verbs of the two programs; a verb that is gone makes `--help` fail.
 const VERBS: [(&str, &[&str]); 2] = [
-    ("lifeboat-agent", &["init", "enroll", "check", "backup", "notify", "config"]),
+    (
+        "lifeboat-agent",
+        &[
+            "init",
+            "enroll",
+            "check",
+            "backup",
+            "retention",
+            "expire",
+            "hold",
+            "release",
+            "accept",
+            "notify",
+            "config",
+        ],
+    ),
     ("lifeboat-restore", &["keygen", "snapshots", "show", "verify", "restore"]),
 ];
 

@@ -60,9 +60,9 @@ pub(super) async fn hold(wire: &mut Wire, database: &str) -> Result<bool, WireEr
     Ok(sql::row(wire, &format!("SELECT GET_LOCK({}, 0)", lock_name(database))).await?.flag(0))
 }
 
-/// A lock's name has 64 characters at most.
+/// A lock's name has 64 characters at most. MySQL has MD5 no more unless a component brings it.
 fn lock_name(database: &str) -> String {
-    format!("CONCAT('lifeboat ', MD5({}))", literal(database))
+    format!("CONCAT('lifeboat ', LEFT(SHA2({}, 256), 32))", literal(database))
 }
 
 /// Leaves the marker that tells this restore's objects from anybody else's.

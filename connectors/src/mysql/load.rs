@@ -26,8 +26,12 @@ use crate::{Error, Load, LoadOptions, LoadPlan, LoadReport, LoadTable, Result, R
 const LOADING: &str = "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', foreign_key_checks = 0, unique_checks = 0, \
     max_error_count = 65535";
 
-/// What a statement whose text is UTF-8 stands between.
-const AS_UTF8: [&str; 2] = ["SET NAMES utf8mb4", "SET NAMES binary"];
+/// Tables are defined in UTF-8, as SHOW CREATE printed them. Told that the words are bytes, a server would
+/// store the labels of an ENUM unconverted, and take the strings in a default or in a key of expressions for
+/// binary ones: `UPPER('a')` of those is `a`.
+const IN_UTF8: &str = "SET NAMES utf8mb4";
+/// Back to rows, whose bytes are left alone.
+const IN_BYTES: &str = "SET NAMES binary";
 
 /// A restore of one snapshot into one database.
 #[derive(Debug)]
@@ -174,10 +178,7 @@ impl MysqlLoad {
     /// Runs a definition; answers with the server's refusal, if it has one.
     async fn define(&self, what: &str, statement: &str) -> Result<Result<(), String>> {
         let mut wire = self.take().await?;
-        // The labels of an ENUM are stored in its own character set, and SHOW CREATE printed them in
-        // UTF-8: told that they are bytes, the server would store them unconverted.
-        let [before, after] = if statement.is_ascii() { ["", ""] } else { AS_UTF8 };
-        for statement in [before, statement, after].into_iter().filter(|statement| !statement.is_empty()) {
+        for statement in [IN_UTF8, statement, IN_BYTES] {
             match wire.run(statement).await {
                 Ok(_) => {}
                 Err(WireError::Server(error)) => return Ok(Err(error.message)),
@@ -218,15 +219,12 @@ impl MysqlLoad {
             statements.push(others.iter().map(|index| format!("ADD {index}")).collect::<Vec<_>>().join(", "));
         }
         let name = ident(name);
+        let alter = statements.iter().map(|statement| format!("ALTER TABLE {name} {statement}"));
+        let analyze = format!("ANALYZE NO_WRITE_TO_BINLOG TABLE {name}");
         let what = format!("building the indexes of {}", table.name);
-        for statement in statements {
-            wire.run(&format!("ALTER TABLE {name} {statement}"))
-                .await
-                .map_err(|error| self.map(&what, error))?;
+        for statement in [IN_UTF8.to_owned()].into_iter().chain(alter).chain([analyze, IN_BYTES.into()]) {
+            wire.run(&statement).await.map_err(|error| self.map(&what, error))?;
         }
-        wire.run(&format!("ANALYZE NO_WRITE_TO_BINLOG TABLE {name}"))
-            .await
-            .map_err(|error| self.map(&what, error))?;
         Ok(())
     }
 
@@ -237,13 +235,32 @@ impl MysqlLoad {
         }
         let (mut wire, _) = self.endpoint.connect(LOCK_TIMEOUT_MS).await?;
         let more = match (self.server.is_mariadb(), self.server.number >= (10, 11)) {
-            (true, true) => ", check_constraint_checks = 0, system_versioning_insert_history = 1",
-            (true, false) => ", check_constraint_checks = 0",
+            (true, true) => {
+                ", innodb_strict_mode = 0, check_constraint_checks = 0, system_versioning_insert_history = 1"
+            }
+            (true, false) => ", innodb_strict_mode = 0, check_constraint_checks = 0",
             (false, _) => "",
         };
         let settings = format!("{LOADING}{more}");
         wire.run(&settings).await.map_err(|error| self.map("setting a session up", error))?;
+        if !self.server.is_mariadb() {
+            self.allow_old_forms(&mut wire).await?;
+        }
         Ok(wire)
+    }
+
+    /// MySQL no longer takes a foreign key to a key of many, or a table's options that do not fit each other,
+    /// unless it is told to. An account that may not tell it is refused the table itself, and hears why.
+    async fn allow_old_forms(&self, wire: &mut Wire) -> Result<()> {
+        for setting in ["restrict_fk_on_non_standard_key = OFF", "innodb_strict_mode = OFF"] {
+            match wire.run(&format!("SET SESSION {setting}")).await {
+                Err(error) if error.code().is_none() => {
+                    return Err(self.map("setting a session up", error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Gives a healthy connection back.

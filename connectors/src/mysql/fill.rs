@@ -18,6 +18,9 @@ const INSERT_BYTES: usize = 1 << 20;
 /// Data was truncated: also how a server takes back the empty value of an ENUM that was given none of its
 /// members.
 const TRUNCATED: u64 = 1265;
+/// Out of range: also what is said of the largest number that a FLOAT or DOUBLE of declared digits keeps, which
+/// the server rounded up when it was stored, and rounds up again.
+const OUT_OF_RANGE: u64 = 1264;
 
 /// A table to fill.
 pub(super) struct Fill<'a> {
@@ -107,12 +110,13 @@ impl Fill<'_> {
 
     /// A warning says that a value is not what it was.
     async fn read_warnings(&self, wire: &mut Wire) -> Result<()> {
-        let is_enum = |column: &&Column| column.type_name.to_lowercase().starts_with("enum");
-        let enums: Vec<_> =
-            self.table.columns.iter().filter(is_enum).map(|column| format!("'{}'", column.name)).collect();
         let rows = sql::rows(wire, "SHOW WARNINGS").await.map_err(|error| self.map(error))?;
         let harmless = |row: &sql::Row| {
-            row.number(1) == TRUNCATED && enums.iter().any(|column| row.text(2).contains(column))
+            let (code, said) = (row.number(1), row.text(2));
+            let Some(name) = spoken_of(&said) else { return false };
+            let column = self.table.columns.iter().find(|column| column.name == name);
+            // A column that is not loaded is computed from the others, as it was in the source.
+            column.is_none_or(|column| is_harmless(code, column))
         };
         match rows.iter().find(|row| row.text(0) != "Note" && !harmless(row)) {
             Some(row) => Err(Error::Failed {
@@ -172,6 +176,22 @@ impl Fill<'_> {
     }
 }
 
+/// The column that a warning names.
+fn spoken_of(warning: &str) -> Option<&str> {
+    let (before, _) = warning.rsplit_once("' at row ")?;
+    before.split_once("column '").map(|(_, name)| name)
+}
+
+/// Whether a warning of this number says nothing of a value of this column's that was read from a server.
+fn is_harmless(code: u64, column: &Column) -> bool {
+    let type_name = column.type_name.to_lowercase();
+    match code {
+        TRUNCATED => type_name.starts_with("enum"),
+        OUT_OF_RANGE => type_name.starts_with("float(") || type_name.starts_with("double("),
+        _ => false,
+    }
+}
+
 /// `local_infile` is off, in the words of either family: not allowed, or disabled.
 fn is_forbidden(error: &WireError) -> bool {
     matches!(error.code(), Some(1148 | 3948 | 4166))
@@ -223,6 +243,12 @@ fn values(out: &mut Vec<u8>, line: &[u8], wraps: &[Wrap]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_warning_names_its_column() {
+        assert_eq!(spoken_of("Out of range value for column 'it's' at row 1"), Some("it's"));
+        assert_eq!(spoken_of("Row 1 doesn't contain data for all columns"), None);
+    }
 
     #[test]
     fn a_line_becomes_the_values_of_an_insert() {

@@ -59,7 +59,9 @@ class Server:
 
     def peer_flags(self):
         flags = self.client_flags()
-        return flags if isinstance(flags, str) else f"{flags[0]} --ssl --ssl-ca={flags[1]}"
+        # By the name localhost they would look for a socket.
+        return flags if isinstance(flags, str) else \
+            f"{flags[0].replace('--host=localhost', '--host=127.0.0.1')} --ssl --ca={flags[1]}"
 
     def dump_flags(self):
         flags = self.client_flags()

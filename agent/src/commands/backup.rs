@@ -32,6 +32,8 @@ pub async fn run(path: &Path, args: &Backup, json: bool) -> Result<(), CommandEr
     };
     let (key, vault) = match open.await {
         Ok(opened) => opened,
+        // Whoever sends a signal need not be told.
+        Err(error) if error.kind() == Kind::Interrupted => return Err(error),
         Err(error) => {
             for source in sources {
                 tell_failure(&router, &config, source, RunId::new(), &error).await;

@@ -54,5 +54,6 @@ fn products_on_sqlite_come_back() {
         let dump = sqlite_dump(&old);
         assert!(dump.matches("CREATE TABLE").count() > 10, "{name} made no tables");
         check_lines(sqlite_dump(&new).lines(), dump.lines());
+        assert_eq!(run(Command::new("sqldiff").args([&old, &new])).success().stdout, "", "{name}");
     }
 }

@@ -11,7 +11,7 @@ fn main() {
         None => panic!("{setting:?} is not a setting: write name=value"),
     };
     let settings = std::env::args().skip(1).map(pair).collect();
-    let server = MariadbServer::start_with(MariadbOptions { settings });
+    let server = MariadbServer::start_with(MariadbOptions { settings, ..MariadbOptions::default() });
     let told = serde_json::json!({
         "pid": server.pid(),
         "port": server.port(),

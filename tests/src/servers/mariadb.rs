@@ -3,6 +3,8 @@
 //!
 //! Over TCP its accounts are let in with TLS and a password only. The harness itself comes in as root
 //! through a Unix socket in the server's private folder, which is also how an agent on the same host may.
+//! `LIFEBOAT_TEST_MYSQL_BIN` names the folder of another server's programs, such as the ones that
+//! `tests/other-server` unpacks.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +16,7 @@ use super::account::{Account, encoded};
 use super::certificates::Certificates;
 use super::keeper::Kept;
 use super::port::{PORTS_TRIED_MAX, free_port};
-use super::tools::tools_folder;
+use super::tools::{tool, tools_folder};
 use crate::run;
 
 const ADMIN: &str = "admin";
@@ -27,6 +29,8 @@ const READER_PASSWORD: &str = "reads only: p@ss/w%rd?";
 pub struct MariadbOptions {
     /// Settings as the configuration file has them, after the harness's own.
     pub settings: Vec<(String, String)>,
+    /// Whether it offers no TLS.
+    pub without_tls: bool,
 }
 
 /// A running server, gone with its data when dropped.
@@ -35,7 +39,7 @@ pub struct MariadbServer {
     programs: Programs,
     account: Account,
     port: u16,
-    settings: Vec<(String, String)>,
+    options: MariadbOptions,
     certificates: Certificates,
     server: Option<Kept>,
     folder: TempDir,
@@ -47,6 +51,8 @@ struct Programs {
     server: PathBuf,
     client: PathBuf,
     is_mariadb: bool,
+    /// The folder that stands for their `/usr`, where they were not built for this machine's.
+    home: Option<PathBuf>,
 }
 
 impl MariadbServer {
@@ -73,11 +79,15 @@ impl MariadbServer {
         account.own(folder.path());
         account.own(&certificates.server_key);
         run(Command::new("chmod").arg("600").arg(&certificates.server_key)).success();
-        let settings = options.settings;
-        let mut started = Self { programs, account, port: 0, settings, certificates, server: None, folder };
+        let mut started = Self { programs, account, port: 0, options, certificates, server: None, folder };
         started.launch();
         started.create_accounts();
         started
+    }
+
+    /// Whether it is a MariaDB and no MySQL.
+    pub fn is_mariadb(&self) -> bool {
+        self.programs.is_mariadb
     }
 
     /// A URL over TCP with TLS, verified in full, password included.
@@ -136,6 +146,15 @@ impl MariadbServer {
         self.server.as_ref().expect("the server runs").pid
     }
 
+    /// What `tests/mariadb-regression` made of the suite that this server's sources carry.
+    ///
+    /// # Panics
+    /// When it was not fetched.
+    pub fn regression_suite(&self) -> PathBuf {
+        let version = self.sql("mysql", "SELECT REGEXP_SUBSTR(VERSION(), '^[0-9]+[.][0-9]+')");
+        tool(&format!("mariadb-regression/{version}"))
+    }
+
     /// Makes an empty database.
     pub fn create_database(&self, name: &str) {
         let quoted = name.replace('`', "``");
@@ -155,15 +174,19 @@ impl MariadbServer {
         run(client.arg("--database").arg(database).stdin(input)).success().stdout.trim_end().to_owned()
     }
 
-    /// Runs `mariadb-dump` on `database` as root and returns its text: what a round trip compares.
+    /// Runs `mariadb-dump`, or `mysqldump`, on `database` as root and returns its text: what a round trip
+    /// compares.
     ///
     /// # Panics
     /// With what it said, when it fails.
     pub fn dump(&self, database: &str, flags: &[&str]) -> String {
         let name = if self.programs.is_mariadb { "mariadb-dump" } else { "mysqldump" };
         let mut command = Command::new(self.programs.client.with_file_name(name));
-        command.arg("--no-defaults").arg(format!("--socket={}", self.socket().display())).arg("--user=root");
+        self.let_in(&mut command);
         command.args(["--skip-comments", "--hex-blob", "--routines", "--events", "--triggers"]);
+        if !self.programs.is_mariadb {
+            command.arg("--set-gtid-purged=OFF");
+        }
         run(command.args(flags).arg(database)).success().stdout
     }
 
@@ -187,11 +210,18 @@ impl MariadbServer {
         }
     }
 
-    /// The client, let in as root.
-    fn client(&self) -> Command {
+    /// The server's own client, let in as root.
+    pub fn client(&self) -> Command {
         let mut command = Command::new(&self.programs.client);
-        command.arg("--no-defaults").arg(format!("--socket={}", self.socket().display())).arg("--user=root");
+        self.let_in(&mut command);
         command
+    }
+
+    /// Sends a program of the server's to its socket, which needs no TLS.
+    fn let_in(&self, command: &mut Command) {
+        let plain = if self.programs.is_mariadb { "--skip-ssl" } else { "--ssl-mode=disabled" };
+        let socket = format!("--socket={}", self.socket().display());
+        command.args(["--no-defaults", "--user=root", plain, &socket]);
     }
 
     fn tcp_url(&self, database: &str, user: &str, authority: &Path) -> String {
@@ -230,9 +260,6 @@ impl MariadbServer {
             ("pid-file", self.folder.path().join("pid").display().to_string()),
             ("port", port.to_string()),
             ("bind-address", "127.0.0.1".into()),
-            ("ssl-cert", self.certificates.server.display().to_string()),
-            ("ssl-key", self.certificates.server_key.display().to_string()),
-            ("ssl-ca", self.certificates.authority.display().to_string()),
             ("server-id", "1".into()),
             ("log-bin", "log-bin".into()),
             ("log-bin-trust-function-creators", "1".into()),
@@ -244,11 +271,22 @@ impl MariadbServer {
         ];
         let server = self.programs.server.display().to_string();
         let mut line = self.account.command_line(&[&server, "--no-defaults"]);
+        line.extend(self.programs.places());
         if !self.programs.is_mariadb {
-            line.push("--mysqlx=0".into());
+            // MariaDB lets clients send files unless it is told not to; MySQL does not.
+            line.extend(["--mysqlx=0", "--secure-file-priv=NULL", "--local-infile=1"].map(str::to_owned));
         }
-        let settings =
-            own.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(self.settings.clone());
+        let tls = match (self.options.without_tls, self.programs.is_mariadb) {
+            (true, true) => vec![("ssl", "0".to_owned())],
+            (true, false) => vec![("tls-version", String::new())],
+            (false, _) => vec![
+                ("ssl-cert", self.certificates.server.display().to_string()),
+                ("ssl-key", self.certificates.server_key.display().to_string()),
+                ("ssl-ca", self.certificates.authority.display().to_string()),
+            ],
+        };
+        let own = own.into_iter().chain(tls).map(|(name, value)| (name.to_owned(), value));
+        let settings = own.chain(self.options.settings.clone());
         line.extend(settings.map(|(name, value)| format!("--{name}={value}")));
         line
     }
@@ -259,31 +297,45 @@ impl MariadbServer {
         } else {
             "REPLICATION CLIENT, BACKUP_ADMIN, SHOW_ROUTINE"
         };
-        let mut script = format!(
+        let script = format!(
             "CREATE USER {ADMIN}@'%' IDENTIFIED BY '{ADMIN_PASSWORD}' REQUIRE SSL;
              GRANT ALL PRIVILEGES ON *.* TO {ADMIN}@'%' WITH GRANT OPTION;
              CREATE USER {READER}@'%' IDENTIFIED BY '{READER_PASSWORD}' REQUIRE SSL;
              GRANT SELECT, RELOAD, LOCK TABLES, SHOW VIEW, TRIGGER, EVENT, {more} ON *.* TO {READER}@'%';"
         );
-        if !self.programs.is_mariadb {
-            script += "SET PERSIST local_infile = 1;";
-        }
         self.sql("mysql", &script);
     }
 }
 
+impl Programs {
+    /// What a MariaDB that is not where it was built for has to be told; MySQL looks around itself.
+    fn places(&self) -> Vec<String> {
+        let Some(home) = self.home.as_ref().filter(|_| self.is_mariadb) else { return Vec::new() };
+        let home = home.display();
+        vec![
+            format!("--basedir={home}"),
+            format!("--lc-messages-dir={home}/share/mariadb"),
+            format!("--character-sets-dir={home}/share/mariadb/charsets"),
+            format!("--plugin-dir={home}/lib/mysql/plugin"),
+        ]
+    }
+}
+
 fn programs() -> Programs {
-    let folders = match std::env::var_os("LIFEBOAT_TEST_MYSQL_BIN") {
-        Some(folder) => vec![PathBuf::from(folder)],
-        None => ["/usr/sbin", "/usr/bin", "/usr/libexec"].map(PathBuf::from).to_vec(),
+    let home = std::env::var_os("LIFEBOAT_TEST_MYSQL_BIN").map(|folder| {
+        PathBuf::from(folder).parent().expect("a folder of programs is in a folder").to_owned()
+    });
+    let usr = home.clone().unwrap_or_else(|| "/usr".into());
+    let find = |name: &str| {
+        let paths = ["sbin", "bin", "libexec"].map(|folder| usr.join(folder).join(name));
+        paths.into_iter().find(|path| path.is_file())
     };
-    let find = |name: &str| folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file());
-    let client = |name: &str| find(name).unwrap_or_else(|| PathBuf::from("/usr/bin").join(name));
+    let client = |name: &str| find(name).unwrap_or_else(|| panic!("{} has no {name}", usr.display()));
     if let Some(server) = find("mariadbd") {
-        return Programs { server, client: client("mariadb"), is_mariadb: true };
+        return Programs { server, client: client("mariadb"), is_mariadb: true, home };
     }
     let server = find("mysqld").expect("no MariaDB server is installed: run `tests/run --install`");
-    Programs { server, client: client("mysql"), is_mariadb: false }
+    Programs { server, client: client("mysql"), is_mariadb: false, home }
 }
 
 /// A data folder made once for all tests of a version and copied for each: making one takes seconds.

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use lifeboat_tests::{finish, run};
 
-use super::support::{Dump, Lab};
+use super::support::{Dump, Lab, numbers};
 use crate::company::DB1;
 use crate::databases::support::{check_says, wait_until};
 
@@ -20,16 +20,19 @@ fn signal(process: &Child, name: &str) {
 
 /// A statement of the application's that runs on its own until it ends.
 fn application(lab: &Lab, sql: &str) -> Child {
-    let mut client = Command::new("mariadb");
-    client
-        .args(["--no-defaults", "--user=root", "--database=crm"])
-        .arg(format!("--socket={}", lab.server.socket().display()));
-    client.args(["--execute", sql]).stdout(Stdio::null()).spawn().expect("the client starts")
+    let mut client = lab.server.client();
+    client.args(["--database=crm", "--execute", sql]);
+    client.stdout(Stdio::null()).spawn().expect("the client starts")
 }
 
 /// More than the socket's buffers hold, so that a stopped agent stops the server's sending.
-const LARGE: &str = "CREATE TABLE large (id int PRIMARY KEY, text text) AS \
-    SELECT seq AS id, REPEAT(MD5(seq), 30) AS text FROM seq_1_to_60000";
+fn large() -> String {
+    let numbers = numbers(60_000);
+    format!(
+        "CREATE TABLE large (id int PRIMARY KEY, text text) AS SELECT seq AS id, REPEAT(SHA2(seq, 256), 15) AS text FROM {numbers}"
+    )
+}
+
 /// A reader that is in the middle of it.
 const READING: &str = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'backup' \
     AND INFO LIKE 'SELECT%FROM `large`%ORDER BY%' AND STATE <> ''";
@@ -49,7 +52,7 @@ fn caught_reading(lab: &Lab) -> Child {
 
 #[test]
 fn a_change_of_a_table_waits_for_the_backup_and_writers_do_not() {
-    let lab = Lab::new(&format!("{LARGE}; CREATE TABLE small (id int)"));
+    let lab = Lab::new(&format!("{}; CREATE TABLE small (id int)", large()));
     let before = Dump::of(&lab.server, "crm");
     let backup = caught_reading(&lab);
     lab.server.sql("crm", "INSERT INTO small VALUES (1); INSERT INTO large VALUES (-1, 'late')");
@@ -66,8 +69,11 @@ fn a_change_of_a_table_waits_for_the_backup_and_writers_do_not() {
 #[test]
 fn every_reader_sees_the_same_moment() {
     // One transaction moves a unit from one table to the other; at every moment the sum is the same.
-    let tables = "CREATE TABLE a (id int PRIMARY KEY, n int, pad char(200)); CREATE TABLE b LIKE a; \
-         INSERT INTO a SELECT seq, 1000, '' FROM seq_1_to_3000; INSERT INTO b SELECT * FROM a;";
+    let tables = format!(
+        "CREATE TABLE a (id int PRIMARY KEY, n int, pad char(200)); CREATE TABLE b LIKE a; \
+         INSERT INTO a SELECT seq, 1000, '' FROM {}; INSERT INTO b SELECT * FROM a;",
+        numbers(3000)
+    );
     let procedure = "\nDELIMITER //\nCREATE PROCEDURE shift() BEGIN DECLARE i int DEFAULT 0; WHILE i < 1000000 DO START TRANSACTION; \
          UPDATE a SET n = n - 1 WHERE id = 1 + i % 3000; UPDATE b SET n = n + 1 WHERE id = 1 + i % 3000; COMMIT; SET i = i + 1; END WHILE; END //\n";
     let lab = Lab::new(&format!("{tables}{procedure}"));
@@ -98,7 +104,7 @@ fn every_reader_sees_the_same_moment() {
 fn a_server_restarted_in_the_middle_leaves_no_snapshot_and_the_next_backup_works() {
     let mut lab = Lab::new("CREATE TABLE small AS SELECT 1 AS i");
     lab.back_up().success();
-    lab.server.sql("crm", LARGE);
+    lab.server.sql("crm", &large());
     let backup = caught_reading(&lab);
     lab.server.kill9();
     lab.server.restart();

@@ -1,6 +1,6 @@
 //! What stands between an agent and a MariaDB server: names, passwords, certificates.
 
-use lifeboat_tests::run;
+use lifeboat_tests::{MariadbOptions, run};
 
 use super::support::Lab;
 use crate::company::{DB1, Source};
@@ -70,6 +70,9 @@ fn a_socket_needs_no_tls_and_a_missing_one_is_named() {
 
 #[test]
 fn a_server_without_tls_is_refused() {
-    let lab = Lab::with_settings(&[("skip-ssl", "1")], "CREATE TABLE t AS SELECT 1 AS i");
+    let lab = Lab::with_options(
+        MariadbOptions { without_tls: true, ..MariadbOptions::default() },
+        "CREATE TABLE t AS SELECT 1 AS i",
+    );
     lab.check_refused(1, &["is not secure: the server offers no TLS"]);
 }

@@ -5,27 +5,21 @@ use lifeboat_tests::run;
 use super::support::{Dump, Lab};
 use crate::databases::support::check_says;
 
-/// The view a_view stands on z_view, which comes after it, and on a function.
+/// What both families have. The view a_view stands on z_view, which comes after it, and on a function.
 const OBJECTS: &str = r#"
 CREATE USER app@'10.%';
-CREATE SEQUENCE invoice START 1000 INCREMENT 5 CACHE 10;
-SELECT NEXTVAL(invoice);
-CREATE TABLE parents (id int PRIMARY KEY, code varchar(10) NOT NULL UNIQUE, next_child int, number bigint DEFAULT NEXTVAL(invoice),
+CREATE TABLE parents (id int PRIMARY KEY, code varchar(10) NOT NULL UNIQUE, next_child int,
     hidden int INVISIBLE DEFAULT 3, twice int AS (id * 2) STORED, thrice int AS (id * 3) VIRTUAL, KEY (thrice), CHECK (id > 0)) COMMENT 'it''s; (a comment)';
-CREATE TABLE children (id int AUTO_INCREMENT, parent int, code varchar(10), n int, PRIMARY KEY (n, id), KEY (id),
+CREATE TABLE children (id int AUTO_INCREMENT, parent int, code varchar(10), n int, PRIMARY KEY (n, id), UNIQUE KEY (id),
     CONSTRAINT to_parent FOREIGN KEY (parent) REFERENCES parents (id) ON DELETE CASCADE,
     CONSTRAINT to_code FOREIGN KEY (code) REFERENCES parents (code)) AUTO_INCREMENT = 4711;
 ALTER TABLE parents ADD CONSTRAINT round FOREIGN KEY (next_child) REFERENCES children (id);
 SET foreign_key_checks = 0;
 INSERT INTO parents (id, code, next_child, hidden) VALUES (1, 'a', 1, 5), (2, 'b', NULL, 6);
-INSERT INTO children VALUES (1, 1, 'a', 1), (2, 2, NULL, 1);
+INSERT INTO children VALUES (1, 1, 'a', 1), (2, 2, NULL, 2);
 SET foreign_key_checks = 1;
 CREATE TABLE parts (id int, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (YEAR(at)) (PARTITION old VALUES LESS THAN (2020), PARTITION new VALUES LESS THAN MAXVALUE);
 INSERT INTO parts VALUES (1, '2019-01-01'), (2, '2024-01-01');
-CREATE TABLE kept (id int PRIMARY KEY, v varchar(10)) WITH SYSTEM VERSIONING;
-INSERT INTO kept VALUES (1, 'old'), (2, 'gone'); UPDATE kept SET v = 'new' WHERE id = 1; DELETE FROM kept WHERE id = 2;
-CREATE TABLE named (id int PRIMARY KEY, v int, since timestamp(6) GENERATED ALWAYS AS ROW START, until timestamp(6) GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (since, until)) WITH SYSTEM VERSIONING;
-INSERT INTO named (id, v) VALUES (1, 1); UPDATE named SET v = 2;
 CREATE TABLE nokey (a int, b text); INSERT INTO nokey VALUES (1, 'x'), (1, 'x'), (NULL, NULL);
 CREATE TABLE generated_only (id int AS (1) VIRTUAL); INSERT INTO generated_only VALUES (), ();
 CREATE TABLE isam (id int PRIMARY KEY, b text, FULLTEXT (b)) ENGINE = MyISAM; INSERT INTO isam VALUES (1, 'word');
@@ -55,17 +49,6 @@ fn every_object_comes_back() {
     let said = enabled(&format!("{}{}", told.stdout, told.stderr));
     assert!(said.contains("events arrive disabled") && said.contains("nightly"), "{said}");
 
-    let history = |database: &str| {
-        lab.server.sql(
-            database,
-            "SELECT id, v, row_start, row_end FROM kept FOR SYSTEM_TIME ALL ORDER BY id, row_end; \
-            SELECT * FROM named FOR SYSTEM_TIME ALL ORDER BY until",
-        )
-    };
-    assert_eq!(history("crm_new"), history("crm"));
-    let next = "SELECT NEXTVAL(invoice)";
-    let (new, old) = (lab.server.sql("crm_new", next), lab.server.sql("crm", next));
-    assert!(new.parse::<u64>().expect("a number") >= old.parse::<u64>().expect("a number"), "{new} {old}");
     assert_eq!(
         lab.server.sql("crm_new", "INSERT INTO nokey VALUES (9, 'x'); SELECT b FROM nokey WHERE a = 9"),
         "X!"
@@ -78,7 +61,11 @@ fn a_restored_database_shows_where_it_came_from() {
     let told = lab.back_up().success();
     assert!(told.stderr.contains("m (MyISAM)"), "{}", told.stderr);
     let shown = run(&mut lab.company.restore(&["show", "crm@latest"])).success().stdout;
-    for word in ["FLUSH TABLES WITH READ LOCK", "BACKUP STAGE BLOCK_DDL", "binlog log-bin.", "gtid 0-1-"] {
+    let (ddl, gtid) = match lab.server.is_mariadb() {
+        true => ("BACKUP STAGE BLOCK_DDL", "gtid 0-1-"),
+        false => ("LOCK INSTANCE FOR BACKUP", "gtid "),
+    };
+    for word in ["FLUSH TABLES WITH READ LOCK", ddl, "binlog log-bin.", gtid] {
         assert!(shown.contains(word), "{word}:\n{shown}");
     }
 }
@@ -109,15 +96,15 @@ fn an_account_that_is_not_there_is_named_and_can_be_replaced() {
 }
 
 #[test]
-fn rows_that_break_a_key_or_a_check_come_back_and_are_named() {
+fn rows_that_break_a_foreign_key_come_back_and_are_named() {
     let lab = Lab::new(
-        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, p int, CONSTRAINT up FOREIGN KEY (p) REFERENCES p (id), \
-         CONSTRAINT positive CHECK (id > 0)); SET foreign_key_checks = 0, check_constraint_checks = 0; INSERT INTO c VALUES (-1, 7)",
+        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, p int, CONSTRAINT up FOREIGN KEY (p) REFERENCES p (id)); \
+         SET foreign_key_checks = 0; INSERT INTO c VALUES (1, 7)",
     );
     lab.back_up().success();
     let told = lab.restore_new("crm@latest", "crm_new").success();
     let said = format!("{}{}", told.stdout, told.stderr);
-    assert!(said.contains("foreign key up of c does not hold") && said.contains("a check of c"), "{said}");
+    assert!(said.contains("foreign key up of c does not hold"), "{said}");
     Dump::of(&lab.server, "crm_new").check_same(&Dump::of(&lab.server, "crm"));
 }
 
@@ -129,7 +116,7 @@ fn a_table_that_shows_rows_of_others_comes_back_without_doubling_them() {
          INSERT INTO y2025 VALUES (1, 'a'), (2, 'b'); INSERT INTO y2026 VALUES (3, 'c');
          CREATE TABLE years (id int, v text, KEY (id)) ENGINE = MERGE UNION = (y2025, y2026) INSERT_METHOD = LAST",
     );
-    check_says(&lab.back_up().success(), &["by their definition only: years (MRG_MyISAM)"]);
+    check_says(&lab.back_up().success(), &["by their definition only: years (MRG_M"]);
     lab.check_round_trip();
     assert_eq!(lab.server.sql("crm_new", "SELECT COUNT(*) FROM years"), "3");
 }

@@ -30,7 +30,7 @@ fn literal(name: &str) -> String {
 }
 
 #[test]
-fn any_name_that_mariadb_takes_comes_back() {
+fn any_name_that_the_server_takes_comes_back() {
     let columns = NAMES.map(|name| format!("{} text COMMENT {}", ident(name), literal(name))).join(", ");
     let values = NAMES.map(literal).join(", ");
     let table = |(at, name): (usize, &&str)| {
@@ -67,11 +67,11 @@ fn a_database_of_any_name_is_a_source_and_a_target() {
 
 #[test]
 fn an_empty_database_comes_back_empty() {
-    let lab =
-        Lab::new("ALTER DATABASE crm CHARACTER SET latin1 COLLATE latin1_german1_ci COMMENT 'nothing yet'");
+    let lab = Lab::new("ALTER DATABASE crm CHARACTER SET latin1 COLLATE latin1_german1_ci");
     lab.check_round_trip();
-    let collation = "SELECT DEFAULT_COLLATION_NAME, SCHEMA_COMMENT FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'crm_new'";
-    assert_eq!(lab.server.sql("mysql", collation), "latin1_german1_ci\tnothing yet");
+    let collation =
+        "SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'crm_new'";
+    assert_eq!(lab.server.sql("mysql", collation), "latin1_german1_ci");
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_row_larger_than_a_packet_comes_back() {
     );
     lab.back_up().success();
     lab.restore_new("crm@latest", "new").success();
-    let told = "SELECT id, LENGTH(body), MD5(body) FROM wide ORDER BY id";
+    let told = "SELECT id, LENGTH(body), SHA2(body, 256) FROM wide ORDER BY id";
     assert_eq!(lab.server.sql("new", told), lab.server.sql("crm", told));
 }
 
@@ -92,8 +92,9 @@ fn a_row_larger_than_a_packet_comes_back() {
 fn six_thousand_tables_come_back() {
     const TABLES: u32 = 6_000;
     let make = format!(
-        "DELIMITER //\nBEGIN NOT ATOMIC FOR i IN 1..{TABLES} DO EXECUTE IMMEDIATE \
-         CONCAT('CREATE TABLE t', i, ' (id int PRIMARY KEY, name varchar(9)) AS SELECT ', i, ' AS id, ''one'' AS name'); END FOR; END //\n"
+        "DELIMITER //\nCREATE PROCEDURE make() BEGIN DECLARE i int DEFAULT 1; WHILE i <= {TABLES} DO SET @make = CONCAT('CREATE TABLE t', i, \
+         ' (id int PRIMARY KEY, name varchar(9)) AS SELECT ', i, ' AS id, ''one'' AS name'); \
+         PREPARE make FROM @make; EXECUTE make; SET i = i + 1; END WHILE; END //\nDELIMITER ;\nCALL make()"
     );
     let lab = Lab::with_settings(
         &[("table-open-cache", "2000"), ("open-files-limit", "20000"), ("skip-log-bin", "1")],

@@ -44,18 +44,17 @@ fn a_view_that_the_account_may_not_see_fails_the_backup() {
 #[test]
 fn a_routine_that_only_its_definer_sees_fails_the_backup() {
     let lab = Lab::new(
-        "CREATE PROCEDURE p() SELECT 1; REVOKE SELECT ON *.* FROM backup@'%'; GRANT SELECT, EXECUTE ON crm.* TO backup@'%'",
+        "CREATE PROCEDURE p() SELECT 1; REVOKE ALL PRIVILEGES, GRANT OPTION FROM backup@'%'; GRANT SELECT, EXECUTE ON crm.* TO backup@'%'",
     );
-    lab.check_refused(1, &["reading procedure p is denied", "GRANT SELECT ON mysql.proc"]);
+    let helps = if lab.server.is_mariadb() { "GRANT SELECT ON mysql.proc" } else { "GRANT SHOW_ROUTINE" };
+    lab.check_refused(1, &["reading procedure p is denied", helps]);
     let checked = run(&mut lab.company.agent(DB1, &["check"]));
     assert!(checked.stdout.contains("shown to their definer only"), "{}", checked.stdout);
 }
 
 #[test]
 fn an_account_that_may_only_read_still_gets_a_consistent_backup() {
-    let lab = Lab::new(
-        "CREATE TABLE t AS SELECT seq FROM seq_1_to_1000; REVOKE RELOAD, LOCK TABLES ON *.* FROM backup@'%'",
-    );
+    let lab = Lab::new("CREATE TABLE t AS SELECT 1 AS i; REVOKE RELOAD, LOCK TABLES ON *.* FROM backup@'%'");
     lab.check_round_trip();
     let shown = run(&mut lab.company.restore(&["show", "crm@latest"])).success().stdout;
     assert!(shown.contains("1 snapshot of 1 reader"), "{shown}");
@@ -63,8 +62,7 @@ fn an_account_that_may_only_read_still_gets_a_consistent_backup() {
 
 #[test]
 fn an_account_that_may_lock_tables_stops_writers_by_them() {
-    let lab =
-        Lab::new("CREATE TABLE t AS SELECT seq FROM seq_1_to_1000; REVOKE RELOAD ON *.* FROM backup@'%'");
+    let lab = Lab::new("CREATE TABLE t AS SELECT 1 AS i; REVOKE RELOAD ON *.* FROM backup@'%'");
     lab.check_round_trip();
     let shown = run(&mut lab.company.restore(&["show", "crm@latest"])).success().stdout;
     assert!(shown.contains("LOCK TABLES READ"), "{shown}");

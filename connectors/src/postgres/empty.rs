@@ -3,6 +3,8 @@
 //! A restore's first act is a marker with the snapshot's id, its last act to drop it: whatever lies in a
 //! database with our marker was put there by that restore, since it began in an empty one.
 
+use std::time::{Duration, Instant};
+
 use sqlx::PgConnection;
 
 use super::sql;
@@ -15,6 +17,12 @@ const DROP_BATCH: usize = 50;
 
 /// Held by a session that restores, so that a second one does not take it for an interrupted one.
 const LOCK: &str = "SELECT pg_catalog.pg_try_advisory_lock(7810209834211)";
+
+/// How long sessions that are told to end may take.
+const END_WITHIN: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether they have.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// What is in a target.
 #[derive(Debug)]
@@ -95,6 +103,24 @@ pub(super) async fn content(connection: &mut PgConnection, snapshot: &str) -> Re
 /// Claims the database for this session; false when another restore holds it.
 pub(super) async fn hold(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     Ok(sql::row(connection, LOCK).await?.flag(0))
+}
+
+/// Ends this account's other sessions of Lifeboat in this database. A restore that was killed took its claim
+/// with it, but not the pg_restore that it had started: that one would go on to build indexes and keys, on
+/// the tables of the restore that starts over. Returns how many would not end.
+pub(super) async fn end_leftovers(connection: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    let end = "SELECT count(pg_catalog.pg_terminate_backend(pid))::text FROM pg_catalog.pg_stat_activity \
+        WHERE datname = current_database() AND usename = current_user AND application_name = 'lifeboat' \
+          AND pid <> pg_backend_pid()";
+    let deadline = Instant::now() + END_WITHIN;
+    loop {
+        // Told again each time: a pg_restore between two sessions comes back once.
+        let left = sql::row(connection, end).await?.number(0);
+        if left == 0 || Instant::now() >= deadline {
+            return Ok(left);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 /// Leaves the marker that tells this restore's objects from anybody else's.

@@ -336,13 +336,28 @@ async fn claim(guard: &mut PgConnection, endpoint: &Endpoint, snapshot: &str) ->
     match empty::content(guard, snapshot).await.map_err(|error| during.map(error))? {
         empty::Content::Nothing => empty::mark(guard, snapshot).await.map_err(|error| during.map(error)),
         empty::Content::Else(found) => Err(Error::Refused { target: target(), found }),
-        empty::Content::Ours => match empty::clear(guard).await.map_err(|error| during.map(error))? {
-            None => Ok(()),
-            Some(left) => Err(Error::Failed {
-                what: format!("clearing what an interrupted restore left in {}", target()),
-                reason: format!("{left} would not go: drop the database and create it anew"),
-            }),
-        },
+        empty::Content::Ours => {
+            refuse_leftovers(guard, during).await?;
+            match empty::clear(guard).await.map_err(|error| during.map(error))? {
+                None => Ok(()),
+                Some(left) => Err(Error::Failed {
+                    what: format!("clearing what an interrupted restore left in {}", target()),
+                    reason: format!("{left} would not go: drop the database and create it anew"),
+                }),
+            }
+        }
+    }
+}
+
+/// Ends what an interrupted restore left running, and goes no further while it runs.
+pub(super) async fn refuse_leftovers(guard: &mut PgConnection, during: During<'_>) -> Result<()> {
+    match empty::end_leftovers(guard).await.map_err(|error| during.map(error))? {
+        0 => Ok(()),
+        left => Err(Error::Failed {
+            what: format!("ending {left} sessions of an interrupted restore"),
+            reason: "they are still there: see pg_stat_activity for those whose application_name is lifeboat"
+                .into(),
+        }),
     }
 }
 

@@ -8,7 +8,7 @@ use super::connect::Endpoint;
 use super::empty::{self, Content};
 use super::facts::{self, Database};
 use super::fault::During;
-use super::load::PostgresLoad;
+use super::load::{PostgresLoad, refuse_leftovers};
 use super::snapshot::server_facts;
 use super::{PostgresSource, sql, tools};
 use crate::{Error, Load, LoadOptions, LoadPlan, Result, Source, Target};
@@ -141,6 +141,7 @@ async fn create(endpoint: &Endpoint, plan: &LoadPlan) -> Result<Vec<String>> {
                 let found = "the database exists already, and --into-new is to create it".into();
                 return Err(Error::Refused { target: format!("{label}/{}", endpoint.database), found });
             }
+            refuse_leftovers(&mut connection, during).await?;
             true
         }
         Err(Error::NotFound { .. }) => false,

@@ -1,5 +1,8 @@
 //! What a load refuses, starts over and reports.
 
+use std::io::Write as _;
+use std::process::Stdio;
+
 use lifeboat_connectors::{CaptureOptions, Error, row_channel};
 
 use crate::support::{Backup, Server, fill, load_options, load_table};
@@ -65,6 +68,30 @@ async fn an_interrupted_load_is_told_and_started_over() {
         assert!(matches!(target.inspect(&other).await, Err(Error::Refused { .. })));
         backup.restore(target.as_ref(), backup.plan(), &load_options(into_new)).await.unwrap();
         assert_eq!(server.dump(database, &["-b"]), whole);
+    }
+}
+
+#[tokio::test]
+async fn what_a_killed_restore_left_running_is_ended_before_it_is_started_over() {
+    let server = Server::start("");
+    let backup = small(&server).await;
+    for (database, into_new) in [("target", false), ("created", true)] {
+        let target = server.target(database);
+        target.begin(backup.plan(), &load_options(into_new)).await.unwrap().abort().await;
+        // As a pg_restore does whose restore was killed.
+        let mut orphan =
+            server.session(database).env("PGAPPNAME", "lifeboat").stdin(Stdio::piped()).spawn().unwrap();
+        writeln!(orphan.stdin.as_mut().unwrap(), "BEGIN; LOCK TABLE people;").unwrap();
+        let locked = "SELECT count(*) FROM pg_locks WHERE relation = 'people'::regclass AND granted";
+        while server.sql(database, locked) == "0" {}
+        let mut begun = target.begin(backup.plan(), &load_options(into_new)).await;
+        // The server notices the first session's end in its own time.
+        while matches!(&begun, Err(Error::Refused { found, .. }) if found.contains("under way")) {
+            begun = target.begin(backup.plan(), &load_options(into_new)).await;
+        }
+        begun.unwrap();
+        writeln!(orphan.stdin.take().unwrap(), "SELECT 1;").unwrap();
+        assert!(!orphan.wait().unwrap().success(), "its session was left alone");
     }
 }
 

@@ -13,7 +13,13 @@ fn a_restore_killed_half_way_starts_over_and_completes() {
     company.init(DB1);
     company.back_up(DB1);
     let expected = server.dump("crm", &[]);
-    let moments = [Moment::Phase("loading"), Moment::Table(1), Moment::Table(5), Moment::Phase("comparing")];
+    let moments = [
+        Moment::Phase("loading"),
+        Moment::Table(1),
+        Moment::Table(5),
+        Moment::Phase("completing"),
+        Moment::Phase("comparing"),
+    ];
     for (number, moment) in moments.into_iter().enumerate() {
         let name = format!("crm_{number}");
         server.create_database(&name);

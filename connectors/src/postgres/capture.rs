@@ -192,5 +192,13 @@ async fn not_covered(connection: &mut sqlx::PgConnection) -> Result<Vec<String>,
     let hidden = (!row.flag(0) && !row.flag(1)).then(|| {
         "subscriptions, if there are any, can only be read by a superuser and are not here".to_owned()
     });
-    Ok(foreign.into_iter().chain(hidden).collect())
+    let unlogged = inventory::unlogged_elsewhere(connection).await?;
+    let unlogged = (!unlogged.is_empty()).then(|| {
+        format!(
+            "rows of {} unlogged tables and sequences are on the primary alone and are not here: {}",
+            unlogged.len(),
+            unlogged.join(", ")
+        )
+    });
+    Ok(foreign.into_iter().chain(hidden).chain(unlogged).collect())
 }

@@ -87,6 +87,16 @@ async fn database(
         let hint = Some("raise max_standby_streaming_delay, or set hot_standby_feedback = on".into());
         findings.push(finding(Severity::Warning, "standby", text, hint));
     }
+    let unlogged = inventory::unlogged_elsewhere(connection).await?;
+    if !unlogged.is_empty() {
+        let text = format!(
+            "{} unlogged tables and sequences have no rows on a standby and would come back empty: {}",
+            unlogged.len(),
+            unlogged.iter().take(NAMES_MAX).cloned().collect::<Vec<_>>().join(", ")
+        );
+        let hint = Some("back the primary up, or ALTER TABLE … SET LOGGED there".into());
+        findings.push(finding(Severity::Warning, "standby", text, hint));
+    }
     let foreign = "SELECT count(*)::text FROM pg_catalog.pg_class WHERE relkind = 'f'";
     let foreign = sql::row(connection, foreign).await?.number(0);
     if foreign > 0 {
@@ -113,6 +123,7 @@ async fn privileges(
     // CASE, because a condition is asked in any order and the function minds what is no sequence.
     let sequences = "SELECT c.oid::regclass::text FROM pg_catalog.pg_class c \
         WHERE c.relnamespace::regnamespace::text !~ '^pg_' \
+          AND (c.relpersistence <> 'u' OR NOT pg_catalog.pg_is_in_recovery()) \
           AND CASE WHEN c.relkind = 'S' THEN NOT has_sequence_privilege(c.oid, 'SELECT') ELSE false END";
     let sequences = sql::rows(connection, sequences).await?;
     let user = sql::ident(&endpoint.user);

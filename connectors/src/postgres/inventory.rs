@@ -32,7 +32,8 @@ pub(super) struct Relation {
 }
 
 /// The tables of the database by name, members of extensions only where the extension says that users
-/// keep rows in them. Foreign, temporary and the system's own are left out.
+/// keep rows in them. Foreign, temporary and the system's own are left out, and on a standby the unlogged:
+/// their files are on the primary alone.
 const TABLES: &str = "SELECT c.oid::text, n.nspname::text, c.relname::text, (c.relkind = 'p')::text, \
     {sizes}, c.reltuples::int8::text, \
     COALESCE(a.amname = 'heap', false), \
@@ -43,6 +44,7 @@ const TABLES: &str = "SELECT c.oid::text, n.nspname::text, c.relname::text, (c.r
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
   LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam \
   WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' \
+    AND (c.relpersistence <> 'u' OR NOT pg_catalog.pg_is_in_recovery()) \
     AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.nspname <> 'lifeboat_restore' \
     AND (NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass \
         AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e') \
@@ -101,6 +103,14 @@ pub(super) async fn relations(
         }
     });
     Ok(relations.collect())
+}
+
+/// The unlogged tables and sequences that cannot be read because this is a standby.
+pub(super) async fn unlogged_elsewhere(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+    let query = "SELECT c.oid::regclass::text FROM pg_catalog.pg_class c WHERE pg_catalog.pg_is_in_recovery() \
+        AND c.relpersistence = 'u' AND c.relkind IN ('r', 'S') AND c.relnamespace::regnamespace::text !~ '^pg_' \
+        ORDER BY c.oid";
+    Ok(sql::rows(connection, query).await?.iter().map(|row| row.text(0)).collect())
 }
 
 /// Puts the columns of tables in the order that `like` has, where both have the same ones.

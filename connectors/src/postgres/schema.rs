@@ -84,6 +84,7 @@ pub(super) async fn sequences(connection: &mut PgConnection) -> Result<Sequences
     let query = "SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_class c \
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
         WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' \
+          AND (c.relpersistence <> 'u' OR NOT pg_catalog.pg_is_in_recovery()) \
           AND n.nspname <> 'information_schema' \
           AND (NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass \
               AND d.objid = c.oid AND d.deptype = 'e') \

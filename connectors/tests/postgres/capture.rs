@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use lifeboat_connectors::{CaptureOptions, Error, Severity, open_source};
 
-use crate::support::{Backup, PASSWORD, Server, read};
+use crate::support::{Backup, PASSWORD, Server, load_options, read};
 
 async fn error(server: &Server, user: &str, database: &str) -> Error {
     let taken = Backup::take(server.source(user, database).as_ref(), &CaptureOptions::default()).await;
@@ -93,6 +93,36 @@ async fn a_server_that_falls_silent_is_told_to_whoever_waits_for_rows() {
     assert!(lost.to_string().contains("silent for 1 s"), "{lost}");
     let lost = capture.finish().await.unwrap_err();
     assert!(matches!(lost, Error::Interrupted { .. }), "{lost}");
+}
+
+#[tokio::test]
+async fn a_standby_is_read_but_for_what_only_the_primary_has() {
+    let server = Server::start("");
+    server.sql(
+        "postgres",
+        "CREATE TABLE t AS SELECT i FROM generate_series(1, 10) i; CREATE SEQUENCE s; SELECT nextval('s'); \
+         CREATE UNLOGGED TABLE cache (id serial, v text); INSERT INTO cache (v) VALUES ('x'); \
+         CREATE DATABASE back; SELECT lo_from_bytea(7, 'x')",
+    );
+    let standby = server.standby();
+    let source = standby.source("postgres", "postgres");
+    let findings = source.check().await.unwrap();
+    assert!(findings.iter().any(|f| f.subject == "standby" && f.text.contains("cache")), "{findings:?}");
+    assert!(findings.iter().all(|finding| finding.severity < Severity::Problem), "{findings:?}");
+    let backup = Backup::take(source.as_ref(), &CaptureOptions::default()).await.unwrap();
+    assert!(backup.point.method.ends_with("on a standby"), "{}", backup.point.method);
+    assert!(
+        backup.point.not_covered.iter().any(|told| told.contains("cache")),
+        "{:?}",
+        backup.point.not_covered
+    );
+    assert_eq!((backup.tables.len(), backup.rows("public.t")), (2, 10));
+    let refused = standby.target("back").begin(backup.plan(), &load_options(false)).await.err().unwrap();
+    assert!(matches!(refused, Error::Unsupported { .. }), "{refused}");
+    let report =
+        backup.restore(server.target("back").as_ref(), backup.plan(), &load_options(false)).await.unwrap();
+    assert_eq!(report.refused, Vec::<String>::new());
+    assert_eq!(server.sql("back", "SELECT nextval('s'), (SELECT count(*) FROM cache)"), "2|0");
 }
 
 #[tokio::test]

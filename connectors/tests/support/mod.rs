@@ -24,11 +24,7 @@ impl Server {
     /// Makes and starts a server; `settings` are lines of postgresql.conf.
     pub fn start(settings: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("lifeboat-pg-").tempdir().expect("a temp folder");
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .expect("a free port")
-            .local_addr()
-            .expect("an address")
-            .port();
+        let port = free_port();
         let server = Self { folder, bin: newest_bin(), port };
         let path = server.path();
         std::fs::write(path.join("password"), format!("{PASSWORD}\n")).expect("a password file");
@@ -65,14 +61,47 @@ impl Server {
              ssl_cert_file = '{0}/server.crt'\nssl_key_file = '{0}/server.key'\nfsync = off\n{settings}\n",
             path.display()
         );
-        use std::io::Write as _;
-        let mut file = std::fs::OpenOptions::new()
-            .append(true)
-            .open(format!("{data}/postgresql.conf"))
-            .expect("the conf");
-        file.write_all(conf.as_bytes()).expect("writing the conf");
-        server.run("pg_ctl", &["-D", data, "-w", "-l", &format!("{}/log", path.display()), "start"]);
+        server.configure(&conf);
+        server.launch();
         server
+    }
+
+    /// Makes and starts a standby of this server.
+    pub fn standby(&self) -> Self {
+        let folder = tempfile::Builder::new().prefix("lifeboat-pg-").tempdir().expect("a temp folder");
+        let standby = Self { folder, bin: self.bin.clone(), port: free_port() };
+        let path = standby.path().to_owned();
+        let data = path.join("data").display().to_string();
+        let from = self.path().display();
+        shell(
+            &path,
+            &format!(
+                "cp {from}/ca.crt . && chmod 755 . && if [ $(id -u) = 0 ]; then chown -R postgres .; fi"
+            ),
+        );
+        let primary =
+            format!("host='{from}' port={} user=postgres password='{}'", self.port, conninfo(PASSWORD));
+        self.run("pg_basebackup", &["-D", &data, "-R", "-c", "fast", "-d", &primary]);
+        standby.configure(&format!(
+            "port = {}\nunix_socket_directories = '{}'\n",
+            standby.port,
+            path.display()
+        ));
+        standby.launch();
+        standby
+    }
+
+    fn configure(&self, lines: &str) {
+        use std::io::Write as _;
+        let path = self.path().join("data/postgresql.conf");
+        let mut file = std::fs::OpenOptions::new().append(true).open(path).expect("the conf");
+        file.write_all(lines.as_bytes()).expect("writing the conf");
+    }
+
+    fn launch(&self) {
+        let (data, log) = (self.path().join("data"), self.path().join("log"));
+        let (data, log) = (data.to_str().expect("a path"), log.to_str().expect("a path"));
+        self.run("pg_ctl", &["-D", data, "-w", "-l", log, "start"]);
     }
 
     fn path(&self) -> &Path {
@@ -192,6 +221,15 @@ impl Drop for Server {
         let data = self.path().join("data");
         self.run("pg_ctl", &["-D", data.to_str().expect("a path"), "-m", "immediate", "-w", "stop"]);
     }
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+fn conninfo(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\'', "\\'")
 }
 
 fn newest_bin() -> PathBuf {

@@ -18,6 +18,15 @@ pub trait Target: Send + Sync {
     /// `Error::Refused` when the target holds anything else, which is left untouched.
     async fn inspect(&self, plan: &LoadPlan) -> Result<Vec<String>>;
 
+    /// The names of a snapshot that stand for several of its tables; `schema` is as the capture gave it.
+    ///
+    /// # Errors
+    /// `Error::Damaged` when the files do not say.
+    fn groups(&self, schema: &[SchemaFile]) -> Result<Vec<TableGroup>> {
+        let _ = schema;
+        Ok(Vec::new())
+    }
+
     /// Prepares the target and creates everything that must exist before rows arrive.
     async fn begin(&self, plan: LoadPlan, options: &LoadOptions) -> Result<Box<dyn Load>>;
 
@@ -49,6 +58,15 @@ pub struct LoadTable {
     pub kind: TableKind,
     /// The fields of a line, in order.
     pub columns: Vec<Column>,
+}
+
+/// A table whose rows are other tables', such as a partitioned one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableGroup {
+    /// Its name.
+    pub name: TableName,
+    /// The tables that hold its rows; perhaps none.
+    pub tables: Vec<TableName>,
 }
 
 /// How to restore.

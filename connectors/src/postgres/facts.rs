@@ -76,6 +76,8 @@ pub(super) struct Database {
     pub(super) populated_views: Vec<TableName>,
     /// Every table's oid in the archive.
     pub(super) tables: Vec<TableOid>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) partitioned: Vec<Partitioned>,
     /// Major version of the pg_dump that wrote the archive: a pg_restore must not be older.
     pub(super) archive_major: u32,
 }
@@ -116,6 +118,26 @@ pub(super) struct Grant {
 pub(super) struct TableOid {
     pub(super) name: TableName,
     pub(super) oid: u64,
+}
+
+/// A table that holds no rows of its own, and the tables right below it, which hold them or are partitioned
+/// themselves.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Partitioned {
+    pub(super) name: TableName,
+    pub(super) partitions: Vec<TableName>,
+}
+
+impl Database {
+    /// The tables that hold a partitioned table's rows, at any depth.
+    pub(super) fn leaves<'a>(&'a self, table: &'a Partitioned) -> Vec<&'a TableName> {
+        let below = |name: &TableName| self.partitioned.iter().find(|parent| parent.name == *name);
+        let leaves = table.partitions.iter().map(|name| match below(name) {
+            Some(parent) => self.leaves(parent),
+            None => vec![name],
+        });
+        leaves.flatten().collect()
+    }
 }
 
 /// Writes one of the above as a file.

@@ -388,15 +388,22 @@ async fn scratch(options: &LoadOptions, schema: &[SchemaFile]) -> Result<(TempDi
     Ok((folder, path))
 }
 
-/// Narrows the archive to the plan's tables; returns the list and what had to be left out.
+/// Narrows the archive to the plan's tables, and to the partitioned tables above them; returns the list and what
+/// had to be left out.
 fn choose(listing: &str, plan: &LoadPlan, database: &Database) -> Result<(String, Vec<String>)> {
     let oid =
         |name: &TableName| database.tables.iter().find(|table| table.name == *name).map(|table| table.oid);
     let chosen = plan.tables.iter().filter(|table| table.kind == TableKind::Table);
+    let chosen: BTreeSet<_> = chosen.map(|table| &table.name).collect();
+    let parents = database
+        .partitioned
+        .iter()
+        .filter(|parent| database.leaves(parent).iter().any(|leaf| chosen.contains(leaf)));
     let oids = chosen
-        .map(|table| {
-            oid(&table.name).ok_or_else(|| Error::NotFound { what: format!("table {}", table.name) })
-        })
+        .iter()
+        .copied()
+        .chain(parents.map(|parent| &parent.name))
+        .map(|name| oid(name).ok_or_else(|| Error::NotFound { what: format!("table {name}") }))
         .collect::<Result<BTreeSet<_>>>()?;
     Ok(subset::choose(listing, &oids))
 }

@@ -1,6 +1,7 @@
 //! Everything that is not rows: pg_dump's archive on the same snapshot, and what pg_dump leaves to
 //! pg_dumpall or to its data section.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use sqlx::PgConnection;
@@ -8,7 +9,8 @@ use tokio::process::Command;
 
 use super::connect::Endpoint;
 use super::facts::{
-    Database, Grant, LargeObject, Membership, Role, Roles, Sequence, Sequences, Setting, TableOid,
+    Database, Grant, LargeObject, Membership, Partitioned, Role, Roles, Sequence, Sequences, Setting,
+    TableOid,
 };
 use super::inventory::Relation;
 use super::snapshot::ServerFacts;
@@ -169,6 +171,7 @@ pub(super) async fn database(
         large_objects: large_objects(connection).await?,
         populated_views: populated_views(connection).await?,
         tables: relations.iter().map(|r| TableOid { name: r.name.clone(), oid: r.oid }).collect(),
+        partitioned: partitioned(connection, relations).await?,
         archive_major: 0,
     })
 }
@@ -218,6 +221,28 @@ async fn large_objects(connection: &mut PgConnection) -> Result<Vec<LargeObject>
         }
     }
     Ok(objects)
+}
+
+async fn partitioned(
+    connection: &mut PgConnection,
+    relations: &[Relation],
+) -> Result<Vec<Partitioned>, sqlx::Error> {
+    let query = "SELECT i.inhparent::text, i.inhrelid::text FROM pg_catalog.pg_inherits i \
+        JOIN pg_catalog.pg_class c ON c.oid = i.inhparent WHERE c.relkind = 'p'";
+    let mut below: HashMap<u64, Vec<u64>> = HashMap::new();
+    for row in sql::rows(connection, query).await? {
+        below.entry(row.number(0)).or_default().push(row.number(1));
+    }
+    let parents = relations.iter().filter(|relation| relation.partitioned).map(|parent| {
+        let oids = below.remove(&parent.oid).unwrap_or_default();
+        // In the order of the relations, so that the same partitions are the same file.
+        let partitions = relations.iter().filter(|relation| oids.contains(&relation.oid));
+        Partitioned {
+            name: parent.name.clone(),
+            partitions: partitions.map(|relation| relation.name.clone()).collect(),
+        }
+    });
+    Ok(parents.collect())
 }
 
 async fn populated_views(connection: &mut PgConnection) -> Result<Vec<TableName>, sqlx::Error> {

@@ -2,7 +2,8 @@
 //!
 //! The archive knows what each entry depends on. Wanted are the chosen tables with all they depend on,
 //! and then what hangs on them alone: their indexes, constraints, triggers, grants, comments. What also
-//! hangs on a table that was left out, such as a foreign key to it, is left out and told.
+//! hangs on a table that was left out, such as a foreign key to it, is left out and told; a partition that
+//! was not chosen is not missed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,8 +73,10 @@ pub(super) fn choose(listing: &str, oids: &BTreeSet<u64>) -> (String, Vec<String
             let strangers: Vec<_> =
                 needed.iter().filter(|need| entries[need].is_table() && !taken.contains(need)).collect();
             if let Some(stranger) = strangers.first() {
-                left_out
-                    .insert(*id, format!("{} was left out: it needs {}", entry.text, entries[stranger].text));
+                if !entry.is(&["TABLE ATTACH", "INDEX ATTACH"]) {
+                    let told = format!("{} was left out: it needs {}", entry.text, entries[stranger].text);
+                    left_out.insert(*id, told);
+                }
                 continue;
             }
             taken.extend(needed);
@@ -176,6 +179,24 @@ mod tests {
         assert_eq!(indexes(LISTING, 200).into_keys().collect::<Vec<_>>(), [30]);
         assert_eq!(indexes(LISTING, 201).into_keys().collect::<Vec<_>>(), [31]);
         assert!(!without(LISTING, &BTreeSet::from([30])).contains("contacts_by_name"));
+    }
+
+    #[test]
+    fn a_partition_comes_attached_to_its_parent_and_without_the_others() {
+        let listing = "\
+20; 1259 200 TABLE public events bob
+21; 1259 201 TABLE public events_1 bob
+22; 1259 202 TABLE public events_2 bob
+23; 0 0 TABLE ATTACH public events_1 bob
+;\tdepends on: 21 20
+24; 0 0 TABLE ATTACH public events_2 bob
+;\tdepends on: 22 20
+30; 2606 301 CONSTRAINT public events events_pkey bob
+;\tdepends on: 20
+";
+        let (list, left_out) = choose(listing, &BTreeSet::from([200, 201]));
+        let ids: Vec<_> = list.lines().filter_map(|line| line.split(';').next()).collect();
+        assert_eq!((ids, left_out), (vec!["20", "21", "23", "30"], vec![]));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::fault::During;
 use super::load::{PostgresLoad, refuse_leftovers};
 use super::snapshot::server_facts;
 use super::{PostgresSource, sql, tools};
-use crate::{Error, Load, LoadOptions, LoadPlan, Result, Source, Target};
+use crate::{Error, Load, LoadOptions, LoadPlan, Result, SchemaFile, Source, TableGroup, Target};
 
 /// How long a restore waits for a lock in a database that should be its own.
 pub(super) const LOCK_TIMEOUT_MS: u64 = 60_000;
@@ -46,6 +46,15 @@ impl Target for PostgresTarget {
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn groups(&self, schema: &[SchemaFile]) -> Result<Vec<TableGroup>> {
+        let database: Database = facts::parse(schema, "database.json")?;
+        let groups = database.partitioned.iter().map(|parent| TableGroup {
+            name: parent.name.clone(),
+            tables: database.leaves(parent).into_iter().cloned().collect(),
+        });
+        Ok(groups.collect())
     }
 
     async fn begin(&self, plan: LoadPlan, options: &LoadOptions) -> Result<Box<dyn Load>> {

@@ -152,6 +152,58 @@ async fn chosen_tables_come_with_what_they_need_and_without_the_rest() {
 }
 
 #[tokio::test]
+async fn partitions_come_with_the_definition_above_them() {
+    let server = Server::start("");
+    server.sql(
+        "postgres",
+        "CREATE TABLE events (at int PRIMARY KEY, v text) PARTITION BY RANGE (at);
+         CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (0) TO (10);
+         CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM (10) TO (20) PARTITION BY LIST (at);
+         CREATE TABLE events_2a PARTITION OF events_2 FOR VALUES IN (10, 11);
+         CREATE TABLE events_2b PARTITION OF events_2 DEFAULT;
+         CREATE TABLE others (n int);
+         INSERT INTO events SELECT n, 'v' FROM generate_series(0, 19) n; CREATE DATABASE all_of_them; CREATE DATABASE one",
+    );
+    let source = server.source("postgres", "postgres");
+    let backup = Backup::take(source.as_ref(), &CaptureOptions::default()).await.unwrap();
+    let attached = "SELECT string_agg(inhrelid::regclass || ' to ' || inhparent::regclass, ', ' ORDER BY inhrelid::regclass::text) \
+        FROM pg_inherits WHERE inhrelid::regclass::text !~ 'pkey'";
+
+    let target = server.target("all_of_them");
+    let groups = target.groups(&backup.schema).unwrap();
+    let group = |name: &str| groups.iter().find(|group| group.name.name == name).unwrap().tables.clone();
+    assert_eq!(group("events_2").len(), 2);
+    let mut plan = backup.plan();
+    plan.whole = false;
+    plan.tables.retain(|table| group("events").contains(&table.name));
+    let report = backup.restore(target.as_ref(), plan, &load_options(false)).await.unwrap();
+    assert_eq!((report.refused, report.notes), (vec![], vec![]));
+    assert_eq!(
+        server.sql("all_of_them", attached),
+        "events_1 to events, events_2 to events, events_2a to events_2, events_2b to events_2"
+    );
+    assert_eq!(
+        server.sql("all_of_them", "SELECT count(*), to_regclass('others') IS NULL FROM events"),
+        "20|t"
+    );
+    assert_eq!(
+        server.sql(
+            "all_of_them",
+            "SELECT count(*) FROM pg_constraint WHERE contype = 'p' AND connamespace = 'public'::regnamespace"
+        ),
+        "5"
+    );
+
+    let mut plan = backup.plan();
+    plan.whole = false;
+    plan.tables.retain(|table| table.name.name == "events_2a");
+    let report = backup.restore(server.target("one").as_ref(), plan, &load_options(false)).await.unwrap();
+    assert_eq!((report.refused, report.notes), (vec![], vec![]));
+    assert_eq!(server.sql("one", attached), "events_2 to events, events_2a to events_2");
+    assert_eq!(server.sql("one", "SELECT count(*), min(at) FROM events"), "2|10");
+}
+
+#[tokio::test]
 async fn a_missing_role_is_reported_mapped_or_left_out() {
     let server = Server::start("");
     server.sql(

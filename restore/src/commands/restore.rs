@@ -104,7 +104,13 @@ impl Run<'_> {
             tables => tables.unwrap_or_default(),
         };
         let names: &[String] = if tables.is_empty() { &[] } else { &self.args.table };
-        let tables = choose(tables, names)?;
+        // What names stand for is asked only where there are some: otherwise the plan comes first, which says
+        // best what damage there is.
+        let groups = match names {
+            [] => Vec::new(),
+            _ => self.target.groups(&self.schema().await?)?,
+        };
+        let tables = choose(tables, &groups, names)?;
         for table in &tables {
             table.stream()?;
         }

@@ -1,6 +1,8 @@
 //! Which tables are restored: all of them, or those an operator names.
 
-use lifeboat_connectors::{Column, LoadTable, TableKind, TableName};
+use std::collections::HashMap;
+
+use lifeboat_connectors::{Column, LoadTable, TableGroup, TableKind, TableName};
 use lifeboat_console::{CommandError, Kind};
 use lifeboat_vault::format::manifest::{StreamRecord, TableRecord};
 
@@ -54,34 +56,59 @@ impl Chosen {
     }
 }
 
-/// Chooses by name; no names choose every table.
-pub fn choose(tables: Vec<TableRecord>, names: &[String]) -> Result<Vec<Chosen>, CommandError> {
+/// Chooses by name, a group's for all of its tables; no names choose every table.
+pub fn choose(
+    tables: Vec<TableRecord>,
+    groups: &[TableGroup],
+    names: &[String],
+) -> Result<Vec<Chosen>, CommandError> {
+    let known = known(&tables, groups);
     let mut wanted = vec![names.is_empty(); tables.len()];
     for name in names {
-        let places: Vec<_> = (0..tables.len()).filter(|at| is_called(&tables[*at], name)).collect();
-        match places[..] {
-            [] => return Err(unknown(&tables, name)),
-            [place] => wanted[place] = true,
-            _ => return Err(ambiguous(places.iter().map(|at| &tables[*at]), name)),
+        let called: Vec<_> = known.iter().filter(|known| is_called(&known.name, name)).collect();
+        match called[..] {
+            [] => return Err(unknown(&known, name)),
+            [Known { places, .. }] if places.is_empty() => return Err(empty(name)),
+            [Known { places, .. }] => places.iter().for_each(|place| wanted[*place] = true),
+            _ => return Err(ambiguous(&called, name)),
         }
     }
     let chosen = tables.into_iter().zip(wanted).filter(|(_, wanted)| *wanted);
     chosen.map(|(table, _)| Chosen::new(table)).collect()
 }
 
-fn is_called(table: &TableRecord, name: &str) -> bool {
-    let head = &table.table;
-    let whole = head.schema.as_ref().map(|schema| format!("{schema}.{}", head.name));
-    head.name == name || whole.is_some_and(|whole| whole == name) || head.to_string() == name
+/// What can be named, and the places of the tables that it stands for.
+struct Known {
+    name: TableName,
+    places: Vec<usize>,
 }
 
-fn unknown(tables: &[TableRecord], name: &str) -> CommandError {
+fn known(tables: &[TableRecord], groups: &[TableGroup]) -> Vec<Known> {
+    let of_tables = tables.iter().enumerate();
+    let of_tables = of_tables.map(|(at, record)| Known { name: name(record), places: vec![at] });
+    let places: HashMap<_, _> = tables.iter().enumerate().map(|(at, record)| (name(record), at)).collect();
+    let of_groups = groups.iter().map(|group| Known {
+        name: group.name.clone(),
+        places: group.tables.iter().filter_map(|table| places.get(table).copied()).collect(),
+    });
+    of_tables.chain(of_groups).collect()
+}
+
+fn name(record: &TableRecord) -> TableName {
+    TableName { schema: record.table.schema.clone(), name: record.table.name.clone() }
+}
+
+fn is_called(table: &TableName, name: &str) -> bool {
+    let whole = table.schema.as_ref().map(|schema| format!("{schema}.{}", table.name));
+    table.name == name || whole.is_some_and(|whole| whole == name) || table.to_string() == name
+}
+
+fn unknown(known: &[Known], name: &str) -> CommandError {
     let text = format!("the snapshot has no table `{}`", name.escape_debug());
-    let alike = |table: &TableRecord| {
-        strsim::jaro_winkler(&table.table.name, name)
-            .max(strsim::jaro_winkler(&table.table.to_string(), name))
+    let alike = |table: &TableName| {
+        strsim::jaro_winkler(&table.name, name).max(strsim::jaro_winkler(&table.to_string(), name))
     };
-    let mut found: Vec<_> = tables.iter().map(|table| (alike(table), table.table.to_string())).collect();
+    let mut found: Vec<_> = known.iter().map(|known| (alike(&known.name), known.name.to_string())).collect();
     found.retain(|(alike, _)| *alike >= ALIKE_MIN);
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
     let found: Vec<_> = found.into_iter().take(SUGGESTIONS_MAX).map(|(_, name)| name).collect();
@@ -92,10 +119,15 @@ fn unknown(tables: &[TableRecord], name: &str) -> CommandError {
     }
 }
 
-fn ambiguous<'a>(tables: impl Iterator<Item = &'a TableRecord>, name: &str) -> CommandError {
-    let tables: Vec<_> = tables.map(|table| table.table.to_string()).collect();
+fn ambiguous(called: &[&Known], name: &str) -> CommandError {
+    let tables: Vec<_> = called.iter().map(|known| known.name.to_string()).collect();
     CommandError::new(Kind::Usage, format!("several tables are called `{}`", name.escape_debug()))
         .hint(format!("write one of {}", tables.join(", ")))
+}
+
+fn empty(name: &str) -> CommandError {
+    CommandError::new(Kind::Usage, format!("`{}` has no partitions, and so no rows", name.escape_debug()))
+        .hint("its definition comes back with the whole snapshot: leave --table out")
 }
 
 fn load_table(record: &TableRecord) -> Result<LoadTable, CommandError> {
@@ -137,7 +169,12 @@ mod tests {
     fn check(names: &[&str], expected: Result<&[&str], &str>) {
         let tables = vec![table("public", "contacts"), table("public", "deals"), table("old", "deals")];
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        let chosen = choose(tables, &names).map_err(|error| error.render());
+        let tables_of = |name: &str, tables: &[&str]| {
+            let table = |name: &str| TableName { schema: Some("public".into()), name: name.into() };
+            TableGroup { name: table(name), tables: tables.iter().map(|name| table(name)).collect() }
+        };
+        let groups = [tables_of("all", &["contacts", "deals"]), tables_of("later", &[])];
+        let chosen = choose(tables, &groups, &names).map_err(|error| error.render());
         match expected {
             Ok(expected) => {
                 let chosen: Vec<_> = chosen.expect("a choice").iter().map(Chosen::name).collect();
@@ -152,6 +189,14 @@ mod tests {
         check(&[], Ok(&["public.contacts", "public.deals", "old.deals"]));
         check(&["contacts"], Ok(&["public.contacts"]));
         check(&["old.deals", "contacts"], Ok(&["public.contacts", "old.deals"]));
+    }
+
+    #[test]
+    fn a_partitioned_table_stands_for_its_partitions() {
+        check(&["all"], Ok(&["public.contacts", "public.deals"]));
+        let none = "error: `later` has no partitions, and so no rows\n\
+            hint: its definition comes back with the whole snapshot: leave --table out\n";
+        check(&["later"], Err(none));
     }
 
     #[test]

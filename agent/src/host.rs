@@ -8,27 +8,37 @@ use lifeboat_config::{Agent, Config, Source};
 use lifeboat_console::{CommandError, Kind, ResultExt};
 use lifeboat_vault::{AgentKey, Error, Opener, Store, Vault};
 
+/// The agent's key in its state folder.
+const KEY: &str = "agent.key";
+
+/// Set on a folder that everybody shares, such as /tmp.
+const STICKY: u32 = 0o1000;
+
 /// Where the agent's key is.
 pub fn key_path(agent: &Agent) -> PathBuf {
-    agent.state.join("agent.key")
+    agent.state.join(KEY)
 }
 
 /// Makes the state folder, open to its owner alone.
 pub fn make_state(agent: &Agent) -> Result<(), CommandError> {
     make_private(&agent.state)
         .context(|| format!("the state folder {} cannot be made", agent.state.display()))
-        .hint("set `state` in [agent] to a folder that this account may write")
+        .hint("set `state` in [agent] to a folder of its own that this account may write")
 }
 
-/// Makes a folder that its owner alone may enter. One that is there already is left as it is, but for
-/// one that others may enter.
+/// Makes a folder that its owner alone may enter. One that is there already and that others may enter is
+/// closed to them when it is empty or has a key in it, and refused otherwise: it is not ours to close.
 pub fn make_private(folder: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let mode = folder.metadata()?.permissions().mode();
-    match mode & 0o077 {
-        0 => Ok(()),
-        _ => std::fs::set_permissions(folder, Permissions::from_mode(mode & 0o7700)),
+    if mode & 0o077 == 0 {
+        return Ok(());
     }
+    let ours = folder.join(KEY).exists() || std::fs::read_dir(folder)?.next().is_none();
+    if !ours || mode & STICKY != 0 {
+        return Err(std::io::Error::other("others may enter it, and it holds what is not Lifeboat's"));
+    }
+    std::fs::set_permissions(folder, Permissions::from_mode(mode & 0o7700))
 }
 
 /// Reads the agent's key.
@@ -80,4 +90,29 @@ pub fn open_source(source: &Source) -> Result<Box<dyn lifeboat_connectors::Sourc
     let password = source.password.as_ref().map(|password| password.resolve()).transpose()?;
     let password = password.map(|secret| secret.expose().to_owned());
     Ok(lifeboat_connectors::open_source(&source.url, password, source.allow_plaintext)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_not_ours_is_not_closed_to_others() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let check = |name: &str, file: Option<&str>, expected: Option<u32>| {
+            let path = folder.path().join(name);
+            std::fs::create_dir(&path).expect("a folder");
+            std::fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("its mode");
+            if let Some(file) = file {
+                std::fs::write(path.join(file), "").expect("a file");
+            }
+            let made = make_private(&path).ok();
+            let mode = path.metadata().expect("it is there").permissions().mode() & 0o777;
+            assert_eq!(made.map(|()| mode), expected, "{name}");
+            assert!(expected.is_some() || mode == 0o755, "{name}");
+        };
+        check("empty", None, Some(0o700));
+        check("ours", Some(KEY), Some(0o700));
+        check("others", Some("dpkg"), None);
+    }
 }

@@ -197,16 +197,21 @@ fn reorder(load: &SqliteLoad, writer: &Connection) -> Result<()> {
     Ok(())
 }
 
+/// Whether a line of an integrity check is about a row that its table's definition does not allow, in
+/// SQLite's words, and not about the file.
+fn breaks_constraint(line: &str) -> bool {
+    let begins = ["CHECK constraint failed in ", "NULL value in ", "NUMERIC value in ", "TEXT value in "];
+    let of_strict_table = line.strip_prefix("non-").and_then(|rest| rest.split_once(' '));
+    begins.iter().any(|words| line.starts_with(words))
+        || of_strict_table.is_some_and(|(_, rest)| rest.starts_with("value in "))
+}
+
 /// Opens the finished file as an application would, and looks for damage.
 fn examine(partial: &Path, wal: bool, report: &mut LoadReport) -> Result<()> {
     let connection = open_to_write(partial)?;
     let lines = integrity(&connection, partial, report)?;
     // Rows that break a constraint were in the source: the rows are compared by whoever restores.
-    let (known, damage): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| {
-        line.contains("CHECK constraint failed")
-            || line.contains("NULL value in")
-            || line.contains("value in")
-    });
+    let (known, damage): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| breaks_constraint(line));
     if let Some(first) = damage.first() {
         return Err(Error::Damaged { what: partial.display().to_string(), reason: first.clone() });
     }
@@ -282,4 +287,28 @@ fn give_name(partial: &Path, path: &Path) -> Result<()> {
     }
     let folder = path.parent().unwrap_or(Path::new("/"));
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_breaks_a_constraint_is_told_from_damage() {
+        for line in [
+            "NULL value in t.c",
+            "non-INTEGER value in t.c",
+            "TEXT value in t.c",
+            "CHECK constraint failed in t",
+        ] {
+            assert!(breaks_constraint(line), "{line}");
+        }
+        for line in [
+            "row 3 missing from index value in",
+            "non-unique entry in index value in ",
+            "Tree 3 page 4: wrong value in cell",
+        ] {
+            assert!(!breaks_constraint(line), "{line}");
+        }
+    }
 }

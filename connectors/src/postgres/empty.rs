@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use super::sql;
 
 /// The marker's schema.
-const MARKER: &str = "lifeboat_restore";
+pub(super) const MARKER: &str = "lifeboat_restore";
 
 /// Objects dropped by one statement: each takes locks, and the server has room for a few thousand.
 const DROP_BATCH: usize = 50;
@@ -35,7 +35,8 @@ pub(super) enum Content {
     Else(String),
 }
 
-/// User objects of a database apart from extensions' members, as kind and name.
+/// User objects of a database apart from extensions' members, as kind and name. What is in no schema is told
+/// from the system's by its oid: those begin at 16384.
 const OBJECTS: &str = "WITH own AS (SELECT oid, nspname FROM pg_catalog.pg_namespace \
     WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'lifeboat_restore')), \
   member AS (SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e') \
@@ -58,6 +59,24 @@ const OBJECTS: &str = "WITH own AS (SELECT oid, nspname FROM pg_catalog.pg_names
     UNION ALL SELECT 'text search dictionary', format('%I.%I', own.nspname, dictname), 'pg_ts_dict'::regclass, \
       o.oid FROM pg_catalog.pg_ts_dict o JOIN own ON own.oid = dictnamespace \
     UNION ALL SELECT 'schema', format('%I', nspname), 'pg_namespace'::regclass, oid FROM own WHERE nspname <> 'public' \
+    UNION ALL SELECT 'text search parser', format('%I.%I', own.nspname, prsname), 'pg_ts_parser'::regclass, \
+      o.oid FROM pg_catalog.pg_ts_parser o JOIN own ON own.oid = prsnamespace \
+    UNION ALL SELECT 'text search template', format('%I.%I', own.nspname, tmplname), 'pg_ts_template'::regclass, \
+      o.oid FROM pg_catalog.pg_ts_template o JOIN own ON own.oid = tmplnamespace \
+    UNION ALL SELECT 'conversion', format('%I.%I', own.nspname, conname), 'pg_conversion'::regclass, o.oid \
+      FROM pg_catalog.pg_conversion o JOIN own ON own.oid = connamespace \
+    UNION ALL SELECT 'operator family', format('%I.%I USING %I', own.nspname, opfname, amname), \
+      'pg_opfamily'::regclass, o.oid FROM pg_catalog.pg_opfamily o JOIN own ON own.oid = opfnamespace \
+      JOIN pg_catalog.pg_am a ON a.oid = opfmethod \
+    UNION ALL SELECT 'cast', format('(%s AS %s)', castsource::regtype, casttarget::regtype), 'pg_cast'::regclass, oid \
+      FROM pg_catalog.pg_cast WHERE oid >= 16384 \
+    UNION ALL SELECT 'language', format('%I', lanname), 'pg_language'::regclass, oid \
+      FROM pg_catalog.pg_language WHERE oid >= 16384 \
+    UNION ALL SELECT 'access method', format('%I', amname), 'pg_am'::regclass, oid \
+      FROM pg_catalog.pg_am WHERE oid >= 16384 \
+    UNION ALL SELECT 'subscription', format('%I', subname), 'pg_subscription'::regclass, 0::oid \
+      FROM pg_catalog.pg_subscription \
+      WHERE subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) \
     UNION ALL SELECT 'publication', format('%I', pubname), 'pg_publication'::regclass, oid \
       FROM pg_catalog.pg_publication \
     UNION ALL SELECT 'event trigger', format('%I', evtname), 'pg_event_trigger'::regclass, oid \
@@ -149,6 +168,7 @@ pub(super) async fn clear(connection: &mut PgConnection) -> Result<Option<String
     for row in sql::rows(connection, triggers).await? {
         sql::run(connection, &row.text(0)).await?;
     }
+    drop_subscriptions(connection).await?;
     let extensions = format!(
         "SELECT format('DROP EXTENSION IF EXISTS %I CASCADE', extname) FROM pg_catalog.pg_extension \
          WHERE extname <> ALL (SELECT unnest(extensions) FROM {MARKER}.state)"
@@ -164,6 +184,23 @@ pub(super) async fn clear(connection: &mut PgConnection) -> Result<Option<String
     Ok(left.first().map(|row| format!("{} {}", row.text(0), row.text(1))))
 }
 
+/// Drops the database's subscriptions and leaves the publisher's slots alone: they are the original's.
+pub(super) async fn drop_subscriptions(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let query = "SELECT format('%I', subname) FROM pg_catalog.pg_subscription \
+        WHERE subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())";
+    for row in sql::rows(connection, query).await? {
+        let name = row.text(0);
+        for statement in [
+            format!("ALTER SUBSCRIPTION {name} DISABLE"),
+            format!("ALTER SUBSCRIPTION {name} SET (slot_name = NONE)"),
+            format!("DROP SUBSCRIPTION {name}"),
+        ] {
+            sql::run(connection, &statement).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn drop_objects(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let objects = sql::rows(connection, OBJECTS).await?;
     let of_kind = |kind: &str| {
@@ -175,12 +212,19 @@ async fn drop_objects(connection: &mut PgConnection) -> Result<(), sqlx::Error> 
         "view",
         "materialized view",
         "sequence",
+        "cast",
+        "operator family",
         "routine",
         "operator",
         "type",
         "collation",
         "text search configuration",
         "text search dictionary",
+        "text search parser",
+        "text search template",
+        "conversion",
+        "access method",
+        "language",
         "publication",
         "server",
         "foreign data wrapper",

@@ -25,6 +25,7 @@ pub(super) async fn finish(load: &PostgresLoad) -> Result<()> {
         set_database(load).await?;
     }
     note_roles(load).await?;
+    note_subscriptions(load).await?;
     note_membership(load).await;
     let mut guard = load.guard.lock().await;
     empty::unmark(&mut guard, &silenced).await.map_err(|error| load.map("taking the marker away", error))
@@ -285,6 +286,22 @@ async fn note_roles(load: &PostgresLoad) -> Result<()> {
             missing.join(", ")
         );
         load.report.lock().await.notes.push(note);
+    }
+    Ok(())
+}
+
+/// Says what a subscription is that came back: the copy must not take the original's changes from it.
+async fn note_subscriptions(load: &PostgresLoad) -> Result<()> {
+    let query = "SELECT string_agg(subname, ', ' ORDER BY subname) FROM pg_catalog.pg_subscription \
+        WHERE NOT subenabled AND subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())";
+    let mut guard = load.guard.lock().await;
+    let names =
+        sql::row(&mut guard, query).await.map_err(|error| load.map("looking at subscriptions", error))?;
+    if let Some(names) = names.some(0) {
+        load.report.lock().await.notes.push(format!(
+            "subscriptions are disabled, and name the original's slots: ALTER SUBSCRIPTION … SET (slot_name = NONE) \
+             before one is dropped or given a slot of its own: {names}"
+        ));
     }
     Ok(())
 }

@@ -151,6 +151,8 @@ async fn create(endpoint: &Endpoint, plan: &LoadPlan) -> Result<Vec<String>> {
                 return Err(Error::Refused { target: format!("{label}/{}", endpoint.database), found });
             }
             refuse_leftovers(&mut connection, during).await?;
+            // A database that subscribes to something cannot be dropped.
+            empty::drop_subscriptions(&mut connection).await.map_err(|error| during.map(error))?;
             true
         }
         Err(Error::NotFound { .. }) => false,

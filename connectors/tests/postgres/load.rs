@@ -10,7 +10,8 @@ use crate::support::{Backup, Server, fill, load_options, load_table};
 const SMALL: &str = "CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE people (id serial PRIMARY KEY, m mood); \
     CREATE TABLE pets (id int, owner int REFERENCES people); CREATE TABLE other (n int); \
     INSERT INTO people (m) SELECT 'ok' FROM generate_series(1, 10); INSERT INTO pets VALUES (1, 2); \
-    SELECT lo_from_bytea(99, '\\xaa'); CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'";
+    SELECT lo_from_bytea(99, '\\xaa'); CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; \
+    CREATE OPERATOR FAMILY odd USING btree; CREATE CONVERSION c FOR 'UTF8' TO 'LATIN1' FROM utf8_to_iso8859_1";
 
 async fn small(server: &Server) -> Backup {
     server.sql("postgres", "CREATE DATABASE small; CREATE DATABASE target");
@@ -66,7 +67,8 @@ async fn an_interrupted_load_is_told_and_started_over() {
         let mut other = backup.plan();
         other.snapshot = "another".into();
         assert!(matches!(target.inspect(&other).await, Err(Error::Refused { .. })));
-        backup.restore(target.as_ref(), backup.plan(), &load_options(into_new)).await.unwrap();
+        let report = backup.restore(target.as_ref(), backup.plan(), &load_options(into_new)).await.unwrap();
+        assert_eq!(report.refused, Vec::<String>::new());
         assert_eq!(server.dump(database, &["-b"]), whole);
     }
 }
@@ -78,6 +80,14 @@ async fn what_a_killed_restore_left_running_is_ended_before_it_is_started_over()
     for (database, into_new) in [("target", false), ("created", true)] {
         let target = server.target(database);
         target.begin(backup.plan(), &load_options(into_new)).await.unwrap().abort().await;
+        let source = server.source("postgres", database);
+        let half = Backup::take(source.as_ref(), &CaptureOptions::default()).await.unwrap();
+        let told = half.point.not_covered;
+        assert!(told[0].contains("has not finished"), "{told:?}");
+        // A database that subscribes to something is not dropped so easily, and the slot is not ours.
+        let subscribe =
+            "CREATE SUBSCRIPTION s CONNECTION 'host=nowhere' PUBLICATION p WITH (connect = false)";
+        server.sql(database, subscribe);
         // As a pg_restore does whose restore was killed.
         let mut orphan =
             server.session(database).env("PGAPPNAME", "lifeboat").stdin(Stdio::piped()).spawn().unwrap();
@@ -212,11 +222,13 @@ async fn a_missing_role_is_reported_mapped_or_left_out() {
     );
     server.sql(
         "small",
-        "CREATE ROLE bob; CREATE TABLE bob (n int); ALTER TABLE bob OWNER TO bob; CREATE TABLE t (n int); \
+        "CREATE ROLE bob; ALTER ROLE bob SET work_mem = '7777kB'; CREATE TABLE bob (n int); ALTER TABLE bob OWNER TO bob; CREATE TABLE t (n int); \
         GRANT SELECT ON t TO bob; SELECT lo_create(5); ALTER LARGE OBJECT 5 OWNER TO bob",
     );
     let backup =
         Backup::take(server.source("postgres", "small").as_ref(), &CaptureOptions::default()).await.unwrap();
+    let roles = backup.schema.iter().find(|file| file.name == "roles.json").unwrap();
+    assert!(String::from_utf8_lossy(&roles.bytes).contains("7777kB"));
     let mut mapped = load_options(false);
     mapped.map_roles = vec![("bob".into(), "app".into())];
     let early = server.target("b").begin(backup.plan(), &mapped).await.err().unwrap();

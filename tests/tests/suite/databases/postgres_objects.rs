@@ -60,7 +60,8 @@ fn lab() -> Lab {
 fn every_kind_of_object_comes_back() {
     let lab = lab();
     lab.back_up().success();
-    lab.restore_new("crm@latest", "restored").success();
+    let told = lab.restore_new("crm@latest", "restored").success().stdout;
+    assert!(told.contains("subscriptions are disabled, and name the original's slots"), "{told}");
     let schema = |database| lab.server.dump(database, &["--schema-only"]);
     // The suite gives a function of the system's another owner, which pg_dump leaves to the system.
     let own = |schema: String| {

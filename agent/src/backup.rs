@@ -130,7 +130,7 @@ impl Run<'_> {
         let options = CaptureOptions { readers, scratch, ..CaptureOptions::default() };
         let capture = self.interrupt.or(source.capture(&options)).await?;
         let time = Timestamp::now();
-        let point = capture.point().clone();
+        let mut point = capture.point().clone();
 
         self.progress.phase("reading");
         self.progress.expect_rows(capture.tables().iter().map(|table| table.rows_estimated).sum());
@@ -138,6 +138,7 @@ impl Run<'_> {
         let read =
             lanes::read(Arc::clone(&capture), readers, writer, self.vault, self.interrupt, self.progress);
         let Read { files, tables } = read.await?;
+        point.not_covered.extend(capture.also_not_covered());
         let capture: Box<dyn Capture> = Arc::into_inner(capture).expect("nobody reads any more");
         self.interrupt.or(capture.finish()).await?;
         let draft = Draft {

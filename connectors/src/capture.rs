@@ -34,6 +34,11 @@ pub trait Capture: Send + Sync {
     /// around them. Their names are the connector's own.
     async fn schema(&self) -> Result<Vec<SchemaFile>>;
 
+    /// What only the reading of the schema showed to be missing, as [`PointInTime::not_covered`] has it.
+    fn also_not_covered(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Reads the rows of one slice into `rows`, in the table's order, and returns how many.
     ///
     /// Waits for a free reader when all are busy. Returns `Error::Cancelled` when the receiver is gone.

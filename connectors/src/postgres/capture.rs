@@ -1,12 +1,13 @@
 //! A capture under way: the point held open, its tables, and what a reader asks of it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
 
 use super::connect::Endpoint;
+use super::empty::MARKER;
 use super::facts::{self, Database, Roles, Sequences};
 use super::fault::During;
 use super::inventory::{self, Relation};
@@ -32,6 +33,7 @@ pub(super) struct PostgresCapture {
     database: Database,
     lock_timeout_ms: u64,
     scratch: PathBuf,
+    warnings: Mutex<Vec<String>>,
 }
 
 impl PostgresCapture {
@@ -77,6 +79,7 @@ impl PostgresCapture {
             database,
             lock_timeout_ms: options.lock_timeout_ms,
             scratch: options.scratch.clone(),
+            warnings: Mutex::default(),
         })
     }
 }
@@ -101,13 +104,21 @@ impl Capture for PostgresCapture {
         let major = self.facts.major();
         let archive =
             schema::archive(&self.endpoint, &self.snapshot, major, self.lock_timeout_ms, &self.scratch);
-        let (archive, archive_major) = self.readers.while_held(archive).await?;
+        let archive = self.readers.while_held(archive).await?;
+        *self.warnings.lock().unwrap_or_else(PoisonError::into_inner) = archive.warnings;
         Ok(vec![
-            SchemaFile { name: facts::ARCHIVE.into(), bytes: archive },
+            SchemaFile { name: facts::ARCHIVE.into(), bytes: archive.bytes },
             facts::file("sequences.json", &self.sequences)?,
             facts::file("roles.json", &self.roles)?,
-            facts::file("database.json", &Database { archive_major, ..self.database.clone() })?,
+            facts::file(
+                "database.json",
+                &Database { archive_major: archive.major, ..self.database.clone() },
+            )?,
         ])
+    }
+
+    fn also_not_covered(&self) -> Vec<String> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn read(&self, slice: &Slice, rows: RowSender) -> Result<u64> {
@@ -192,6 +203,10 @@ async fn not_covered(connection: &mut sqlx::PgConnection) -> Result<Vec<String>,
     let hidden = (!row.flag(0) && !row.flag(1)).then(|| {
         "subscriptions, if there are any, can only be read by a superuser and are not here".to_owned()
     });
+    let marker = format!("SELECT pg_catalog.to_regclass('{MARKER}.state') IS NOT NULL");
+    let unfinished = sql::row(connection, &marker).await?.flag(0).then(|| {
+        "a restore into this database has not finished: what it has yet to bring is not here".to_owned()
+    });
     let unlogged = inventory::unlogged_elsewhere(connection).await?;
     let unlogged = (!unlogged.is_empty()).then(|| {
         format!(
@@ -200,5 +215,5 @@ async fn not_covered(connection: &mut sqlx::PgConnection) -> Result<Vec<String>,
             unlogged.join(", ")
         )
     });
-    Ok(foreign.into_iter().chain(hidden).chain(unlogged).collect())
+    Ok([foreign, hidden, unfinished, unlogged].into_iter().flatten().collect())
 }

@@ -23,7 +23,13 @@ const SESSION: &str = "SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres
     SET bytea_output = 'hex'; SET timezone = 'UTC'; SET search_path = ''; SET statement_timeout = 0; \
     SET idle_in_transaction_session_timeout = 0; SET row_security = off; SET synchronize_seqscans = off; \
     SET max_parallel_workers_per_gather = 0; SET jit = off; SET standard_conforming_strings = on; \
-    SET xmloption = 'content'; SET quote_all_identifiers = off";
+    SET xmloption = 'content'; SET quote_all_identifiers = off; SET lc_monetary = 'C'";
+
+/// Asks the encoding, and takes the limits away that only newer servers know: on a session that waits for
+/// the store (14), and on a transaction that lasts as long as the backup (17).
+const ENCODING: &str = "SELECT pg_catalog.current_setting('server_encoding'), \
+    (SELECT count(pg_catalog.set_config(name, '0', false)) FROM pg_catalog.pg_settings \
+      WHERE name IN ('idle_session_timeout', 'transaction_timeout'))";
 
 /// A server, an account and a database: everything needed to connect, as often as wanted.
 #[derive(Clone)]
@@ -147,7 +153,7 @@ impl Endpoint {
         }
         let settings = async {
             sql::run(&mut connection, &format!("{SESSION}; SET lock_timeout = {lock_timeout_ms}")).await?;
-            let encoding = sql::row(&mut connection, "SHOW server_encoding").await?.text(0);
+            let encoding = sql::row(&mut connection, ENCODING).await?.text(0);
             // A SQL_ASCII database holds bytes that no conversion may touch or doubt.
             if encoding == "SQL_ASCII" {
                 sql::run(&mut connection, "SET client_encoding = 'SQL_ASCII'").await?;

@@ -27,6 +27,9 @@ pub(super) struct Sequence {
 pub(super) struct Roles {
     pub(super) roles: Vec<Role>,
     pub(super) memberships: Vec<Membership>,
+    /// `ALTER ROLE … SET`, for every database.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) settings: Vec<Setting>,
 }
 
 /// One role.
@@ -82,7 +85,7 @@ pub(super) struct Database {
     pub(super) archive_major: u32,
 }
 
-/// `ALTER DATABASE … SET` or `ALTER ROLE … IN DATABASE … SET`.
+/// `ALTER DATABASE … SET` or `ALTER ROLE … SET`, in this database or in all of them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Setting {
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 use tokio::process::Command;
 
 use super::connect::Endpoint;
+use super::empty::MARKER;
 use super::facts::{
     Database, Grant, LargeObject, Membership, Partitioned, Role, Roles, Sequence, Sequences, Setting,
     TableOid,
@@ -20,14 +21,23 @@ use crate::{Error, Result, TableName};
 /// Sequences asked in one statement.
 const SEQUENCE_BATCH: usize = 200;
 
-/// Runs pg_dump on the snapshot and returns its archive and its major version.
+/// What pg_dump gave.
+pub(super) struct Archived {
+    pub(super) bytes: Vec<u8>,
+    /// Its own major version.
+    pub(super) major: u32,
+    /// What it did not understand or left out, one sentence each.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Runs pg_dump on the snapshot. What an unfinished restore marked itself with is left out.
 pub(super) async fn archive(
     endpoint: &Endpoint,
     snapshot: &str,
     major: u32,
     lock_timeout_ms: u64,
     scratch: &Path,
-) -> Result<(Vec<u8>, u32)> {
+) -> Result<Archived> {
     let tool = tools::find("pg_dump", major).await?;
     let folder = tempfile::Builder::new().prefix("lifeboat-schema-").tempdir_in(scratch);
     let folder = folder.map_err(|source| Error::Io { path: scratch.display().to_string(), source })?;
@@ -35,6 +45,7 @@ pub(super) async fn archive(
     let mut command = Command::new(&tool.path);
     command
         .args(["--format=custom", "--schema-only", "--no-sync", "--no-password"])
+        .arg(format!("--exclude-schema={MARKER}"))
         .arg(format!("--dbname={}", endpoint.conninfo()))
         .arg(format!("--snapshot={snapshot}"))
         .arg(format!("--lock-wait-timeout={lock_timeout_ms}"))
@@ -52,7 +63,15 @@ pub(super) async fn archive(
     }
     let mut archive = tools::read_file(&path).await?;
     archive_time::take_out(&mut archive);
-    Ok((archive, tool.version.0))
+    let warnings = warnings(&String::from_utf8_lossy(&output.stderr));
+    Ok(Archived { bytes: archive, major: tool.version.0, warnings })
+}
+
+fn warnings(said: &str) -> Vec<String> {
+    let warnings = said.lines().filter_map(|line| line.strip_prefix("pg_dump: warning: "));
+    // Told from the catalogue already.
+    let warnings = warnings.filter(|warning| !warning.starts_with("subscriptions not dumped"));
+    warnings.map(|warning| format!("pg_dump: {warning}")).collect()
 }
 
 fn dump_failed(endpoint: &Endpoint, lock_timeout_ms: u64, said: &str) -> Error {
@@ -134,7 +153,8 @@ pub(super) async fn roles(connection: &mut PgConnection) -> Result<Roles, sqlx::
     let memberships = memberships
         .map(|row| Membership { role: row.text(0), member: row.text(1), admin: row.flag(2) })
         .collect();
-    Ok(Roles { roles, memberships })
+    let settings = settings(connection, "s.setdatabase = 0 AND s.setrole <> 0").await?;
+    Ok(Roles { roles, memberships, settings })
 }
 
 /// Reads the database's own properties, and its large objects' owners and grants.
@@ -156,6 +176,7 @@ pub(super) async fn database(
          FROM pg_catalog.pg_database d WHERE d.datname = current_database()"
     );
     let row = sql::row(connection, &query).await?;
+    let here = "s.setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())";
     Ok(Database {
         name: row.text(0),
         owner: row.text(1),
@@ -165,7 +186,7 @@ pub(super) async fn database(
         provider: row.text(5),
         locale: row.some(6),
         comment: row.some(7),
-        settings: settings(connection).await?,
+        settings: settings(connection, here).await?,
         grants: if row.flag(8) { Some(grants(connection).await?) } else { None },
         connection_limit: row.some(9).map(|_| row.number(9)),
         large_objects: large_objects(connection).await?,
@@ -189,12 +210,13 @@ async fn grants(connection: &mut PgConnection) -> Result<Vec<Grant>, sqlx::Error
     Ok(rows.iter().map(grant).collect())
 }
 
-async fn settings(connection: &mut PgConnection) -> Result<Vec<Setting>, sqlx::Error> {
-    let query = "SELECT CASE WHEN s.setrole <> 0 THEN pg_catalog.pg_get_userbyid(s.setrole)::text END, c.entry \
-        FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) WITH ORDINALITY c(entry, place) \
-        WHERE s.setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) \
-        ORDER BY 1 NULLS FIRST, c.place";
-    let rows = sql::rows(connection, query).await?;
+async fn settings(connection: &mut PgConnection, which: &str) -> Result<Vec<Setting>, sqlx::Error> {
+    let query = format!(
+        "SELECT CASE WHEN s.setrole <> 0 THEN pg_catalog.pg_get_userbyid(s.setrole)::text END, c.entry \
+         FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) WITH ORDINALITY c(entry, place) \
+         WHERE {which} ORDER BY 1 NULLS FIRST, c.place"
+    );
+    let rows = sql::rows(connection, &query).await?;
     let setting = |row: &sql::Row| {
         let entry = row.text(1);
         let (name, value) = entry.split_once('=')?;
@@ -252,4 +274,16 @@ async fn populated_views(connection: &mut PgConnection) -> Result<Vec<TableName>
           AND d.objid = c.oid AND d.deptype = 'e') ORDER BY c.oid";
     let rows = sql::rows(connection, query).await?;
     Ok(rows.iter().map(|row| TableName { schema: Some(row.text(0)), name: row.text(1) }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_pg_dump_warns_of_is_kept() {
+        let said = "pg_dump: warning: owner of function \"f\" appears to be invalid\n\
+            pg_dump: warning: subscriptions not dumped because current user is not a superuser\n";
+        assert_eq!(warnings(said), ["pg_dump: owner of function \"f\" appears to be invalid"]);
+    }
 }

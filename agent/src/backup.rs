@@ -82,7 +82,7 @@ impl Run<'_> {
         let rows = draft.tables.iter().map(|table| table.rows).sum();
         let time = draft.time;
         let (notes, _) = list_notes(self.vault).await?;
-        let written = writer.finish_judged(draft, &notes, usual::unusual).await?;
+        let written = self.complete(writer.finish_judged(draft, &notes, usual::unusual)).await?;
         for reason in &written.not_remembered {
             self.progress.warn(&format!(
                 "{}: the rows' fingerprints were not used or not kept: {reason}; nothing is lost, but more is stored than has changed",
@@ -116,6 +116,18 @@ impl Run<'_> {
     async fn lost_keys(&self) -> Result<Vec<String>, CommandError> {
         let lost = self.interrupt.or(self.vault.check_wraps()).await?;
         Ok(lost.iter().map(|error| chain(error)).collect())
+    }
+
+    /// Lets the last step run to its end: a snapshot that lacks only its manifest is not given up.
+    async fn complete<T>(&self, finish: impl Future<Output = T>) -> T {
+        let mut finish = std::pin::pin!(finish);
+        tokio::select! {
+            written = &mut finish => written,
+            _ = self.interrupt.wait() => {
+                self.progress.note("every row is read: the snapshot is completed first; a second signal stops at once");
+                finish.await
+            }
+        }
     }
 
     /// Fixes the point, reads everything and confirms that the point held.

@@ -19,13 +19,8 @@ pub(super) struct Tool {
 /// newest minor. Not the newest of all: an archive can only be read by a pg_restore that is no older
 /// than the pg_dump that wrote it, and the recovery machine should need no more than the server's own.
 pub(super) async fn find(name: &str, major: u32) -> Result<Tool> {
-    let mut found = BTreeSet::new();
-    for path in candidates(name) {
-        let Ok(output) = Command::new(&path).arg("--version").output().await else { continue };
-        if let Some(version) = version(&String::from_utf8_lossy(&output.stdout)) {
-            found.insert(Tool { version, path });
-        }
-    }
+    let asked = futures::future::join_all(candidates(name).into_iter().map(ask_version)).await;
+    let found: BTreeSet<_> = asked.into_iter().flatten().collect();
     choose(&found, major).cloned().ok_or_else(|| {
         let seen: BTreeSet<_> = found.iter().map(|tool| tool.version.0.to_string()).collect();
         let seen = seen.into_iter().collect::<Vec<_>>().join(", ");
@@ -41,6 +36,11 @@ pub(super) async fn find(name: &str, major: u32) -> Result<Tool> {
             ),
         }
     })
+}
+
+async fn ask_version(path: PathBuf) -> Option<Tool> {
+    let output = Command::new(&path).arg("--version").output().await.ok()?;
+    Some(Tool { version: version(&String::from_utf8_lossy(&output.stdout))?, path })
 }
 
 fn choose(found: &BTreeSet<Tool>, major: u32) -> Option<&Tool> {
@@ -63,7 +63,10 @@ fn candidates(name: &str) -> BTreeSet<PathBuf> {
         folders.extend(fitting.map(|entry| entry.path().join(below)));
     }
     folders.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));
-    folders.into_iter().map(|folder| folder.join(name)).filter(|path| path.is_file()).collect()
+    // /bin is /usr/bin on most machines. The programs themselves may be links to a wrapper that looks at
+    // the name it was called by.
+    let folders = folders.into_iter().filter_map(|folder| folder.canonicalize().ok());
+    folders.map(|folder| folder.join(name)).filter(|path| path.is_file()).collect()
 }
 
 fn version(text: &str) -> Option<(u32, u32)> {

@@ -2,10 +2,12 @@
 //! is kept in [`KEPT_SEEDS`].
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
+use tempfile::TempDir;
 
 use crate::lab::{Day, Lab};
 
@@ -60,18 +62,33 @@ fn change(day: &mut Day, dice: &mut SmallRng) {
     }
 }
 
+/// A copy of a state folder, as a host's own backup would bring it back.
+fn copy_of(state: &TempDir) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    let all = format!("{}/.", state.path().display());
+    assert!(Command::new("cp").arg("-a").arg(all).arg(copy.path()).status().unwrap().success());
+    copy
+}
+
 async fn check(seed: u64) {
     println!("seed {seed}");
     let mut dice = SmallRng::seed_from_u64(seed);
     let mut lab = Lab::new().await;
+    let (mut other_host, mut older) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut day = Day::new();
     let mut model: BTreeMap<u64, Day> = BTreeMap::new();
     for number in 1..=12 {
         for _ in 0..dice.random_range(0..3) {
             change(&mut day, &mut dice);
         }
-        if dice.random_range(0..5) == 0 {
-            lab.lose_state();
+        match dice.random_range(0..10) {
+            0 => lab.lose_state(),
+            // Another host's turn, with a memory of its own of an earlier day, or none.
+            1..4 => std::mem::swap(&mut lab.state, &mut other_host),
+            // A state folder comes back from a copy of its own.
+            4 => older = copy_of(&lab.state),
+            5 => lab.state = copy_of(&older),
+            _ => {}
         }
         lab.slices = dice.random_range(1..4);
         let written = lab.back_up(lab.store(), &day).await.unwrap();

@@ -38,6 +38,8 @@ pub enum Command {
     Retention(Retention),
     /// Remove the snapshots that no policy keeps; `prune` frees their space later
     Expire(Expire),
+    /// Free the space of what no snapshot needs: mark it now, remove it a day later
+    Prune(Prune),
     /// Keep a snapshot, whatever any policy says, until it is released
     Hold(Noted),
     /// End the holds on a snapshot
@@ -122,6 +124,16 @@ pub struct Expire {
     /// Only this source of the vault (may be repeated)
     #[arg(long, value_name = "NAME")]
     pub source: Vec<String>,
+    #[command(flatten)]
+    pub deleting: Deleting,
+}
+
+/// `prune`.
+#[derive(Args)]
+pub struct Prune {
+    /// Say what would be done, and change nothing in the vault
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     pub deleting: Deleting,
 }

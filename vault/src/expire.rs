@@ -111,7 +111,7 @@ impl ExpirePlan {
             for ids in ids.chunks(DELETED_AT_ONCE) {
                 lease.renew().await?;
                 refuse_new_notes(vault, &known).await?;
-                let names = ids.iter().map(|id| names::snapshot(*id));
+                let names = ids.iter().map(|id| names::snapshot(*id)).collect();
                 remove_all(vault, names).await?;
                 expired.snapshots += ids.len() as u64;
             }
@@ -137,8 +137,8 @@ async fn refuse_new_notes(vault: &Vault, known: &HashSet<NoteId>) -> Result<()> 
 }
 
 /// Removes objects at once; one that is gone already is as good.
-pub(crate) async fn remove_all(vault: &Vault, names: impl Iterator<Item = String>) -> Result<()> {
-    let removals = names.map(|name| {
+pub(crate) async fn remove_all(vault: &Vault, names: Vec<String>) -> Result<()> {
+    let removals = names.into_iter().map(|name| {
         let store = vault.store().clone();
         async move { store.remove(&name).await }
     });

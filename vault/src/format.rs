@@ -11,6 +11,7 @@ pub mod fingerprints;
 pub mod keys;
 pub mod lease;
 pub mod manifest;
+pub mod marks;
 pub mod note;
 pub mod recipe;
 pub mod record;

@@ -2,14 +2,16 @@
 //!
 //! The file is a cache. [`ChunkIndex::sync`] brings it in line with the store before it is believed:
 //! index objects not seen yet are read, packs that no index names are read by their own tables of
-//! contents, and packs that the store does not have are marked absent, so that nothing in them is
-//! reused. Memory stays the same however many chunks there are.
+//! contents, packs that the store does not have are marked absent, and packs that are to go are known, so
+//! that nothing in either is reused. What a prune has taken away is forgotten. Memory stays the same
+//! however many chunks there are.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt;
 use sqlx::Row;
 use sqlx::sqlite::{
@@ -17,25 +19,39 @@ use sqlx::sqlite::{
 };
 use tempfile::TempDir;
 
-use crate::format::contents::{PackContents, packs_from_text};
-use crate::format::envelope::Kind;
+use crate::format::contents::{PackContents, pack_to_text, packs_from_text, segments_to_text};
+use crate::format::envelope::{Kind, Signer, sign};
 use crate::format::names;
+use crate::keys::AgentKey;
+use crate::marks::{list_marks, marked};
 use crate::store::Listed;
-use crate::{Error, IndexId, PackId, Realm, Result, Vault, pack};
+use crate::{Error, IndexId, PackId, Realm, Result, Vault, pack, seal};
 
+mod live;
 mod rows;
+
+pub(crate) use live::{CopyAt, PackUse};
+
+/// Packs that one index object names.
+pub(crate) const PACKS_PER_OBJECT: usize = 64;
 
 /// Objects read at once while syncing.
 const READS_AT_ONCE: usize = 8;
 
+/// Version of the file; one of another is made anew.
+const VERSION: i64 = 2;
+
+/// Numbers are not given twice: a reader may still know something by the number of what was forgotten.
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS indexes (id BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS named (index_id BLOB NOT NULL, pack INTEGER NOT NULL, PRIMARY KEY (index_id, pack)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS marked (id BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS packs (
-    n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, bytes INTEGER NOT NULL,
+    n INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE, bytes INTEGER NOT NULL,
     contents BLOB, -- as in an index, compressed, until an index object names the pack
     present INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS segments (
-    n INTEGER PRIMARY KEY, pack INTEGER NOT NULL, at INTEGER NOT NULL, sealed_bytes INTEGER NOT NULL,
+    n INTEGER PRIMARY KEY AUTOINCREMENT, pack INTEGER NOT NULL, at INTEGER NOT NULL, sealed_bytes INTEGER NOT NULL,
     raw_bytes INTEGER NOT NULL, realm TEXT NOT NULL, epoch INTEGER NOT NULL, hash BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS chunks (
     id BLOB NOT NULL, segment INTEGER NOT NULL, at INTEGER NOT NULL, bytes INTEGER NOT NULL,
@@ -66,6 +82,8 @@ pub struct SegmentLocation {
     pub pack: PackId,
     /// Whether the store has that pack, with the right size.
     pub present: bool,
+    /// Whether that pack is to go: it can be read still, and nothing in it may be reused.
+    pub marked: bool,
     /// Where it begins in the pack.
     pub at: u64,
     /// Its bytes there.
@@ -147,6 +165,17 @@ impl ChunkIndex {
         if sound != "ok" {
             return Err(Error::State(sqlx::Error::Protocol(sound)));
         }
+        // The version is written before the tables and read after them: another run may be making both.
+        let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&pool).await?;
+        let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&pool).await?;
+        if version != VERSION && tables > 0 {
+            pool.close().await;
+            return Err(Error::State(sqlx::Error::Protocol(format!("it is of version {version}"))));
+        }
+        if version != VERSION {
+            let set = format!("PRAGMA user_version = {VERSION}");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(set)).execute(&pool).await?;
+        }
         sqlx::raw_sql(SCHEMA).execute(&pool).await?;
         // A file that may only be read opens all the same, and would fail later.
         pool.begin_with("BEGIN IMMEDIATE").await?.rollback().await?;
@@ -156,45 +185,52 @@ impl ChunkIndex {
     /// Brings the file in line with the store.
     pub async fn sync(&self, vault: &Vault) -> Result<SyncReport> {
         let mut report = SyncReport::default();
-        self.read_new_indexes(vault, &mut report).await?;
+        self.read_marks(vault, &mut report).await?;
+        self.read_indexes(vault, &mut report).await?;
         let listed = vault.store().list(names::PACKS).await?;
         self.adopt_packs(vault, &listed, &mut report).await?;
         self.mark_present(vault, &listed, &mut report).await?;
         Ok(report)
     }
 
-    /// Reads index objects not seen yet. When one that was seen is gone, everything is read anew.
-    async fn read_new_indexes(&self, vault: &Vault, report: &mut SyncReport) -> Result<()> {
+    /// Reads which packs are to go. A mark that is damaged marks nothing.
+    pub(crate) async fn read_marks(&self, vault: &Vault, report: &mut SyncReport) -> Result<()> {
+        let (marks, damage) = list_marks(vault).await?;
+        report.damage.extend(damage);
+        self.set_marked(&marked(&marks)).await
+    }
+
+    /// Reads index objects not seen yet, and forgets what only those named that are gone.
+    async fn read_indexes(&self, vault: &Vault, report: &mut SyncReport) -> Result<()> {
         // What is known first: an object that another run writes and notes meanwhile has not vanished.
         let known: Vec<Vec<u8>> = sqlx::query_scalar("SELECT id FROM indexes").fetch_all(&self.pool).await?;
         let listed = vault.store().list(names::INDEX).await?;
         let found: HashSet<IndexId> = listed.iter().filter_map(|object| names::id(&object.name)).collect();
         let known: HashSet<_> = known.iter().filter_map(|id| IndexId::from_slice(id)).collect();
-        let vanished = !known.is_subset(&found);
-        if vanished {
-            let all = "BEGIN IMMEDIATE; DELETE FROM chunks; DELETE FROM segments; DELETE FROM packs; \
-                       DELETE FROM indexes; COMMIT";
-            sqlx::raw_sql(all).execute(&self.pool).await?;
-        }
-        let new = found.iter().filter(|id| vanished || !known.contains(id)).copied();
-        let mut reads = futures::stream::iter(new.map(|id| async move { (id, read_index(vault, id).await) }))
-            .buffer_unordered(READS_AT_ONCE);
+        let new = found.iter().filter(|id| !known.contains(id)).copied();
+        let mut reads =
+            futures::stream::iter(new.map(|id| async move { (id, read_object(vault, id).await) }))
+                .buffer_unordered(READS_AT_ONCE);
         while let Some((id, read)) = reads.next().await {
             match read {
                 Ok(packs) => self.insert(&packs, true, Some(id)).await?,
+                // A prune has just replaced it.
+                Err(Error::Missing { .. }) => {}
                 Err(error) if error.is_damage() => report.damage.push(error),
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        drop(reads);
+        // What is new was read first: packs that it names are not forgotten.
+        self.forget_indexes(known.difference(&found).copied().collect()).await
     }
 
     /// Reads the packs that no index names.
     async fn adopt_packs(&self, vault: &Vault, listed: &[Listed], report: &mut SyncReport) -> Result<()> {
-        let known = self.packs().await?;
+        let known: HashSet<PackId> = self.packs().await?.into_iter().map(|known| known.pack).collect();
         let strays =
             listed.iter().filter_map(|object| Some((names::id::<PackId>(&object.name)?, object.bytes)));
-        let strays = strays.filter(|(id, _)| !known.contains_key(id));
+        let strays = strays.filter(|(id, _)| !known.contains(id));
         let mut reads =
             futures::stream::iter(strays.map(|(id, bytes)| pack::read_contents(vault, id, bytes)))
                 .buffer_unordered(READS_AT_ONCE);
@@ -204,6 +240,8 @@ impl ChunkIndex {
                     report.adopted += 1;
                     self.insert(&[contents], false, None).await?;
                 }
+                // A prune has just taken it away.
+                Err(Error::Missing { .. }) => {}
                 Err(error) if error.is_damage() => report.damage.push(error),
                 Err(error) => return Err(error),
             }
@@ -216,8 +254,8 @@ impl ChunkIndex {
     async fn mark_present(&self, vault: &Vault, listed: &[Listed], report: &mut SyncReport) -> Result<()> {
         let sizes: HashMap<PackId, u64> =
             listed.iter().filter_map(|object| Some((names::id(&object.name)?, object.bytes))).collect();
-        let mut absent = Vec::new();
-        for (pack, bytes) in self.packs().await? {
+        let (mut absent, mut forgotten) = (Vec::new(), Vec::new());
+        for KnownPack { pack, bytes, named } in self.packs().await? {
             let name = names::pack(pack);
             let found = match sizes.get(&pack) {
                 Some(found) => Some(*found),
@@ -230,6 +268,11 @@ impl ChunkIndex {
                         .damage
                         .push(Error::damaged(name, format!("expected {bytes} bytes, found {found}")));
                 }
+                // A stray that is gone was nobody's, or a prune's.
+                None if !named => {
+                    forgotten.push(pack);
+                    continue;
+                }
                 None => report.damage.push(Error::Missing { object: name }),
             }
             absent.push(hex::encode(pack.0));
@@ -239,20 +282,54 @@ impl ChunkIndex {
             .bind(absent)
             .execute(&self.pool)
             .await?;
-        Ok(())
+        self.forget_packs(&forgotten).await
     }
 
-    async fn packs(&self) -> Result<HashMap<PackId, u64>> {
-        let rows = sqlx::query("SELECT id, bytes FROM packs").fetch_all(&self.pool).await?;
-        Ok(rows
-            .iter()
-            .filter_map(|row| Some((PackId::from_slice(row.get(0))?, row.get::<i64, _>(1).cast_unsigned())))
-            .collect())
+    async fn packs(&self) -> Result<Vec<KnownPack>> {
+        let rows = sqlx::query("SELECT id, bytes, contents IS NULL FROM packs").fetch_all(&self.pool).await?;
+        let known = |row: &sqlx::sqlite::SqliteRow| {
+            let pack = PackId::from_slice(row.get(0))?;
+            Some(KnownPack { pack, bytes: row.get::<i64, _>(1).cast_unsigned(), named: row.get(2) })
+        };
+        Ok(rows.iter().filter_map(known).collect())
     }
 }
 
+/// A pack as the index knows it.
+struct KnownPack {
+    pack: PackId,
+    bytes: u64,
+    /// Whether an index object names it.
+    named: bool,
+}
+
+/// Writes index objects that name these packs.
+pub(crate) async fn write_objects(vault: &Vault, agent: &AgentKey, packs: &[PackContents]) -> Result<()> {
+    for packs in packs.chunks(PACKS_PER_OBJECT) {
+        let text =
+            packs.iter().map(|pack| pack_to_text(pack.pack, pack.bytes) + &segments_to_text(&pack.segments));
+        write_object(vault, vault.store(), agent, &text.collect::<String>()).await?;
+    }
+    Ok(())
+}
+
+/// Writes an index object of this text through `store`.
+pub(crate) async fn write_object(
+    vault: &Vault,
+    store: &crate::Store,
+    agent: &AgentKey,
+    text: &str,
+) -> Result<IndexId> {
+    let (_, recipient) = vault.sealing(Realm::Metadata)?;
+    let sealed = seal::seal_to(&recipient, &pack::compress_text(text));
+    let object = sign(Kind::Index, Signer::Agent(agent.id()), &agent.signing, vault.id(), &sealed);
+    let id = IndexId(*blake3::hash(&object).as_bytes());
+    store.create_confirmed(&names::index(id), Bytes::from(object)).await?;
+    Ok(id)
+}
+
 /// Reads one index object.
-async fn read_index(vault: &Vault, id: IndexId) -> Result<Vec<PackContents>> {
+pub(crate) async fn read_object(vault: &Vault, id: IndexId) -> Result<Vec<PackContents>> {
     let name = names::index(id);
     let object = vault.store().get(&name).await?;
     if IndexId(*blake3::hash(&object).as_bytes()) != id {

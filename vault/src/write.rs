@@ -8,7 +8,9 @@
 //! A lane is plain blocking code on a thread of its own; a bounded channel to the packer makes a slow
 //! store slow the lanes down. A chunk is *claimed* before it is written, so that two lanes never write
 //! the same one. The order is packs, then index, then manifest, each confirmed to be there before the
-//! next: killed at any moment, a run leaves packs that the next run adopts, and no snapshot.
+//! next: killed at any moment, a run leaves packs that the next run adopts, and no snapshot. Between index
+//! and manifest, and once more when somebody has deleted meanwhile, the run asks whether all it needs is
+//! still there and is to stay.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -34,13 +36,16 @@ use crate::read::{Snapshot, SnapshotReader, list_snapshots, newest_of};
 use crate::segment::SealedSegment;
 use crate::store::Store;
 use crate::tasks::joined;
-use crate::{ChunkId, Error, Realm, Result, SnapshotId, Vault, pack, seal};
+use crate::{ChunkId, Error, PackId, Realm, Result, SnapshotId, Vault, pack, seal};
 
 mod lane;
 mod matching;
 mod packer;
 mod part;
+mod still_there;
 mod stream;
+
+use still_there::Needs;
 
 pub use lane::Lane;
 pub use stream::StreamWriter;
@@ -128,6 +133,8 @@ struct Shared {
     runtime: Handle,
     /// Chunks claimed in this run that are not in the local index yet.
     pending: Mutex<HashSet<ChunkId>>,
+    /// Packs that this run has written or has reused something of.
+    counted_on: Mutex<HashSet<PackId>>,
     raw_bytes: AtomicU64,
     new_raw_bytes: AtomicU64,
     /// Bytes of sealed segments of rows and files.
@@ -164,6 +171,7 @@ impl SnapshotWriter {
             recorded: Mutex::default(),
             runtime: Handle::current(),
             pending: Mutex::default(),
+            counted_on: Mutex::default(),
             raw_bytes: AtomicU64::new(0),
             new_raw_bytes: AtomicU64::new(0),
             sealed_bytes: AtomicU64::new(0),
@@ -201,8 +209,12 @@ impl SnapshotWriter {
         let recorded = std::mem::take(&mut *shared.recorded.lock().unwrap_or_else(PoisonError::into_inner));
         prove(&SnapshotReader::on(&shared.vault, &shared.index), &shared.memory, &draft.tables, &recorded)
             .await?;
-        let manifest = describe(&shared, draft, catalogue, notes, judge).await?;
+        let needs = Needs { tables: &draft.tables, files: &draft.files, catalogue: &catalogue };
+        let before = still_there::deletions(&shared).await?;
+        still_there::prove(&shared, &needs).await?;
+        let manifest = describe(&shared, &draft, &catalogue, notes, judge).await?;
         let snapshot = write_manifest(&shared, &manifest).await?;
+        still_there::prove_again(&shared, &needs, snapshot, before).await?;
         let (fingerprint_bytes, not_remembered) = remember(&shared, snapshot, recorded).await?;
         Ok(Written {
             snapshot,
@@ -267,8 +279,8 @@ async fn write_catalogue(
 
 async fn describe(
     shared: &Shared,
-    draft: Draft,
-    catalogue: Text,
+    draft: &Draft,
+    catalogue: &Text,
     notes: &Notes,
     judge: impl FnOnce(&Comparison<'_>) -> Vec<String>,
 ) -> Result<Manifest> {
@@ -280,7 +292,7 @@ async fn describe(
         return Err(Error::untrusted(names::keyring(shared.vault.keyring_sequence()), reason));
     }
     let comparison = shared.compare(&draft.tables, &snapshots, notes).await;
-    let mut flags = draft.flags;
+    let mut flags = draft.flags.clone();
     flags.extend(judge(&comparison));
     // A damaged manifest may have had the next number: it is not given again.
     let skipped = damage.len() as u64;
@@ -289,17 +301,17 @@ async fn describe(
         previous: previous.map(|snapshot| snapshot.id),
         time: draft.time.to_string(),
         finished: Timestamp::now().to_string(),
-        agent: draft.agent,
+        agent: draft.agent.clone(),
         keyring: shared.vault.keyring_sequence(),
-        point: draft.point,
+        point: draft.point.clone(),
         flags,
         measured: Some(comparison.measured),
-        tags: draft.tags,
+        tags: draft.tags.clone(),
         tables: draft.tables.len() as u64,
         rows: draft.tables.iter().map(|table| table.rows).sum(),
         raw_bytes: shared.raw_bytes.load(Ordering::Relaxed),
-        files: draft.files,
-        catalogue,
+        files: draft.files.clone(),
+        catalogue: catalogue.clone(),
         source: shared.source.clone(),
     })
 }
@@ -327,9 +339,10 @@ impl Shared {
             return Ok(mine);
         }
         let known = self.runtime.block_on(self.index.known(&asked))?;
+        self.count_on(known.values().copied());
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         for (id, mine) in ids.iter().zip(&mut mine) {
-            if *mine && known.contains(id) {
+            if *mine && known.contains_key(id) {
                 *mine = false;
                 pending.remove(id);
             }
@@ -375,6 +388,11 @@ impl Shared {
             past,
             tables_before,
         }
+    }
+
+    /// Notes packs that the snapshot will need.
+    fn count_on(&self, packs: impl Iterator<Item = PackId>) {
+        self.counted_on.lock().unwrap_or_else(PoisonError::into_inner).extend(packs);
     }
 
     fn record(&self, parts: Vec<Recorded>) {

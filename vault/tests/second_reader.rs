@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use age::secrecy::ExposeSecret;
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use lifeboat_vault::format::manifest::{ColumnRecord, FileRecord, StreamRecord, TableHead, TableRecord};
 use lifeboat_vault::format::record::ChunkSizes;
 use lifeboat_vault::{
-    AgentKey, Draft, Grade, Identities, Lane, Opener, Person, SnapshotReader, SnapshotWriter, Store, Vault,
-    Written, create, list_snapshots,
+    AgentKey, Draft, ExpirePlan, Grade, Identities, Keep, Lane, Lease, Opener, Person, PruneOptions,
+    PrunePlan, SnapshotReader, SnapshotWriter, Store, Vault, Written, create, list_snapshots,
 };
 use tempfile::TempDir;
 use url::Url;
@@ -232,6 +233,31 @@ async fn another_program_finds_each_snapshot_by_its_source_and_by_its_id() {
     assert!(ids.len() == 3 && ids.contains(&&*old) && ids.contains(&&*new), "{list}");
     let list = String::from_utf8(lab.print(&["latest:billing", "--list"])).unwrap();
     assert_eq!(list, format!("file\tschema.sql\t{} bytes\n", SCHEMA_FILE.len()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_program_reads_what_a_prune_has_left() {
+    let lab = Lab::new().await;
+    let mut changed = deals();
+    lab.back_up("crm", vec![contacts(), deals()]).await;
+    changed.rows.remove(700);
+    let last = lab.back_up("crm", vec![changed.clone()]).await;
+    let (vault, agent) = (&lab.vault, &lab.agent);
+    let mut lease = Lease::take(vault, agent, "cleaning", false).await.unwrap();
+    let keep = |_: &str| Some(Keep { last: 1, ..Keep::default() });
+    let expire = ExpirePlan::make(vault, keep, &TimeZone::UTC, lease.time()).await.unwrap();
+    assert_eq!(expire.carry_out(vault, agent, &mut lease, now()).await.unwrap().snapshots, 1);
+    let mut freed = 0;
+    for _ in 0..2 {
+        let hasty = PruneOptions { wait: SignedDuration::ZERO, young: SignedDuration::ZERO };
+        let plan = PrunePlan::make(vault, lab.state.path(), hasty, Some(&mut lease)).await.unwrap();
+        freed += plan.carry_out(agent, &mut lease).await.unwrap().freed_bytes;
+    }
+    assert!(freed > 5 << 20, "{freed} bytes were freed: the contacts are 5 MiB and more");
+    let list = String::from_utf8(lab.print(&["--list"])).unwrap();
+    assert!(list.lines().count() == 1 && list.starts_with(&last.snapshot.to_string()), "{list}");
+    assert!(lab.print(&["--table", deals().name]) == changed.text(), "deals differ");
+    assert_eq!(lab.print(&["--schema-file", "schema.sql"]), SCHEMA_FILE);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,6 +8,7 @@ mod expire;
 mod init;
 mod note;
 mod notify;
+mod prune;
 mod retention;
 
 pub use config::count;
@@ -27,6 +28,7 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
             retention::preview(path, &source, json).await
         }
         Command::Expire(args) => expire::run(path, &args, json).await,
+        Command::Prune(args) => prune::run(path, &args, json).await,
         Command::Hold(args) => note::hold(path, &args, json).await,
         Command::Release(args) => note::release(path, &args, json).await,
         Command::Accept(args) => note::accept(path, &args, json).await,

@@ -151,6 +151,9 @@ fn comparable_line(line: &str) -> String {
     if line.starts_with("Made ") {
         return "Made           DATE".to_owned();
     }
+    if let Some((_, rest)) = line.split_once(" in ").filter(|(_, rest)| rest.contains(" pack")) {
+        return format!("BYTES in N{}", rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+    }
     if line.starts_with("  stored ") {
         return "  stored   BYTES added to the vault".to_owned();
     }

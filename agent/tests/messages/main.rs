@@ -140,6 +140,8 @@ fn retention_is_explained_before_anything_goes() {
     lab.check("expire-dry-run", &["expire", "--dry-run"]);
     lab.check("expire", &["expire"]);
     lab.check("expire-again", &["expire"]);
+    lab.check("prune-dry-run", &["prune", "--dry-run"]);
+    lab.check("prune", &["prune"]);
     let (_, stdout, _) = lab.run(&["retention", "preview", "--json"]);
     let last = stdout.lines().last().expect("a summary");
     assert!(last.starts_with("{\"type\":\"summary\",\"snapshots\":1,\"going\":0"), "{last}");

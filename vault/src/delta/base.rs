@@ -132,8 +132,9 @@ fn chunk_use(
     located: &HashMap<ChunkId, Location>,
 ) -> ChunkUse {
     let location = located.get(&chunk.id);
-    // A chunk of another number of rows than remembered is as good as lost.
-    let found = location.filter(|at| at.segment.present && at.rows == chunk.rows);
+    // A chunk of another number of rows than remembered is as good as lost, and so is one that is to go.
+    let usable = |at: &&Location| at.segment.present && !at.segment.marked;
+    let found = location.filter(|at| usable(at) && at.rows == chunk.rows);
     ChunkUse {
         rows: chunk.rows,
         alive,

@@ -12,7 +12,7 @@ use crate::pack::{compress_text, decompress_text};
 use crate::{ChunkId, IndexId, PackId, Result};
 
 /// Ids asked for in one statement.
-const IDS_AT_ONCE: usize = 1000;
+pub(super) const IDS_AT_ONCE: usize = 1000;
 
 /// One text for a thousand chunks: the driver's price of a row and of each value is a multiple of SQLite's.
 const LOCATE: &str = "
@@ -22,17 +22,21 @@ FROM json_each(?) AS wanted
 JOIN chunks AS c ON c.id = unhex(wanted.value)";
 
 const SEGMENTS: &str = "
-SELECT s.n, p.id, p.present, s.at, s.sealed_bytes, s.raw_bytes, s.realm, s.epoch, s.hash
+SELECT s.n, p.id, p.present, p.id IN (SELECT id FROM marked), s.at, s.sealed_bytes, s.raw_bytes, s.realm,
+       s.epoch, s.hash
 FROM json_each(?) AS wanted
 JOIN segments AS s ON s.n = wanted.value
 JOIN packs AS p ON p.n = s.pack";
 
 const KNOWN: &str = "
-SELECT c.id FROM json_each(?) AS wanted
+SELECT c.id, p.id FROM json_each(?) AS wanted
 JOIN chunks AS c ON c.id = unhex(wanted.value)
 JOIN segments AS s ON s.n = c.segment
 JOIN packs AS p ON p.n = s.pack
-WHERE p.present";
+WHERE p.present AND p.id NOT IN (SELECT id FROM marked)";
+
+/// Packs that no index object names any more, and that do not wait for one.
+const UNNAMED: &str = "contents IS NULL AND n NOT IN (SELECT pack FROM named)";
 
 impl ChunkIndex {
     /// Puts packs in, whole or not at all; `indexed` says that an index object names them.
@@ -50,24 +54,29 @@ impl ChunkIndex {
                 .await?;
         }
         for pack in packs {
-            insert_pack(&mut change, pack, indexed).await?;
+            let n = insert_pack(&mut change, pack, indexed).await?;
+            if let Some(id) = from {
+                name(&mut change, id, n).await?;
+            }
         }
         Ok(change.commit().await?)
     }
 
     /// Starts a change. Immediate, because a change that begins with a look would fail, not wait, when
     /// another upload's change comes between.
-    async fn begin(&self) -> Result<Transaction<'_, Sqlite>> {
+    pub(super) async fn begin(&self) -> Result<Transaction<'_, Sqlite>> {
         Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
     }
 
-    /// Where these chunks lie; of several places one that is present. Unknown ones are left out.
+    /// Where these chunks lie; of several places one that is present, and better one that is not to go.
+    /// Unknown ones are left out.
     pub async fn locate(&self, ids: &[ChunkId]) -> Result<HashMap<ChunkId, Location>> {
         let mut found: HashMap<ChunkId, Location> = HashMap::with_capacity(ids.len());
         let mut segments = HashMap::new();
         for ids in ids.chunks(IDS_AT_ONCE) {
             for (id, location) in self.locate_some(ids, &mut segments).await? {
-                let better = |known: &Location| !known.segment.present && location.segment.present;
+                let worth = |at: &Location| (at.segment.present, !at.segment.marked);
+                let better = |known: &Location| worth(known) < worth(&location);
                 if found.get(&id).is_none_or(better) {
                     found.insert(id, location);
                 }
@@ -107,21 +116,68 @@ impl ChunkIndex {
         Ok(places.into_iter().map(|(_, place)| place).filter(|place| place.segment.present).collect())
     }
 
-    /// Which of these chunks can be reused.
-    pub(crate) async fn known(&self, ids: &[ChunkId]) -> Result<HashSet<ChunkId>> {
-        let mut known = HashSet::new();
+    /// Which of these chunks can be reused, and a pack that each is in.
+    pub(crate) async fn known(&self, ids: &[ChunkId]) -> Result<HashMap<ChunkId, PackId>> {
+        let mut known = HashMap::new();
         for ids in ids.chunks(IDS_AT_ONCE) {
-            let rows: Vec<Vec<u8>> =
-                sqlx::query_scalar(KNOWN).bind(ids_json(ids)).fetch_all(&self.pool).await?;
-            known.extend(rows.iter().filter_map(|id| ChunkId::from_slice(id)));
+            for row in sqlx::query(KNOWN).bind(ids_json(ids)).fetch_all(&self.pool).await? {
+                known.extend(ChunkId::from_slice(row.get(0)).zip(PackId::from_slice(row.get(1))));
+            }
         }
         Ok(known)
+    }
+
+    /// Replaces what is known of the packs that are to go.
+    pub(super) async fn set_marked(&self, packs: &HashSet<PackId>) -> Result<()> {
+        let packs: Vec<_> = packs.iter().copied().collect();
+        let mut change = self.begin().await?;
+        sqlx::query("DELETE FROM marked").execute(&mut *change).await?;
+        sqlx::query("INSERT INTO marked SELECT unhex(value) FROM json_each(?)")
+            .bind(ids_json(&packs))
+            .execute(&mut *change)
+            .await?;
+        Ok(change.commit().await?)
+    }
+
+    /// Of these packs, those that are to go.
+    pub(crate) async fn marked_of(&self, packs: &HashSet<PackId>) -> Result<Vec<PackId>> {
+        let marked: Vec<Vec<u8>> = sqlx::query_scalar("SELECT id FROM marked").fetch_all(&self.pool).await?;
+        let marked = marked.iter().filter_map(|id| PackId::from_slice(id));
+        Ok(marked.filter(|pack| packs.contains(pack)).collect())
+    }
+
+    /// Forgets index objects that are gone, and the packs that nothing else names.
+    pub(super) async fn forget_indexes(&self, ids: Vec<IndexId>) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids = ids_json(&ids);
+        let mut change = self.begin().await?;
+        for query in [
+            "DELETE FROM named WHERE index_id IN (SELECT unhex(value) FROM json_each(?))",
+            "DELETE FROM indexes WHERE id IN (SELECT unhex(value) FROM json_each(?))",
+        ] {
+            sqlx::query(query).bind(&ids).execute(&mut *change).await?;
+        }
+        forget(&mut change, UNNAMED, None).await?;
+        Ok(change.commit().await?)
+    }
+
+    /// Forgets packs.
+    pub(super) async fn forget_packs(&self, packs: &[PackId]) -> Result<()> {
+        if packs.is_empty() {
+            return Ok(());
+        }
+        let mut change = self.begin().await?;
+        forget(&mut change, "id IN (SELECT unhex(value) FROM json_each(?))", Some(ids_json(packs))).await?;
+        Ok(change.commit().await?)
     }
 
     /// Up to `limit` packs that no index object names yet, with their part of an index's text.
     pub(crate) async fn unindexed(&self, limit: u32) -> Result<Vec<(PackId, String)>> {
         let packs = sqlx::query(
-            "SELECT id, bytes, contents FROM packs WHERE contents IS NOT NULL AND present LIMIT ?",
+            "SELECT id, bytes, contents FROM packs
+             WHERE contents IS NOT NULL AND present AND id NOT IN (SELECT id FROM marked) LIMIT ?",
         )
         .bind(limit)
         .fetch_all(&self.pool)
@@ -144,11 +200,52 @@ impl ChunkIndex {
             .execute(&mut *change)
             .await?;
         sqlx::query("INSERT OR IGNORE INTO indexes VALUES (?)").bind(&id.0[..]).execute(&mut *change).await?;
+        sqlx::query(
+            "INSERT OR IGNORE INTO named
+             SELECT ?, n FROM packs WHERE id IN (SELECT unhex(value) FROM json_each(?))",
+        )
+        .bind(&id.0[..])
+        .bind(json!(ids).to_string())
+        .execute(&mut *change)
+        .await?;
         Ok(change.commit().await?)
     }
 }
 
-async fn insert_pack(change: &mut Transaction<'_, Sqlite>, pack: &PackContents, indexed: bool) -> Result<()> {
+/// Removes the packs that `which` is true of, with their segments and chunks.
+async fn forget(change: &mut Transaction<'_, Sqlite>, which: &str, bound: Option<String>) -> Result<()> {
+    let packs = format!("SELECT n FROM packs WHERE {which}");
+    for query in [
+        format!("DELETE FROM chunks WHERE segment IN (SELECT n FROM segments WHERE pack IN ({packs}))"),
+        format!("DELETE FROM segments WHERE pack IN ({packs})"),
+        format!("DELETE FROM packs WHERE {which}"),
+    ] {
+        let query = sqlx::query(sqlx::AssertSqlSafe(query));
+        let query = match &bound {
+            Some(bound) => query.bind(bound.clone()),
+            None => query,
+        };
+        query.execute(&mut **change).await?;
+    }
+    Ok(())
+}
+
+/// Notes that an index object names a pack.
+async fn name(change: &mut Transaction<'_, Sqlite>, id: IndexId, pack: i64) -> Result<()> {
+    sqlx::query("INSERT OR IGNORE INTO named VALUES (?, ?)")
+        .bind(&id.0[..])
+        .bind(pack)
+        .execute(&mut **change)
+        .await?;
+    Ok(())
+}
+
+/// Puts a pack in, unless it is there, and returns its number.
+async fn insert_pack(
+    change: &mut Transaction<'_, Sqlite>,
+    pack: &PackContents,
+    indexed: bool,
+) -> Result<i64> {
     let known: Option<i64> = sqlx::query_scalar("SELECT n FROM packs WHERE id = ?")
         .bind(&pack.pack.0[..])
         .fetch_optional(&mut **change)
@@ -160,7 +257,7 @@ async fn insert_pack(change: &mut Transaction<'_, Sqlite>, pack: &PackContents, 
                 .execute(&mut **change)
                 .await?;
         }
-        return Ok(());
+        return Ok(n);
     }
     let contents = (!indexed).then(|| compress_text(&segments_to_text(&pack.segments)));
     let n = sqlx::query("INSERT INTO packs (id, bytes, contents, present) VALUES (?, ?, ?, 1)")
@@ -173,7 +270,7 @@ async fn insert_pack(change: &mut Transaction<'_, Sqlite>, pack: &PackContents, 
     for segment in &pack.segments {
         insert_segment(change, n, segment).await?;
     }
-    Ok(())
+    Ok(n)
 }
 
 async fn insert_segment(
@@ -234,22 +331,25 @@ fn read_place(line: &str) -> Option<Place> {
     Some(Place { id, segment, at, bytes, rows, continues })
 }
 
-fn read_segment(row: &SqliteRow) -> Option<SegmentLocation> {
+/// Reads a segment: number, pack, whether that is present, whether it is marked, offset, sealed bytes, raw
+/// bytes, realm, epoch, hash.
+pub(super) fn read_segment(row: &SqliteRow) -> Option<SegmentLocation> {
     let small = |at: usize| u32::try_from(row.get::<i64, _>(at)).ok();
     Some(SegmentLocation {
         number: row.get(0),
         pack: PackId::from_slice(row.get(1))?,
         present: row.get(2),
-        at: row.get::<i64, _>(3).cast_unsigned(),
-        sealed_bytes: small(4)?,
-        raw_bytes: small(5)?,
-        realm: row.get::<&str, _>(6).parse().ok()?,
-        epoch: small(7)?,
-        hash: row.get::<&[u8], _>(8).try_into().ok()?,
+        marked: row.get(3),
+        at: row.get::<i64, _>(4).cast_unsigned(),
+        sealed_bytes: small(5)?,
+        raw_bytes: small(6)?,
+        realm: row.get::<&str, _>(7).parse().ok()?,
+        epoch: small(8)?,
+        hash: row.get::<&[u8], _>(9).try_into().ok()?,
     })
 }
 
-fn ids_json(ids: &[ChunkId]) -> String {
+pub(super) fn ids_json(ids: &[impl ToString]) -> String {
     let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
     serde_json::Value::from(ids).to_string()
 }

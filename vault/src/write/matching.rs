@@ -245,6 +245,9 @@ fn load(parts: &[Remembered], shared: &Shared) -> Result<Option<OldPart>> {
     let Some(recalled) = recalled else { return Ok(None) };
     let ids: Vec<_> = recalled.chunks.iter().map(|chunk| chunk.id).collect();
     let located = shared.runtime.block_on(shared.index.locate(&ids))?;
+    shared.count_on(
+        located.values().map(|at| &at.segment).filter(|at| at.present && !at.marked).map(|at| at.pack),
+    );
     let part = match parts {
         [part] if lists_are_there(&part.part, shared)? => Some(part.part.clone()),
         _ => None,
@@ -267,5 +270,6 @@ fn lists_are_there(part: &Part, shared: &Shared) -> Result<bool> {
     };
     let ids = [chunks(&part.chunks), chunks(&part.gone)].concat();
     let known = shared.runtime.block_on(shared.index.known(&ids))?;
-    Ok(ids.iter().all(|id| known.contains(id)))
+    shared.count_on(known.values().copied());
+    Ok(ids.iter().all(|id| known.contains_key(id)))
 }

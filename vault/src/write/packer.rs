@@ -9,18 +9,18 @@ use tokio::task::JoinSet;
 
 use super::Shared;
 use crate::format::contents::PackContents;
-use crate::format::envelope::Kind;
 use crate::format::names;
-use crate::pack::{self, PackBuilder};
+use crate::index;
+use crate::pack::PackBuilder;
 use crate::segment::SealedSegment;
 use crate::tasks::joined;
-use crate::{IndexId, Realm, Result, seal};
+use crate::{Realm, Result};
 
 /// Packs uploaded at once; each is in memory while it is.
 const UPLOADS_AT_ONCE: usize = 2;
 
 /// Packs that one index object names.
-const PACKS_PER_INDEX: u32 = 64;
+const PACKS_PER_INDEX: u32 = index::PACKS_PER_OBJECT as u32;
 
 /// The packs being filled: rows and metadata lie apart, so that a damaged pack of rows costs no
 /// catalogue, and so that what describes a snapshot can be read without passing over its rows.
@@ -89,6 +89,7 @@ async fn wait_for_one(uploads: &mut JoinSet<Result<()>>) -> Result<u32> {
 /// Uploads a pack; only then does the local index know its chunks.
 async fn upload(shared: &Shared, contents: PackContents, object: Bytes) -> Result<()> {
     shared.store.create_confirmed(&names::pack(contents.pack), object).await?;
+    shared.count_on(std::iter::once(contents.pack));
     shared.index.insert(std::slice::from_ref(&contents), false, None).await?;
     let mut pending = shared.pending.lock().unwrap_or_else(PoisonError::into_inner);
     for chunk in contents.segments.iter().flat_map(|segment| &segment.chunks) {
@@ -105,11 +106,7 @@ async fn write_index(shared: &Shared, packs_max: u32) -> Result<bool> {
         return Ok(false);
     }
     let (ids, texts): (Vec<_>, Vec<_>) = packs.into_iter().unzip();
-    let (_, recipient) = shared.vault.sealing(Realm::Metadata)?;
-    let sealed = seal::seal_to(&recipient, &pack::compress_text(&texts.concat()));
-    let object = shared.sign(Kind::Index, &sealed);
-    let id = IndexId(*blake3::hash(&object).as_bytes());
-    shared.store.create_confirmed(&names::index(id), Bytes::from(object)).await?;
+    let id = index::write_object(&shared.vault, &shared.store, &shared.agent, &texts.concat()).await?;
     shared.index.mark_indexed(&ids, id).await?;
     Ok(true)
 }

@@ -115,3 +115,74 @@ impl ObjectStore for Clocked {
         self.inner.copy_opts(from, to, options).await
     }
 }
+
+type Event = Box<dyn FnOnce() + Send>;
+
+/// A store before whose first write below a folder something else happens.
+pub struct Before {
+    inner: Arc<dyn ObjectStore>,
+    folder: &'static str,
+    happens: Mutex<Option<Event>>,
+}
+
+impl Before {
+    pub fn put_below(
+        folder: &'static str,
+        inner: Arc<dyn ObjectStore>,
+        happens: impl FnOnce() + Send + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self { inner, folder, happens: Mutex::new(Some(Box::new(happens))) })
+    }
+}
+
+impl fmt::Debug for Before {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Before({})", self.folder)
+    }
+}
+
+impl fmt::Display for Before {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Before({})", self.folder)
+    }
+}
+
+#[async_trait::async_trait]
+impl ObjectStore for Before {
+    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let below = path.as_ref().starts_with(self.folder);
+        let happens = below.then(|| self.happens.lock().unwrap().take()).flatten();
+        if let Some(happens) = happens {
+            tokio::task::spawn_blocking(happens).await.unwrap();
+        }
+        self.inner.put_opts(path, payload, options).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        path: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(path, options).await
+    }
+
+    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        self.inner.get_opts(path, options).await
+    }
+
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(paths)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}

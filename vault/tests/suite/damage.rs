@@ -268,6 +268,25 @@ async fn verify_names_every_damage_and_what_is_still_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_prune_in_a_damaged_vault_loses_nothing_that_could_still_be_read() {
+    for under in ["packs", "index", "snapshots", "agents", "keys"] {
+        matrix(under, async |damage, name, lab, days| {
+            // Damage may hold either back; then nothing goes, which is as good.
+            let _ = crate::expire::expire(lab, lab.store(), &crate::expire::keep(1)).await;
+            let Ok((before, _)) = read_what_is_whole(lab, days).await else { return };
+            let Ok(vault) = lab.for_agent(lab.store()).await else { return };
+            for _ in 0..3 {
+                let hasty = crate::prune::HASTY;
+                let _ = crate::prune::prune_with(&vault, &lab.agent, lab.state.path(), hasty).await;
+            }
+            let (after, _) = read_what_is_whole(lab, days).await.unwrap();
+            assert!(after >= before, "{damage:?} {name}: {before} tables were whole, {after} are");
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn verify_says_how_far_it_went() {
     let (lab, days) = lab_of_two_days().await;
     let rows = days[1].values().map(|rows| rows.len()).sum::<usize>() as u64;

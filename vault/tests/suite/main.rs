@@ -11,6 +11,8 @@ mod growth;
 mod lab;
 mod lease;
 mod model;
+mod prune;
 mod round_trip;
 mod stores;
 mod trust;
+mod year;

@@ -1,4 +1,4 @@
-//! Random tables, changes and backups against a plain map of days. The seed is printed; a failing one
+//! Random tables, changes, backups, expiries and prunes against a plain map of days. The seed is printed; a failing one
 //! is kept in [`KEPT_SEEDS`].
 
 use std::collections::BTreeMap;
@@ -9,7 +9,9 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use tempfile::TempDir;
 
+use crate::expire::{expire, keep};
 use crate::lab::{Day, Lab};
+use crate::prune::{HASTY, prune_with};
 
 /// Seeds that once failed.
 const KEPT_SEEDS: [u64; 2] = [1, 2];
@@ -94,6 +96,16 @@ async fn check(seed: u64) {
         let written = lab.back_up(lab.store(), &day).await.unwrap();
         assert!(written.not_remembered.is_empty(), "seed {seed}: {written:?}");
         model.insert(number, day.clone());
+        if dice.random_range(0..3) == 0 {
+            let last = dice.random_range(1..5);
+            expire(&lab, lab.store(), &keep(last)).await.unwrap();
+            model = model.into_iter().rev().take(last as usize).collect();
+        }
+        if dice.random_range(0..3) == 0 {
+            let vault = lab.for_agent(lab.store()).await.unwrap();
+            let pruned = prune_with(&vault, &lab.agent, lab.state.path(), HASTY).await.unwrap();
+            assert!(pruned.damage.is_empty(), "seed {seed}: {pruned:?}");
+        }
     }
     let read = lab.read_all().await.unwrap();
     assert!(read == model, "seed {seed}: what came back is not what went in");

@@ -1,0 +1,149 @@
+//! `prune`: frees the space of what no snapshot needs. Marks now, removes at a later run.
+
+use std::path::Path;
+
+use lifeboat_config::Config;
+use lifeboat_console::{CommandError, Kind, escape, human_bytes, print, print_json};
+use lifeboat_vault::{Lease, PruneOptions, PrunePlan, Pruned, SizedPack};
+use serde_json::json;
+
+use super::count;
+use crate::cli::Prune;
+use crate::host;
+use crate::interrupt::Interrupt;
+
+/// Says what is to be done, and does it unless it is a dry run.
+pub async fn run(path: &Path, args: &Prune, json: bool) -> Result<(), CommandError> {
+    let config = Config::load(path)?;
+    let interrupt = Interrupt::listen()?;
+    let key = host::read_key(&config.agent)?;
+    let vault = interrupt.or(host::open_vault(&config, &key)).await?;
+    host::make_state(&config.agent)?;
+    let (state, options) = (&config.agent.state, PruneOptions::default());
+    if args.dry_run {
+        let plan = interrupt.or(PrunePlan::make(&vault, state, options, None)).await?;
+        show(&plan, None, json)?;
+        return ending(&plan, &[]);
+    }
+    let mut lease = interrupt.or(Lease::take(&vault, &key, "pruning", args.deleting.alone)).await?;
+    let work = async {
+        let plan = PrunePlan::make(&vault, state, options, Some(&mut lease)).await?;
+        let pruned = match plan.held_back.is_empty() {
+            true => plan.carry_out(&key, &mut lease).await?,
+            false => Pruned::default(),
+        };
+        Ok::<_, lifeboat_vault::Error>((plan, pruned))
+    };
+    let done = interrupt.or(work).await;
+    let returned = lease.give_back().await;
+    let (plan, pruned) = done?;
+    returned?;
+    show(&plan, Some(&pruned), json)?;
+    ending(&plan, &pruned.damage)
+}
+
+fn show(plan: &PrunePlan, pruned: Option<&Pruned>, json: bool) -> Result<(), CommandError> {
+    if json {
+        let summary = json!({
+            "snapshots": plan.snapshots,
+            "packs": plan.packs,
+            "bytes": plan.bytes,
+            "going": sum(&plan.going),
+            "waiting": sum(&plan.waiting),
+            "dead": sum(&plan.dead),
+            "mostly_dead": plan.mostly_dead.iter().map(|pack| pack.bytes).sum::<u64>(),
+            "young": sum(&plan.young),
+            "next": plan.next,
+            "freed_bytes": pruned.map(|pruned| pruned.freed_bytes),
+            "marked_bytes": pruned.map(|pruned| pruned.marked_bytes),
+            "moved_bytes": pruned.map(|pruned| pruned.moved_bytes),
+            "held_back": plan.held_back,
+            "damage": plan.damage.iter().chain(pruned.iter().flat_map(|pruned| &pruned.damage)).collect::<Vec<_>>(),
+        });
+        return Ok(print_json("summary", &summary)?);
+    }
+    let mut text = format!(
+        "{} in {}, needed by {}\n",
+        human_bytes(plan.bytes),
+        packs(plan.packs),
+        count(plan.snapshots, "snapshot", "snapshots")
+    );
+    if plan.held_back.is_empty() {
+        text.push_str(&match pruned {
+            None => planned(plan),
+            Some(pruned) => done(plan, pruned),
+        });
+    }
+    text.extend(plan.damage.iter().map(|damage| format!("damaged: {}\n", escape(damage))));
+    Ok(print(&text)?)
+}
+
+fn planned(plan: &PrunePlan) -> String {
+    let live: u64 = plan.mostly_dead.iter().map(|pack| pack.live_bytes).sum();
+    let mostly_dead: u64 = plan.mostly_dead.iter().map(|pack| pack.bytes).sum();
+    lines(&[
+        (plan.going.len() as u64, sum(&plan.going), "would be freed"),
+        (plan.dead.len() as u64, sum(&plan.dead), "would be marked: nothing in it is needed"),
+        (plan.mostly_dead.len() as u64, mostly_dead, &moved(live, "would be marked once")),
+    ]) + &waited_for(plan)
+}
+
+fn done(plan: &PrunePlan, pruned: &Pruned) -> String {
+    let told = "marked: a prune a day from now frees it";
+    let mut text = lines(&[
+        (pruned.packs, pruned.freed_bytes, "freed"),
+        (pruned.marked_packs, pruned.marked_bytes, told),
+    ]);
+    if pruned.moved_bytes > 0 {
+        let from = packs(plan.mostly_dead.len() as u64);
+        text.push_str(&format!("{} moved out of {from} mostly dead\n", human_bytes(pruned.moved_bytes)));
+    }
+    text + &waited_for(plan)
+}
+
+fn moved(live: u64, when: &str) -> String {
+    format!("{when} the {} that is needed of it is moved", human_bytes(live))
+}
+
+fn waited_for(plan: &PrunePlan) -> String {
+    let from = plan.next.map(|next| next.strftime("%Y-%m-%d %H:%M UTC").to_string()).unwrap_or_default();
+    let mut text = lines(&[
+        (plan.waiting.len() as u64, sum(&plan.waiting), &format!("marked before, freed from {from} on")),
+        (plan.young.len() as u64, sum(&plan.young), "in no snapshot, and left alone for a week"),
+    ]);
+    if !plan.revived.is_empty() {
+        text.push_str(&format!("{} marked and needed again: kept\n", packs(plan.revived.len() as u64)));
+    }
+    text
+}
+
+/// One line for each that is anything.
+fn lines(of: &[(u64, u64, &str)]) -> String {
+    let there = of.iter().filter(|(number, ..)| *number > 0);
+    there
+        .map(|(number, bytes, what)| format!("{} in {} {what}\n", human_bytes(*bytes), packs(*number)))
+        .collect()
+}
+
+fn packs(number: u64) -> String {
+    count(usize::try_from(number).unwrap_or(usize::MAX), "pack", "packs")
+}
+
+fn sum(packs: &[SizedPack]) -> u64 {
+    packs.iter().map(|pack| pack.bytes).sum()
+}
+
+fn ending(plan: &PrunePlan, damage: &[String]) -> Result<(), CommandError> {
+    if let Some(first) = plan.held_back.first() {
+        let error = CommandError::new(Kind::Damage, first.clone()).context("nothing is freed");
+        return Err(error.hint(
+            "`lifeboat-restore verify` says what is damaged; a copy of the object, put back, heals it",
+        ));
+    }
+    match damage {
+        [] => Ok(()),
+        [first, ..] => {
+            Err(CommandError::new(Kind::Partial, first.clone()).context("some packs were left alone"))
+        }
+    }
+}

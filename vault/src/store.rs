@@ -19,9 +19,11 @@ use crate::{Error, Result};
 mod open;
 mod probe;
 mod remove;
+mod settings;
 
 pub use probe::Creation;
 pub use remove::Removed;
+pub use settings::{Setting, StoreSettings};
 
 /// How often, and how patiently, a failing call is tried again.
 #[derive(Debug, Clone, Copy)]

@@ -1,5 +1,6 @@
 //! From a URL to a store.
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,62 +12,111 @@ use object_store::path::Path;
 use object_store::{ClientConfigKey, ObjectStore, RetryConfig};
 use url::Url;
 
-use super::Store;
+use super::settings::Setting;
+use super::{Store, StoreSettings};
 use crate::{Error, Result};
 
 /// The longest a request may take: a pack over a line of 1 Mbit/s, with some to spare.
 const TIMEOUT: &str = "5 minutes";
 
 impl Store {
-    /// Opens the store that `url` names; connects to nothing yet.
+    /// Opens the store that `url` names, led by the environment; connects to nothing yet.
     ///
     /// `file:///folder` (created when `create` is set), `s3://bucket/prefix`, `az://container/prefix`,
     /// `gs://bucket/prefix`; credentials and endpoint come from the environment as object_store reads
-    /// them (`AWS_…`, `AZURE_…`, `GOOGLE_…`).
+    /// them (`AWS_…`, `AZURE_…`, `GOOGLE_…`), or from the machine's own role where it names none.
     pub fn open(url: &Url, create: bool) -> Result<Self> {
+        Self::open_with(url, create, &StoreSettings::Environment)
+    }
+
+    /// Opens the store that `url` names, led by `settings`.
+    ///
+    /// # Errors
+    /// `BadStore` with the line of a setting that this kind of store does not know.
+    pub fn open_with(url: &Url, create: bool, settings: &StoreSettings) -> Result<Self> {
         let shown = without_secrets(url);
         let bad = |reason: String| Error::BadStore { url: shown.clone(), reason };
         if url.password().is_some() {
             return Err(bad("credentials belong in the environment, not in the URL".into()));
         }
-        if url.scheme() == "file" {
-            return open_folder(url, create, &shown);
-        }
-        let built: object_store::Result<Arc<dyn ObjectStore>> = match url.scheme() {
-            "s3" => {
-                let builder = AmazonS3Builder::from_env()
-                    .with_url(url.as_str())
-                    .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), TIMEOUT)
-                    .with_retry(retry());
-                let allowed = AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp);
-                let (endpoint, allowed) = (&AmazonS3ConfigKey::Endpoint, &allowed);
-                refuse_plain(builder.get_config_value(endpoint), builder.get_config_value(allowed), "AWS")
-                    .map_err(bad)?;
-                builder.build().map(|store| Arc::new(store) as _)
-            }
-            "az" => {
-                let builder = MicrosoftAzureBuilder::from_env()
-                    .with_url(url.as_str())
-                    .with_config(AzureConfigKey::Client(ClientConfigKey::Timeout), TIMEOUT)
-                    .with_retry(retry());
-                let allowed = AzureConfigKey::Client(ClientConfigKey::AllowHttp);
-                let (endpoint, allowed) = (&AzureConfigKey::Endpoint, &allowed);
-                refuse_plain(builder.get_config_value(endpoint), builder.get_config_value(allowed), "AZURE")
-                    .map_err(bad)?;
-                builder.build().map(|store| Arc::new(store) as _)
-            }
-            "gs" => GoogleCloudStorageBuilder::from_env()
-                .with_url(url.as_str())
-                .with_config(GoogleConfigKey::Client(ClientConfigKey::Timeout), TIMEOUT)
-                .with_retry(retry())
-                .build()
-                .map(|store| Arc::new(store) as _),
-            other => return Err(bad(format!("{other}: is not one of file:, s3:, az:, gs:"))),
+        let inner = match url.scheme() {
+            "file" => return open_folder(url, create, &shown),
+            "s3" => open_s3(url, settings),
+            "az" => open_azure(url, settings),
+            "gs" => open_google(url, settings),
+            other => Err(format!("{other}: is not one of file:, s3:, az:, gs:")),
         };
-        let inner = built.map_err(|error| bad(error.to_string()))?;
         let prefix = Path::from_url_path(url.path()).map_err(|error| bad(error.to_string()))?;
-        Ok(Self::new(inner, prefix, shown))
+        Ok(Self::new(inner.map_err(bad)?, prefix, shown))
     }
+}
+
+/// An S3 store: Amazon's, or one that speaks its language at an endpoint of its own.
+fn open_s3(url: &Url, settings: &StoreSettings) -> Result<Arc<dyn ObjectStore>, String> {
+    let mut builder = match settings {
+        StoreSettings::Environment => AmazonS3Builder::from_env(),
+        StoreSettings::Given(_) => AmazonS3Builder::new(),
+    };
+    for (key, value) in known::<AmazonS3ConfigKey>(settings, "s3:")? {
+        builder = builder.with_config(key, value);
+    }
+    let builder = builder
+        .with_url(url.as_str())
+        .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), TIMEOUT)
+        .with_retry(retry());
+    let allowed = builder.get_config_value(&AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp));
+    refuse_plain(builder.get_config_value(&AmazonS3ConfigKey::Endpoint), allowed, "AWS")?;
+    builder.build().map(|store| Arc::new(store) as _).map_err(|error| error.to_string())
+}
+
+/// An Azure Blob store.
+fn open_azure(url: &Url, settings: &StoreSettings) -> Result<Arc<dyn ObjectStore>, String> {
+    let mut builder = match settings {
+        StoreSettings::Environment => MicrosoftAzureBuilder::from_env(),
+        StoreSettings::Given(_) => MicrosoftAzureBuilder::new(),
+    };
+    for (key, value) in known::<AzureConfigKey>(settings, "az:")? {
+        builder = builder.with_config(key, value);
+    }
+    let builder = builder
+        .with_url(url.as_str())
+        .with_config(AzureConfigKey::Client(ClientConfigKey::Timeout), TIMEOUT)
+        .with_retry(retry());
+    let allowed = builder.get_config_value(&AzureConfigKey::Client(ClientConfigKey::AllowHttp));
+    refuse_plain(builder.get_config_value(&AzureConfigKey::Endpoint), allowed, "AZURE")?;
+    builder.build().map(|store| Arc::new(store) as _).map_err(|error| error.to_string())
+}
+
+/// A Google Cloud Storage bucket.
+fn open_google(url: &Url, settings: &StoreSettings) -> Result<Arc<dyn ObjectStore>, String> {
+    let mut builder = match settings {
+        StoreSettings::Environment => GoogleCloudStorageBuilder::from_env(),
+        StoreSettings::Given(_) => GoogleCloudStorageBuilder::new(),
+    };
+    for (key, value) in known::<GoogleConfigKey>(settings, "gs:")? {
+        builder = builder.with_config(key, value);
+    }
+    let builder = builder
+        .with_url(url.as_str())
+        .with_config(GoogleConfigKey::Client(ClientConfigKey::Timeout), TIMEOUT)
+        .with_retry(retry());
+    let allowed = builder.get_config_value(&GoogleConfigKey::Client(ClientConfigKey::AllowHttp));
+    refuse_plain(builder.get_config_value(&GoogleConfigKey::BaseUrl), allowed, "GOOGLE")?;
+    builder.build().map(|store| Arc::new(store) as _).map_err(|error| error.to_string())
+}
+
+/// The given settings by their keys. One that the store does not know is refused: a misspelt name would
+/// otherwise be a setting that does nothing.
+fn known<K: FromStr>(settings: &StoreSettings, kind: &str) -> Result<Vec<(K, String)>, String> {
+    let StoreSettings::Given(given) = settings else { return Ok(Vec::new()) };
+    let key = |setting: &Setting| match setting.name.to_ascii_lowercase().parse() {
+        Ok(key) => Ok((key, setting.value.to_string())),
+        Err(_) => Err(format!(
+            "line {} of its credentials sets {}, which no {kind} store knows",
+            setting.line, setting.name
+        )),
+    };
+    given.iter().map(key).collect()
 }
 
 /// What the client itself tries again before [`super::Patience`] counts a failure: enough for a server

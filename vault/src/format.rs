@@ -6,6 +6,7 @@
 //! a person with `age` and `zstd` can read it.
 
 pub mod contents;
+pub mod copies;
 pub mod envelope;
 pub mod fingerprints;
 pub mod keys;

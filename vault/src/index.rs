@@ -285,6 +285,15 @@ impl ChunkIndex {
         self.forget_packs(&forgotten).await
     }
 
+    /// The packs that the store has, with their sizes, as of the last sync.
+    pub(crate) async fn packs_present(&self) -> Result<Vec<(PackId, u64)>> {
+        let rows = sqlx::query("SELECT id, bytes FROM packs WHERE present").fetch_all(&self.pool).await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| Some((PackId::from_slice(row.get(0))?, row.get::<i64, _>(1).cast_unsigned())))
+            .collect())
+    }
+
     async fn packs(&self) -> Result<Vec<KnownPack>> {
         let rows = sqlx::query("SELECT id, bytes, contents IS NULL FROM packs").fetch_all(&self.pool).await?;
         let known = |row: &sqlx::sqlite::SqliteRow| {

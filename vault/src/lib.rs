@@ -8,6 +8,7 @@
 //! are in [`mod@format`].
 
 mod chunker;
+mod copy;
 mod delta;
 mod digest;
 mod error;
@@ -34,6 +35,10 @@ mod vault;
 mod verify;
 mod write;
 
+pub use copy::{
+    CopyError, CopyFinding, CopyMemory, CopyOutcome, CopyPlan, CopyStats, CopyStatus, Copying, Extent, Pace,
+    Stage, copy_status,
+};
 pub use digest::RowDigest;
 pub use error::{Error, Result};
 pub use expire::{ExpirePlan, Expired};

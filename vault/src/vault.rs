@@ -227,6 +227,28 @@ impl Vault {
         Ok((envelope.signer, self.open_metadata(name, body)?))
     }
 
+    /// Checks that an object is this vault's record.
+    pub(crate) fn check_record(&self, object: &[u8]) -> Result<()> {
+        let envelope = Envelope::parse(names::VAULT, Kind::Vault, object)?;
+        envelope.verify(names::VAULT, &self.inner.root, self.id()).map(drop)
+    }
+
+    /// Checks that an object is the keyring of this name.
+    pub(crate) fn check_keyring(&self, name: &str, object: &[u8]) -> Result<()> {
+        open::check_keyring(name, object, &self.inner.root, self.id()).map(drop)
+    }
+
+    /// Checks that an object is the enrolment of this name.
+    pub(crate) fn check_enrolment(&self, name: &str, object: &[u8]) -> Result<()> {
+        open::check_agent(name, object, &self.inner.root, self.id()).map(drop)
+    }
+
+    /// The wrapped keys that the keyring in force names.
+    pub(crate) fn wraps_in_force(&self) -> impl Iterator<Item = &str> {
+        let keyring = &self.inner.keyring;
+        keyring.keys.iter().map(|key| key.wrap.as_str()).chain([keyring.root_wrap.as_str()])
+    }
+
     pub(crate) fn open_metadata(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>> {
         let identities = self.inner.metadata.values().map(|identity| identity as &dyn age::Identity);
         seal::open(identities, sealed).map_err(|error| match error {

@@ -48,6 +48,7 @@ mod stream;
 use still_there::Needs;
 
 pub use lane::Lane;
+pub(crate) use packer::{PACKS_PER_INDEX, publish};
 pub use stream::StreamWriter;
 
 /// Sealed segments that may wait for the packer, about 3 MiB of them.

@@ -68,9 +68,18 @@ pub(super) async fn keyring(
 
 async fn read_keyring(store: &Store, sequence: u32, root: &VerifyingKey, vault: VaultId) -> Result<Keyring> {
     let name = names::keyring(sequence);
-    let object = store.get(&name).await?;
-    let keyring: Keyring = read_signed_by_root(&name, Kind::Keyring, &object, root, vault)?;
-    if keyring.sequence != sequence {
+    check_keyring(&name, &store.get(&name).await?, root, vault)
+}
+
+/// Checks that an object is the keyring of this name.
+pub(super) fn check_keyring(
+    name: &str,
+    object: &[u8],
+    root: &VerifyingKey,
+    vault: VaultId,
+) -> Result<Keyring> {
+    let keyring: Keyring = read_signed_by_root(name, Kind::Keyring, object, root, vault)?;
+    if names::keyring_sequence(name) != Some(keyring.sequence) {
         return Err(Error::untrusted(name, "it is another keyring under this name"));
     }
     Ok(keyring)
@@ -100,11 +109,20 @@ async fn read_agent(
     vault: VaultId,
 ) -> Result<(Enrolment, Enrolled)> {
     let name = names::agent(id);
-    let object = store.get(&name).await?;
-    let enrolment: Enrolment = read_signed_by_root(&name, Kind::Agent, &object, root, vault)?;
+    check_agent(&name, &store.get(&name).await?, root, vault)
+}
+
+/// Checks that an object is the enrolment of this name.
+pub(super) fn check_agent(
+    name: &str,
+    object: &[u8],
+    root: &VerifyingKey,
+    vault: VaultId,
+) -> Result<(Enrolment, Enrolled)> {
+    let enrolment: Enrolment = read_signed_by_root(name, Kind::Agent, object, root, vault)?;
     let signing = keys::verifying_key(&enrolment.signing);
-    let signing = signing.ok_or_else(|| Error::damaged(&name, "its signing key is no key"))?;
-    if enrolment.id != id {
+    let signing = signing.ok_or_else(|| Error::damaged(name, "its signing key is no key"))?;
+    if names::id(name) != Some(enrolment.id) {
         return Err(Error::untrusted(name, "it is another agent's enrolment under this name"));
     }
     let enrolled = Enrolled { name: enrolment.name.clone(), signing };

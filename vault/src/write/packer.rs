@@ -10,17 +10,19 @@ use tokio::task::JoinSet;
 use super::Shared;
 use crate::format::contents::PackContents;
 use crate::format::names;
-use crate::index;
+use crate::index::{self, ChunkIndex};
+use crate::keys::AgentKey;
 use crate::pack::PackBuilder;
 use crate::segment::SealedSegment;
+use crate::store::Store;
 use crate::tasks::joined;
-use crate::{Realm, Result};
+use crate::{Realm, Result, Vault};
 
 /// Packs uploaded at once; each is in memory while it is.
 const UPLOADS_AT_ONCE: usize = 2;
 
 /// Packs that one index object names.
-const PACKS_PER_INDEX: u32 = index::PACKS_PER_OBJECT as u32;
+pub(crate) const PACKS_PER_INDEX: u32 = index::PACKS_PER_OBJECT as u32;
 
 /// The packs being filled: rows and metadata lie apart, so that a damaged pack of rows costs no
 /// catalogue, and so that what describes a snapshot can be read without passing over its rows.
@@ -101,12 +103,24 @@ async fn upload(shared: &Shared, contents: PackContents, object: Bytes) -> Resul
 /// Writes an index object for packs that none names yet, those of an interrupted run included.
 /// Returns whether there were any.
 async fn write_index(shared: &Shared, packs_max: u32) -> Result<bool> {
-    let packs = shared.index.unindexed(packs_max).await?;
+    publish(&shared.vault, &shared.agent, &shared.store, &shared.index, packs_max).await
+}
+
+/// Writes an index object into `store` for packs of the `known` ones that none names yet. Returns whether there
+/// were any.
+pub(crate) async fn publish(
+    vault: &Vault,
+    agent: &AgentKey,
+    store: &Store,
+    known: &ChunkIndex,
+    packs_max: u32,
+) -> Result<bool> {
+    let packs = known.unindexed(packs_max).await?;
     if packs.is_empty() {
         return Ok(false);
     }
     let (ids, texts): (Vec<_>, Vec<_>) = packs.into_iter().unzip();
-    let id = index::write_object(&shared.vault, &shared.store, &shared.agent, &texts.concat()).await?;
-    shared.index.mark_indexed(&ids, id).await?;
+    let id = index::write_object(vault, store, agent, &texts.concat()).await?;
+    known.mark_indexed(&ids, id).await?;
     Ok(true)
 }

@@ -25,7 +25,7 @@ use crate::host;
 use crate::interrupt::Interrupt;
 use lanes::Read;
 use scratch::Scratch;
-pub use summary::Summary;
+pub use summary::{Summary, seconds};
 
 /// What one source's backup needs.
 pub struct Run<'a> {

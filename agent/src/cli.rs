@@ -49,6 +49,10 @@ pub enum Command {
     /// Try who is told when something is wrong
     #[command(subcommand)]
     Notify(Notify),
+    /// Bring the vault's copies in other stores up to date, or those that are named
+    Copy(Copy),
+    /// Say how far each copy is behind, from what this host knows of it
+    Copies,
     /// Show, check or describe the configuration
     #[command(subcommand)]
     Config(Config),
@@ -170,6 +174,17 @@ pub enum Notify {
         /// The `name` of a [[notify]]
         name: String,
     },
+}
+
+/// `copy`.
+#[derive(Args)]
+pub struct Copy {
+    /// Only this copy (may be repeated)
+    #[arg(long, value_name = "NAME")]
+    pub copy: Vec<String>,
+    /// Only say what is missing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `config`.

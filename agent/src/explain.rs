@@ -5,12 +5,15 @@ use std::error::Error;
 use lifeboat_config::{ConfigError, SecretError};
 use lifeboat_connectors::Error as SourceError;
 use lifeboat_console::{CommandError, Explanation, Kind};
-use lifeboat_vault::Error as VaultError;
+use lifeboat_vault::{CopyError, Error as VaultError};
 
 /// Explains one error of a chain, if it is one of ours.
 pub fn explain(error: &(dyn Error + 'static)) -> Option<Explanation> {
     if let Some(error) = error.downcast_ref::<VaultError>() {
         return Some(Explanation { kind: vault_kind(error), hints: error.hints() });
+    }
+    if let Some(error @ CopyError::Lost { .. }) = error.downcast_ref::<CopyError>() {
+        return Some(Explanation { kind: Kind::VaultMissing, hints: error.hints() });
     }
     if let Some(error) = error.downcast_ref::<SourceError>() {
         return Some(Explanation { kind: source_kind(error), hints: error.hints() });

@@ -4,9 +4,11 @@ use std::fs::{DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use lifeboat_config::{Agent, Config, Source};
+use lifeboat_config::{Agent, Config, SecretRef, Source};
 use lifeboat_console::{CommandError, Kind, ResultExt};
+use lifeboat_vault::store::StoreSettings;
 use lifeboat_vault::{AgentKey, Error, Opener, Store, Vault};
+use url::Url;
 
 /// The agent's key in its state folder.
 const KEY: &str = "agent.key";
@@ -53,9 +55,21 @@ pub fn read_key(agent: &Agent) -> Result<AgentKey, CommandError> {
     Ok(AgentKey::read(&path)?)
 }
 
+/// Opens a store, led by the settings that a reference names, or by the environment.
+pub fn open_store(url: &Url, settings: Option<&SecretRef>, create: bool) -> Result<Store, CommandError> {
+    let settings = match settings {
+        None => StoreSettings::Environment,
+        Some(reference) => StoreSettings::parse(reference.resolve()?.expose()).map_err(|line| {
+            let text = format!("line {line} of {reference} is not of the form NAME=VALUE");
+            CommandError::new(Kind::ConfigInvalid, text)
+        })?,
+    };
+    Ok(Store::open_with(url, create, &settings)?)
+}
+
 /// Opens the configured vault with the agent's key.
 pub async fn open_vault(config: &Config, key: &AgentKey) -> Result<Vault, CommandError> {
-    let store = Store::open(&config.vault.url, false)?;
+    let store = open_store(&config.vault.url, config.vault.credentials.as_ref(), false)?;
     let opened = Vault::open(store, Opener::Agent(key), config.vault.root.as_deref()).await;
     opened.map_err(|error| match error {
         Error::NoKey { .. } => not_enrolled(config, key),

@@ -9,6 +9,7 @@ mod backup;
 mod check;
 mod cli;
 mod commands;
+mod copies;
 mod event;
 mod explain;
 mod host;

@@ -11,15 +11,14 @@ use crate::commands::count;
 /// The policy for a source, or nothing when everything stays.
 pub fn keep_of(config: &Config, source: &str) -> Option<Keep> {
     let (keep, min_days) = config.keep(source)?;
-    Some(Keep {
-        last: keep.last,
-        daily: keep.daily,
-        weekly: keep.weekly,
-        monthly: keep.monthly,
-        yearly: keep.yearly,
-        tags: keep.tags.clone(),
-        min_days,
-    })
+    Some(of(keep, min_days))
+}
+
+/// A policy as the vault takes it.
+pub fn of(keep: &lifeboat_config::Keep, min_days: u32) -> Keep {
+    let (last, daily, weekly) = (keep.last, keep.daily, keep.weekly);
+    let (monthly, yearly, tags) = (keep.monthly, keep.yearly, keep.tags.clone());
+    Keep { last, daily, weekly, monthly, yearly, tags, min_days }
 }
 
 /// A source's plan as an operator reads it.

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use url::Url;
 
-use crate::{ConfigError, Notify, SecretRef, read};
+use crate::{Bandwidth, ConfigError, Notify, SecretRef, read};
 
 /// The configuration of one vault, of the people who may open it and of the agent that fills it.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -62,6 +62,45 @@ pub struct Vault {
     /// Nothing goes that is younger than so many days.
     #[schemars(default = "Vault::default_keep_min_days", range(max = 36500))]
     pub keep_min_days: u32,
+    /// Where the store's settings are kept, as lines of `NAME=VALUE`: `{file:PATH}`, `{env:NAME}` or
+    /// `{credential:NAME}` (systemd). The names are those of the environment, such as
+    /// `AWS_SECRET_ACCESS_KEY`; the environment itself then counts for nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", regex(pattern = "^\\{(file|env|credential):"))]
+    pub credentials: Option<SecretRef>,
+    /// How many copies must hold a new snapshot whole before `backup` succeeds; all of them when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 8))]
+    pub require_copies: Option<u32>,
+    /// Other stores, each brought to hold every snapshot of the vault.
+    #[serde(rename = "copy", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default, length(max = 8))]
+    pub copies: Vec<Copy>,
+}
+
+/// A copy of the vault in a store of its own: another region, another provider, another account.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Copy {
+    /// What reports call it.
+    #[schemars(regex(pattern = "^[a-z0-9][a-z0-9._-]{0,63}$"))]
+    pub name: String,
+    /// The store, as in `[vault]`.
+    #[schemars(with = "String", regex(pattern = "^(file|s3|az|gs)://"))]
+    pub url: Url,
+    /// Where this store's settings are kept, as in `[vault]`; the environment when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", regex(pattern = "^\\{(file|env|credential):"))]
+    pub credentials: Option<SecretRef>,
+    /// How fast it may be written, by the hour of this machine's time zone: the first that holds decides,
+    /// and where none does there is no limit.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub bandwidth: Vec<Bandwidth>,
+    /// Which snapshots it is given, where that is not all of them. None is ever taken from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Keep>,
 }
 
 /// A person who may open some grades of the vault.
@@ -195,6 +234,11 @@ impl Config {
         Some((keep, days))
     }
 
+    /// The copy called `name`.
+    pub fn copy(&self, name: &str) -> Option<&Copy> {
+        self.vault.copies.iter().find(|copy| copy.name == name)
+    }
+
     /// Prints the configuration in force as TOML: defaults filled in, passwords that stand in the file
     /// as `********`, references to secrets as they are.
     pub fn to_masked_toml(&self) -> String {
@@ -206,6 +250,11 @@ impl Vault {
     /// A week to notice that something is wrong before anything goes.
     pub(crate) const fn default_keep_min_days() -> u32 {
         7
+    }
+
+    /// How many copies must hold a new snapshot whole before a backup has succeeded.
+    pub fn copies_required(&self) -> usize {
+        self.require_copies.map_or(self.copies.len(), |copies| copies as usize)
     }
 }
 

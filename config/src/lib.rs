@@ -7,6 +7,7 @@
 //! Secrets are never part of the configuration's own text: a [`SecretRef`] says where one is kept and
 //! reads it when it is needed, and nothing here prints one.
 
+mod bandwidth;
 mod config;
 mod error;
 mod host;
@@ -19,7 +20,8 @@ mod section;
 mod values;
 mod warnings;
 
-pub use config::{Agent, Config, Grade, Keep, Person, Source, Vault};
+pub use bandwidth::Bandwidth;
+pub use config::{Agent, Config, Copy, Grade, Keep, Person, Source, Vault};
 pub use error::ConfigError;
 pub use notify::{Channel, Format, Language, Notify, Severity, TimeOfDay};
 pub use secret::{Secret, SecretError, SecretRef};

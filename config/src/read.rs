@@ -8,18 +8,23 @@ use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use url::Url;
 
 use crate::position::Document;
 use crate::section::{Field, Section, did_you_mean};
 use crate::values::{self, Fault};
-use crate::{Agent, Config, ConfigError, Grade, Keep, Person, SecretRef, Source, Vault, host};
+use crate::{
+    Agent, Bandwidth, Config, ConfigError, Copy, Grade, Keep, Person, SecretRef, Source, Vault, host,
+};
 
 pub(crate) mod notify;
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
 pub(crate) const ROOT_KEYS: &[&str] = &["version", "branch", "vault", "people", "agent", "source", "notify"];
-pub(crate) const VAULT_KEYS: &[&str] = &["url", "root", "keep", "keep_min_days"];
+pub(crate) const VAULT_KEYS: &[&str] =
+    &["url", "root", "keep", "keep_min_days", "credentials", "require_copies", "copy"];
+pub(crate) const COPY_KEYS: &[&str] = &["name", "url", "credentials", "bandwidth", "keep"];
 pub(crate) const KEEP_KEYS: &[&str] = &["last", "daily", "weekly", "monthly", "yearly", "tags"];
 pub(crate) const PERSON_KEYS: &[&str] = &["recipient", "grades"];
 pub(crate) const AGENT_KEYS: &[&str] = &["name", "state", "readers"];
@@ -31,6 +36,9 @@ const KEEP_MAX: u32 = 100_000;
 
 /// A hundred years.
 const KEEP_MIN_DAYS_MAX: u32 = 36_500;
+
+/// More copies than this would be copies of a mistake; each takes memory while it is written.
+const COPIES_MAX: usize = 8;
 
 /// More readers than this would be a load on the database that nobody means.
 const READERS_MAX: u32 = 64;
@@ -50,7 +58,7 @@ pub(crate) fn config(text: &str, path: &Path) -> Result<Config> {
             Some(branch) => value(&branch, values::label)?,
             None => agent.name.clone(),
         },
-        vault: vault(&root.required("vault", "a table headed [vault] with `url = \"…\"`")?)?,
+        vault: vault(&root.required("vault", "a table headed [vault] with `url = \"…\"`")?, folder)?,
         people: people(&root)?,
         agent,
         sources: sources(root.optional("source"), folder)?,
@@ -100,15 +108,93 @@ fn version(root: &Section<'_>) -> Result<u32> {
     }
 }
 
-fn vault(field: &Field<'_>) -> Result<Vault> {
+fn vault(field: &Field<'_>, folder: &Path) -> Result<Vault> {
     let section = field.table("[vault]".into())?.only(VAULT_KEYS)?;
     let url = section.required("url", "`url = \"file:///path\"`, s3://, az:// or gs://")?;
+    let url = value(&url, values::vault_url)?;
+    let copies = copies(section.optional("copy"), &url, folder)?;
     Ok(Vault {
-        url: value(&url, values::vault_url)?,
         root: section.optional("root").map(|root| value(&root, values::fingerprint)).transpose()?,
         keep: section.optional("keep").map(|field| keep(&field)).transpose()?,
         keep_min_days: keep_min_days(&section)?.unwrap_or(Vault::default_keep_min_days()),
+        credentials: credentials(section.optional("credentials"), &url, folder)?,
+        require_copies: require_copies(section.optional("require_copies"), copies.len())?,
+        copies,
+        url,
     })
+}
+
+/// Settings are several lines; in the configuration itself they would be a secret for everybody to see.
+fn credentials(field: Option<Field<'_>>, store: &Url, folder: &Path) -> Result<Option<SecretRef>> {
+    let Some(field) = field else { return Ok(None) };
+    if store.scheme() == "file" {
+        let message = format!("{} means nothing for a folder", field.name());
+        return Err(field.refuse_key(message, vec!["take the line out".into()]));
+    }
+    match value(&field, |text| SecretRef::parse(text, folder))? {
+        SecretRef::Literal(_) => Err(field.refuse(
+            format!("{} is no reference", field.name()),
+            vec![
+                "put lines such as AWS_ACCESS_KEY_ID=… into a file of mode 600 and write `{file:PATH}`"
+                    .into(),
+            ],
+        )),
+        reference => Ok(Some(reference)),
+    }
+}
+
+fn require_copies(field: Option<Field<'_>>, copies: usize) -> Result<Option<u32>> {
+    let Some(field) = field else { return Ok(None) };
+    let required = field.integer(0..=COPIES_MAX as u32)?;
+    if required as usize > copies {
+        let message = format!("{} is {required}, and there are only {copies} [[vault.copy]]", field.name());
+        return Err(
+            field.refuse(message, vec!["no backup could ever succeed: lower it, or add a copy".into()])
+        );
+    }
+    Ok(Some(required))
+}
+
+fn copies(field: Option<Field<'_>>, vault: &Url, folder: &Path) -> Result<Vec<Copy>> {
+    let Some(field) = field else { return Ok(Vec::new()) };
+    let mut copies: Vec<Copy> = Vec::new();
+    for section in field.tables("vault.copy")? {
+        let section = section.only(COPY_KEYS)?;
+        let name_field = section.required("name", "`name = \"frankfurt\"`")?;
+        let name = value(&name_field, values::name)?;
+        let url_field =
+            section.required("url", "`url = \"s3://bucket/prefix\"`, az://, gs:// or file:///path")?;
+        let url = value(&url_field, values::vault_url)?;
+        if copies.iter().any(|copy| copy.name == name) {
+            let message = format!("two copies are called `{name}`");
+            return Err(name_field.refuse(message, vec!["give this one a name of its own".into()]));
+        }
+        let credentials = credentials(section.optional("credentials"), &url, folder)?;
+        let place = |other: &Url| other.as_str().trim_end_matches('/') == url.as_str().trim_end_matches('/');
+        let same_account = credentials.is_none();
+        if same_account && (place(vault) || copies.iter().any(|copy| place(&copy.url))) {
+            let message = format!("{} is a place that is used already", url_field.name());
+            return Err(
+                url_field.refuse(message, vec!["a copy is a store of its own: name another place".into()])
+            );
+        }
+        copies.push(Copy {
+            name,
+            url,
+            credentials,
+            bandwidth: bandwidth(section.optional("bandwidth"))?,
+            keep: section.optional("keep").map(|field| keep(&field)).transpose()?,
+        });
+    }
+    if copies.len() > COPIES_MAX {
+        return Err(field.refuse_key(format!("there are more than {COPIES_MAX} [[vault.copy]]"), vec![]));
+    }
+    Ok(copies)
+}
+
+fn bandwidth(field: Option<Field<'_>>) -> Result<Vec<Bandwidth>> {
+    let Some(field) = field else { return Ok(Vec::new()) };
+    field.list()?.iter().map(|limit| value(limit, Bandwidth::parse)).collect()
 }
 
 fn keep(field: &Field<'_>) -> Result<Keep> {

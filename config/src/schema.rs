@@ -65,6 +65,7 @@ mod tests {
         check(&schema, "", read::ROOT_KEYS);
         check(&schema, "/$defs/Vault", read::VAULT_KEYS);
         check(&schema, "/$defs/Keep", read::KEEP_KEYS);
+        check(&schema, "/$defs/Copy", read::COPY_KEYS);
         check(&schema, "/$defs/Person", read::PERSON_KEYS);
         check(&schema, "/$defs/Agent", read::AGENT_KEYS);
         check(&schema, "/$defs/Source", read::SOURCE_KEYS);
@@ -100,6 +101,7 @@ mod tests {
         assert_eq!(required("/required"), serde_json::json!(["version", "vault", "people"]));
         assert_eq!(required("/$defs/Vault/required"), serde_json::json!(["url"]));
         assert_eq!(required("/$defs/Person/required"), serde_json::json!(["recipient"]));
+        assert_eq!(required("/$defs/Copy/required"), serde_json::json!(["name", "url"]));
         assert_eq!(required("/$defs/Agent/required"), Value::Null);
         assert_eq!(required("/$defs/Keep/required"), Value::Null);
         assert_eq!(required("/$defs/Source/required"), serde_json::json!(["name", "url"]));

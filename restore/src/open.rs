@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use age::cli_common::UiCallbacks;
 use lifeboat_config::Config;
 use lifeboat_console::{CommandError, Kind, Progress, ResultExt};
+use lifeboat_vault::store::StoreSettings;
 use lifeboat_vault::{
     AgentKey, Error, Identities, Opener, Selector, Snapshot, SnapshotReader, Store, SyncReport, Vault,
     list_snapshots,
@@ -49,7 +50,8 @@ impl Opened {
         let url = vault_url(access, config.as_ref())?;
         let root = access.root.as_deref().or(config.as_ref().and_then(|config| config.vault.root.as_deref()));
         let keys = Keys::read(&identity_files(access, config.as_ref())?)?;
-        let store = Store::open(&url, false)?;
+        let settings = settings(access, config.as_ref())?;
+        let store = Store::open_with(&url, false, &settings)?;
         let vault = interrupt.or(keys.open(store, root)).await?;
         let (snapshots, unreadable) = interrupt.or(list_snapshots(&vault)).await?;
         Ok(Self { vault, snapshots, unreadable })
@@ -133,6 +135,16 @@ fn vault_url(access: &Access, config: Option<&Config>) -> Result<Url, CommandErr
         .kind(Kind::Usage)
         .context(|| "the vault's URL is not understood")
         .hint("write file:///folder, s3://bucket/prefix, az://container/prefix or gs://bucket/prefix")
+}
+
+/// What leads to the store: the configuration's own settings for its own vault, else the environment.
+fn settings(access: &Access, config: Option<&Config>) -> Result<StoreSettings, CommandError> {
+    let own = config.filter(|_| access.vault.is_none()).and_then(|config| config.vault.credentials.as_ref());
+    let Some(reference) = own else { return Ok(StoreSettings::Environment) };
+    StoreSettings::parse(reference.resolve()?.expose()).map_err(|line| {
+        let text = format!("line {line} of {reference} is not of the form NAME=VALUE");
+        CommandError::new(Kind::ConfigInvalid, text)
+    })
 }
 
 /// The files given; on an agent's host, its own key when none is.

@@ -7,7 +7,7 @@ use lifeboat_vault::store::Creation;
 use lifeboat_vault::{AgentKey, Snapshot, Vault, list_snapshots};
 
 use super::Findings;
-use crate::host;
+use crate::{copies, host};
 
 /// Clocks that differ by less need no one's attention.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
@@ -32,6 +32,7 @@ pub async fn all(config: &Config, sources: &[&Source], findings: &mut Findings) 
     if let Err(error) = writable(&vault, findings).await {
         findings.error(None, "store", error);
     }
+    copies(config, findings).await;
     match list_snapshots(&vault).await {
         Err(error) => findings.error(None, "snapshots", error),
         Ok((snapshots, damage)) => {
@@ -97,6 +98,28 @@ async fn keys(vault: &Vault, findings: &mut Findings) -> Result<(), CommandError
         findings.error(None, "keys", error);
     }
     Ok(())
+}
+
+/// Each copy's store: reachable and writable, with its own settings.
+async fn copies(config: &Config, findings: &mut Findings) {
+    for copy in &config.vault.copies {
+        let subject = format!("copy {}", copy.name);
+        let probed = match copies::open_store(copy) {
+            Ok(store) => store.probe_creation().await.map_err(Into::into),
+            Err(error) => Err(error),
+        };
+        match probed {
+            Ok(Creation::Conditional) => {
+                findings.ok(&subject, "can be written and read, and refuses to overwrite")
+            }
+            Ok(Creation::Overwrites) => findings.warning(
+                &subject,
+                "can be written and read, but lets a second write replace the first",
+                Some("turn on versioning or object lock there".into()),
+            ),
+            Err(error) => findings.error(None, &subject, error),
+        }
+    }
 }
 
 async fn writable(vault: &Vault, findings: &mut Findings) -> Result<(), CommandError> {

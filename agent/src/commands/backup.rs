@@ -1,4 +1,4 @@
-//! `backup`: one source after the other; one that fails does not stop the next.
+//! `backup`: one source after the other, then the copies; one that fails does not stop the next.
 
 use std::path::Path;
 
@@ -6,12 +6,15 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lifeboat_config::{Config, Severity, Source};
 use lifeboat_console::{CommandError, Kind, Progress};
-use lifeboat_vault::{AgentKey, Vault};
+use lifeboat_vault::{AgentKey, Vault, list_snapshots};
+use serde_json::json;
 use tracing::Instrument;
 
+use super::copy;
 use crate::backup::{Run, Summary};
 use crate::check::chain;
 use crate::cli::Backup;
+use crate::copies::Copies;
 use crate::event::{Check, Event, Task};
 use crate::explain::{described, explain};
 use crate::host;
@@ -44,10 +47,17 @@ pub async fn run(path: &Path, args: &Backup, json: bool) -> Result<(), CommandEr
     let (key, vault) = (&key, &vault);
     let (tags, router, interrupt) = (&args.tag, &router, &interrupt);
     let night = Night { config: &config, key, vault, tags, router, interrupt, json };
-    if let [source] = sources[..] {
-        return night.back_up(source).await;
+    let backed_up = match sources[..] {
+        [source] => night.back_up(source).await,
+        _ => night.back_up_all(&sources).await,
+    };
+    let interrupted = backed_up.as_ref().is_err_and(|error| error.kind() == Kind::Interrupted);
+    if config.vault.copies.is_empty() || interrupted {
+        return backed_up;
     }
-    night.back_up_all(&sources).await
+    // Copies are caught up after a failed night too: they may lack earlier snapshots.
+    let copied = night.copy().await;
+    backed_up.and(copied)
 }
 
 /// A snapshot that nobody can open is not a good one, however whole it is.
@@ -100,6 +110,43 @@ impl Night<'_> {
         let hint = failed.iter().map(|name| format!(" --source {name}")).collect::<String>();
         Err(CommandError::new(kind, text)
             .hint(format!("when the cause above is gone: lifeboat-agent backup{hint}")))
+    }
+
+    /// Brings every copy up to date, and says whether as many of them as the operator asks for hold every
+    /// snapshot.
+    async fn copy(&self) -> Result<(), CommandError> {
+        let progress = Progress::new(self.json);
+        progress.phase("copying");
+        let (snapshots, _) = list_snapshots(self.vault).await?;
+        let copies = Copies { config: self.config, key: self.key, vault: self.vault, snapshots: &snapshots };
+        let configured: Vec<_> = self.config.vault.copies.iter().collect();
+        let reports = tokio::select! {
+            reports = copies.bring_up_to_date(&configured, &progress) => reports,
+            _ = self.interrupt.wait() => return Err(copy::interrupted()),
+        };
+        progress.finish();
+        copy::tell(&reports, &progress, self.json)?;
+        let complete = reports.iter().filter(|report| report.is_complete()).count();
+        let required = self.config.vault.copies_required();
+        if self.json {
+            let reached = json!({ "copies": reports.len(), "complete": complete, "required": required });
+            progress.summary(&reached)?;
+        }
+        if complete >= required {
+            return Ok(());
+        }
+        let behind: Vec<_> = reports
+            .iter()
+            .filter(|report| !report.is_complete())
+            .map(|report| report.name.as_str())
+            .collect();
+        let text = format!(
+            "the vault holds every snapshot, but only {complete} of its copies do, and {required} must; behind: {}",
+            behind.join(", ")
+        );
+        Err(CommandError::new(Kind::Partial, text)
+            .hint("when the cause above is gone: lifeboat-agent copy; the next backup does it as well")
+            .hint("how many must be reached, `require_copies` in [vault] says"))
     }
 
     async fn back_up(&self, source: &Source) -> Result<(), CommandError> {

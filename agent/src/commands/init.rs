@@ -8,7 +8,7 @@ use lifeboat_config::{Config, Grade};
 use lifeboat_console::{CommandError, Kind, Progress, ResultExt, print};
 use lifeboat_vault::format::record::ChunkSizes;
 use lifeboat_vault::store::Creation;
-use lifeboat_vault::{AgentId, AgentKey, NewVault, Person, Store};
+use lifeboat_vault::{AgentId, AgentKey, NewVault, Person};
 use serde_json::json;
 
 use crate::cli::Init;
@@ -108,7 +108,7 @@ async fn make(
     people: &[Person],
     progress: &Progress,
 ) -> Result<(NewVault, Creation), CommandError> {
-    let store = Store::open(&config.vault.url, true)?;
+    let store = host::open_store(&config.vault.url, config.vault.credentials.as_ref(), true)?;
     let creation = store.probe_creation().await?;
     if creation == Creation::Overwrites {
         progress.warn(

@@ -3,6 +3,7 @@
 mod backup;
 mod check;
 mod config;
+mod copy;
 mod enroll;
 mod expire;
 mod init;
@@ -33,6 +34,8 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Release(args) => note::release(path, &args, json).await,
         Command::Accept(args) => note::accept(path, &args, json).await,
         Command::Notify(cli::Notify::Test { name }) => notify::test(path, &name, json).await,
+        Command::Copy(args) => copy::run(path, args, json).await,
+        Command::Copies => copy::status(path, json).await,
         Command::Config(what) => config::run(path, what, json),
     }
 }

@@ -86,6 +86,48 @@ fn a_backup_says_what_it_covered() {
 }
 
 #[test]
+fn copies_say_what_they_hold_and_what_is_wrong() {
+    let lab = Lab::new();
+    lab.config(&lab.default_config());
+    lab.check("copy-none-configured", &["copy"]);
+    let copies = "[[vault.copy]]\nname = \"barn\"\nurl = \"file://DIR/barn\"\n[[vault.copy]]\nname = \"safe\"\nurl = \"file://DIR/safe\"\n[people.wang]";
+    let config = lab.default_config().replacen("[people.wang]", copies, 1);
+    lab.config(&config);
+    lab.run(&["init"]);
+    std::fs::write(lab.path("crm.db"), "").expect("an empty database");
+    std::fs::create_dir(lab.path("barn")).expect("a mounted disk");
+    lab.check("copy-unknown-name", &["copy", "--copy", "bam"]);
+    let (code, stdout, _) = lab.run(&["copy", "--copy", "barn", "--dry-run"]);
+    assert!(
+        code == Some(0) && stdout.contains("wrapped keys") && stdout.contains("the vault record"),
+        "{stdout}"
+    );
+    assert_eq!(std::fs::read_dir(lab.path("barn")).expect("a folder").count(), 0, "nothing was written");
+    lab.check("backup-one-copy-away", &["backup"]);
+    lab.config(&config.replacen("[[vault.copy]]", "require_copies = 1\n[[vault.copy]]", 1));
+    lab.check("backup-one-copy-is-enough", &["backup"]);
+    std::fs::create_dir(lab.path("safe")).expect("a second disk");
+    lab.check("copy-catches-up", &["copy", "--copy", "safe"]);
+    let (code, stdout, _) = lab.run(&["copies"]);
+    assert_eq!((code, stdout.matches("2 of 2 snapshots  not behind").count()), (Some(0), 2), "{stdout}");
+    std::fs::rename(lab.path("barn"), lab.path("barn.unmounted")).expect("it is unmounted");
+    std::fs::create_dir(lab.path("barn")).expect("its mountpoint stays");
+    lab.check("copy-unmounted", &["copy", "--copy", "barn"]);
+    assert_eq!(std::fs::read_dir(lab.path("barn")).expect("a folder").count(), 0);
+    std::fs::remove_dir(lab.path("barn")).expect("an empty folder");
+    std::fs::rename(lab.path("barn.unmounted"), lab.path("barn")).expect("it is mounted again");
+    let snapshots = lab.path("barn/snapshots");
+    let first = std::fs::read_dir(&snapshots).expect("a folder").next().expect("a snapshot").expect("a file");
+    std::fs::write(first.path(), "short").expect("damage");
+    lab.check("copy-damaged", &["copy", "--copy", "barn"]);
+    std::fs::remove_dir_all(lab.path("safe")).expect("the second disk");
+    std::fs::remove_dir_all(lab.path("state/copies")).expect("what is known");
+    std::fs::create_dir(lab.path("safe")).expect("a disk of somebody else");
+    std::fs::write(lab.path("safe/holiday.jpg"), "x").expect("a picture");
+    lab.check("copy-of-two-one-foreign", &["copy"]);
+}
+
+#[test]
 fn json_ends_with_the_summary_in_its_documented_order() {
     let lab = Lab::new();
     lab.config(&lab.default_config());

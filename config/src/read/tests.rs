@@ -430,3 +430,60 @@ fn a_mail_server_is_a_url_without_a_password() {
         "error: lifeboat.toml:15:10: `server` in [[notify]]: this is not a URL\nhint: a URL begins with a scheme, such as `postgres://`",
     );
 }
+
+const COPY: &str = "[[vault.copy]]\nname = \"frankfurt\"\nurl = \"s3://crm/north\"\n";
+
+#[test]
+fn copies_have_stores_settings_and_limits_of_their_own() {
+    let text = GOOD.replace(
+        "[people.wang]",
+        &format!(
+            "require_copies = 1\n{COPY}credentials = \"{{file:b.env}}\"\nbandwidth = [\"08:00-20:00 2MB/s\"]\n[[vault.copy]]\nname = \"barn\"\nurl = \"file:///mnt/barn\"\n[people.wang]"
+        ),
+    );
+    let config =
+        Config::parse(&text, Path::new("/etc/lifeboat/lifeboat.toml")).expect("a good configuration");
+    let frankfurt = config.copy("frankfurt").expect("it is there");
+    assert_eq!(
+        frankfurt.credentials.as_ref().map(ToString::to_string).as_deref(),
+        Some("{file:/etc/lifeboat/b.env}")
+    );
+    assert_eq!(config.vault.copies.len(), 2);
+    assert_eq!(config.vault.copies_required(), 1);
+    let again = Config::parse(&config.to_masked_toml(), Path::new("shown.toml"))
+        .expect("what is shown is a configuration");
+    assert_eq!(again.to_masked_toml(), config.to_masked_toml());
+    let left_out = Config::parse(&text.replace("require_copies = 1\n", ""), Path::new("x"))
+        .expect("a good configuration");
+    assert_eq!(left_out.vault.copies_required(), 2, "all of them, unless the operator says otherwise");
+}
+
+#[test]
+fn copies_that_cannot_be_meant_are_refused() {
+    let with = |more: &str| format!("{more}[people.wang]");
+    check_with(
+        "[people.wang]",
+        &with(&format!("{COPY}credentials = \"AWS_SECRET_ACCESS_KEY=hunter2\"\n")),
+        "error: lifeboat.toml:7:15: `credentials` in [[vault.copy]] is no reference\nhint: put lines such as AWS_ACCESS_KEY_ID=… into a file of mode 600 and write `{file:PATH}`",
+    );
+    check_with(
+        "[people.wang]",
+        &with(&format!("{COPY}{COPY}")),
+        "error: lifeboat.toml:8:8: two copies are called `frankfurt`\nhint: give this one a name of its own",
+    );
+    check_with(
+        "[people.wang]",
+        &with("[[vault.copy]]\nname = \"b\"\nurl = \"file:///srv/lifeboat/vault/\"\n"),
+        "error: lifeboat.toml:6:7: `url` in [[vault.copy]] is a place that is used already\nhint: a copy is a store of its own: name another place",
+    );
+    check_with(
+        "[people.wang]",
+        &with("require_copies = 1\n"),
+        "error: lifeboat.toml:4:18: `require_copies` in [vault] is 1, and there are only 0 [[vault.copy]]\nhint: no backup could ever succeed: lower it, or add a copy",
+    );
+    check_with(
+        "[people.wang]",
+        &with(&format!("{COPY}bandwidth = [\"2MB\"]\n")),
+        "error: lifeboat.toml:7:14: `bandwidth` in [[vault.copy]]: `2MB` is no rate\nhint: write `08:00-20:00 2MB/s`, `20:00-08:00 unlimited`, or a rate alone for the whole day",
+    );
+}

@@ -77,6 +77,18 @@ impl AzureServer {
         .into()
     }
 
+    /// What leads there without the emulator's own switches, as a file of settings says it.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        [
+            ("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT.to_owned()),
+            ("AZURE_STORAGE_ACCOUNT_KEY", KEY.to_owned()),
+            ("AZURE_STORAGE_ENDPOINT", format!("http://127.0.0.1:{}/{ACCOUNT}", self.port)),
+            ("AZURE_ALLOW_HTTP", "true".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+
     /// The container as a store, to look at or to damage what is in it.
     pub fn store(&self) -> impl ObjectStore + use<> {
         MicrosoftAzureBuilder::new()

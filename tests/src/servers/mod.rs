@@ -4,6 +4,8 @@
 mod account;
 mod azure;
 mod certificates;
+mod gate;
+mod gcs;
 mod keeper;
 mod mariadb;
 mod port;
@@ -13,6 +15,8 @@ mod s3;
 mod tools;
 
 pub use azure::AzureServer;
+pub use gate::Gate;
+pub use gcs::GcsServer;
 pub use mariadb::{MariadbOptions, MariadbServer};
 pub use postgres::{PostgresOptions, PostgresServer};
 pub use s3::S3Server;

@@ -1,4 +1,4 @@
-//! An S3 server: moto, which honours conditional writes and object locks.
+//! An S3 server: moto, which honours conditional writes and object locks, and checks signatures.
 
 use std::net::TcpStream;
 
@@ -12,6 +12,9 @@ use super::tools::tool;
 
 const LAUNCHER: &str = include_str!("s3.py");
 const BUCKET: &str = "lifeboat";
+/// The one key that the server knows.
+const KEY: &str = "lifeboat";
+const SECRET: &str = "lifeboat-secret";
 
 /// An S3 server with one empty bucket, gone with everything in it when dropped.
 #[derive(Debug)]
@@ -32,14 +35,20 @@ impl S3Server {
         let log = folder.path().join("log");
         for _ in 0..PORTS_TRIED_MAX {
             let port = free_port();
-            let command =
-                [python.to_str().expect("the path is text"), "-c", LAUNCHER, &port.to_string(), BUCKET];
+            let number = port.to_string();
+            let python = python.to_str().expect("the path is text");
+            let command = [python, "-c", LAUNCHER, &number, BUCKET, KEY, SECRET];
             let server = Kept::start(&command, &log, "KILL");
             if server.wait_until("moto", &log, || TcpStream::connect(("127.0.0.1", port)).is_ok()) {
                 return Self { port, _server: server, _folder: folder };
             }
         }
         panic!("moto does not start; it said:\n{}", std::fs::read_to_string(&log).unwrap_or_default())
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The URL of `prefix` in the bucket, as `[vault] url` takes it.
@@ -53,8 +62,8 @@ impl S3Server {
             ("AWS_ENDPOINT", format!("http://127.0.0.1:{}", self.port)),
             ("AWS_ALLOW_HTTP", "true".into()),
             ("AWS_REGION", "us-east-1".into()),
-            ("AWS_ACCESS_KEY_ID", "lifeboat".into()),
-            ("AWS_SECRET_ACCESS_KEY", "lifeboat-secret".into()),
+            ("AWS_ACCESS_KEY_ID", KEY.into()),
+            ("AWS_SECRET_ACCESS_KEY", SECRET.into()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()

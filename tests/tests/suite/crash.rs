@@ -8,4 +8,4 @@ mod kill;
 mod restoring;
 mod server;
 mod state;
-mod victim;
+pub mod victim;

@@ -1,4 +1,5 @@
-//! One suite of promises, asked of a folder, of memory, and of real S3 and Azure servers.
+//! One suite of promises, asked of a folder, of memory, of real S3 and Azure servers, and of a
+//! fake of Google's.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use lifeboat_tests::{AzureServer, S3Server};
+use lifeboat_tests::{AzureServer, GcsServer, S3Server};
 use lifeboat_vault::store::{Created, Creation, Patience};
 use lifeboat_vault::{Error, Store};
 use object_store::ObjectStore;
@@ -44,6 +45,21 @@ async fn azure_keeps_every_promise() {
     install_tls();
     let server = AzureServer::start();
     keeps_every_promise(below(Arc::new(server.store()), "branch/north"), MANY).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn google_keeps_every_promise() {
+    install_tls();
+    let server = GcsServer::start();
+    keeps_every_promise(below(Arc::new(server.store()), "branch/north"), MANY).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_only_pretends_to_create_conditionally_is_noticed() {
+    install_tls();
+    let server = GcsServer::start_pretending();
+    let store = below(Arc::new(server.store()), "branch/north");
+    assert_eq!(store.probe_creation().await.expect("it answers"), Creation::Overwrites);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,13 +1,12 @@
 //! Stores that are not there, that refuse, or that would be spoken to in the clear: a clear error in
 //! bounded time, and never a secret in it.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lifeboat_tests::{AzureServer, Finished, S3Server, run};
+use lifeboat_tests::{AzureServer, Finished, GcsServer, S3Server, run};
 use lifeboat_vault::store::Patience;
 use lifeboat_vault::{Error, Store};
 use object_store::aws::AmazonS3Builder;
@@ -91,22 +90,12 @@ fn azure_refuses_a_wrong_key_and_nobody_prints_it() {
     }
 }
 
-/// moto lets everybody in, so that a server of a few lines says what S3 says to a wrong secret.
 #[test]
 fn s3_refuses_a_wrong_secret_and_nobody_prints_it() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let endpoint = format!("http://{}", listener.local_addr().expect("its address"));
-    std::thread::spawn(move || listener.incoming().flatten().for_each(refuse));
-    let settings = [
-        ("AWS_ENDPOINT", endpoint.as_str()),
-        ("AWS_ALLOW_HTTP", "true"),
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", "lifeboat"),
-        ("AWS_SECRET_ACCESS_KEY", SECRET),
-    ];
-    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let company = Company::with_store("s3://lifeboat/v".into(), settings.into());
+    let server = S3Server::start();
+    let mut company = Company::with_store(server.url("v"), server.environment());
     company.configure(DB1, &[sqlite_crm(&company.path("crm.db"), "0.001")]);
+    replace(&mut company, "AWS_SECRET_ACCESS_KEY", SECRET);
     let started = Instant::now();
     let refused = run(&mut company.agent(DB1, &["init"])).exits(1);
     assert!(started.elapsed() < Duration::from_secs(20), "it was tried again: {:?}", started.elapsed());
@@ -115,21 +104,33 @@ fn s3_refuses_a_wrong_secret_and_nobody_prints_it() {
     assert!(!company.state(DB1).join("agent.key").exists(), "the key of no vault stays behind");
 }
 
-/// Reads a request to the end of its header and body, and refuses it.
-fn refuse(mut connection: TcpStream) {
-    let mut reader = BufReader::new(connection.try_clone().expect("a second handle"));
-    let (mut line, mut length) = (String::new(), 0);
-    while reader.read_line(&mut line).is_ok_and(|bytes| bytes > 2) {
-        if let Some(text) = line.to_lowercase().strip_prefix("content-length:") {
-            length = text.trim().parse().expect("a number");
-        }
-        line.clear();
-    }
-    // What the client has sent and closed early is no loss here.
-    let _ = reader.take(length).read_to_end(&mut Vec::new());
-    let body = "<Error><Code>SignatureDoesNotMatch</Code><Message>wrong secret</Message></Error>";
-    let head = "HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\nConnection: close";
-    let _ = write!(connection, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+#[test]
+fn init_says_that_a_store_only_pretends_to_create_conditionally() {
+    let server = GcsServer::start_pretending();
+    let company = Company::with_store(server.url("v"), server.environment());
+    company.configure(DB1, &[sqlite_crm(&company.path("crm.db"), "0.001")]);
+    says(&run(&mut company.agent(DB1, &["init"])).success(), &["lets a second write replace the first"]);
+    says(&run(&mut company.agent(DB1, &["check"])).success(), &["lets a second write replace the first"]);
+    run(&mut company.agent(DB1, &["backup"])).success();
+    company.verify();
+}
+
+#[test]
+fn a_setting_that_the_store_does_not_know_is_told_by_its_line_and_not_shown() {
+    let company = Company::new();
+    company.configure(DB1, &[sqlite_crm(&company.path("crm.db"), "0.001")]);
+    let file = company.path("b.env");
+    std::fs::write(&file, format!("AWS_REGION=x\nAWS_SECRET_KEY={SECRET}\n")).expect("a file of settings");
+    let mut text = std::fs::read_to_string(company.config(DB1)).expect("a configuration");
+    text += &format!(
+        "[[vault.copy]]\nname = \"b\"\nurl = \"s3://b/v\"\ncredentials = \"{{file:{}}}\"\n",
+        file.display()
+    );
+    std::fs::write(company.config(DB1), text).expect("a configuration");
+    company.init(DB1);
+    let refused = run(&mut company.agent(DB1, &["copy"])).exits(1);
+    says(&refused, &["copy b cannot be used", "line 2 of its credentials sets AWS_SECRET_KEY"]);
+    assert!(!refused.stderr.contains(SECRET), "the secret is printed");
 }
 
 #[test]

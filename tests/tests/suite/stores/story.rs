@@ -1,6 +1,6 @@
 //! Backup, a day's work, backup, loss, verify, restore, compare: through both programs on each server.
 
-use lifeboat_tests::{AzureServer, S3Server, run};
+use lifeboat_tests::{AzureServer, GcsServer, S3Server, run};
 
 use crate::company::{Company, DB1, sqlite_crm, sqlite_day, sqlite_dump};
 
@@ -13,6 +13,12 @@ fn a_crm_is_lost_and_comes_back_from_s3() {
 #[test]
 fn a_crm_is_lost_and_comes_back_from_azure() {
     let server = AzureServer::start();
+    tells_the_whole_story(&Company::with_store(server.url("branches/north"), server.environment()));
+}
+
+#[test]
+fn a_crm_is_lost_and_comes_back_from_google() {
+    let server = GcsServer::start();
     tells_the_whole_story(&Company::with_store(server.url("branches/north"), server.environment()));
 }
 

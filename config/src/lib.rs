@@ -14,6 +14,7 @@ mod host;
 mod notify;
 mod position;
 mod read;
+mod schedule;
 mod schema;
 mod secret;
 mod section;
@@ -21,7 +22,8 @@ mod values;
 mod warnings;
 
 pub use bandwidth::Bandwidth;
-pub use config::{Agent, Config, Copy, Grade, Keep, Person, Source, Vault};
+pub use config::{Agent, Config, Copy, Grade, Keep, Maintenance, Person, Source, Vault, Zone};
 pub use error::ConfigError;
 pub use notify::{Channel, Format, Language, Notify, Severity, TimeOfDay};
+pub use schedule::{Schedule, Slot};
 pub use secret::{Secret, SecretError, SecretRef};

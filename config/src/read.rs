@@ -14,22 +14,36 @@ use crate::position::Document;
 use crate::section::{Field, Section, did_you_mean};
 use crate::values::{self, Fault};
 use crate::{
-    Agent, Bandwidth, Config, ConfigError, Copy, Grade, Keep, Person, SecretRef, Source, Vault, host,
+    Agent, Bandwidth, Config, ConfigError, Copy, Grade, Keep, Maintenance, Person, Schedule, SecretRef,
+    Source, Vault, host,
 };
 
 pub(crate) mod notify;
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
-pub(crate) const ROOT_KEYS: &[&str] = &["version", "branch", "vault", "people", "agent", "source", "notify"];
+pub(crate) const ROOT_KEYS: &[&str] =
+    &["version", "branch", "vault", "people", "agent", "maintenance", "source", "notify"];
 pub(crate) const VAULT_KEYS: &[&str] =
     &["url", "root", "keep", "keep_min_days", "credentials", "require_copies", "copy"];
 pub(crate) const COPY_KEYS: &[&str] = &["name", "url", "credentials", "bandwidth", "keep"];
 pub(crate) const KEEP_KEYS: &[&str] = &["last", "daily", "weekly", "monthly", "yearly", "tags"];
 pub(crate) const PERSON_KEYS: &[&str] = &["recipient", "grades"];
-pub(crate) const AGENT_KEYS: &[&str] = &["name", "state", "readers"];
+pub(crate) const AGENT_KEYS: &[&str] = &[
+    "name",
+    "state",
+    "readers",
+    "schedule",
+    "timezone",
+    "jitter",
+    "deadline",
+    "stalled_after",
+    "retries",
+    "jobs",
+];
+pub(crate) const MAINTENANCE_KEYS: &[&str] = &["verify", "expire"];
 pub(crate) const SOURCE_KEYS: &[&str] =
-    &["name", "url", "password", "allow_plaintext", "keep", "keep_min_days"];
+    &["name", "url", "password", "allow_plaintext", "schedule", "keep", "keep_min_days"];
 
 /// More snapshots than this nobody counts one by one.
 const KEEP_MAX: u32 = 100_000;
@@ -43,6 +57,15 @@ const COPIES_MAX: usize = 8;
 /// More readers than this would be a load on the database that nobody means.
 const READERS_MAX: u32 = 64;
 
+/// What has failed so often will not go well before a person has looked.
+const RETRIES_MAX: u32 = 20;
+
+/// Each run takes up to 256 MiB.
+const JOBS_MAX: u32 = 16;
+
+/// A source that is due at more times than this is better described by one expression.
+const SCHEDULES_MAX: usize = 32;
+
 pub(crate) fn config(text: &str, path: &Path) -> Result<Config> {
     let document = Document { text, path };
     let table = DeTable::parse(text).map_err(|error| syntax(&document, &error))?;
@@ -51,6 +74,8 @@ pub(crate) fn config(text: &str, path: &Path) -> Result<Config> {
     let version = version(&root)?;
     let root = root.only(ROOT_KEYS)?;
     let folder = path.parent().unwrap_or(Path::new(""));
+    let vault = vault(&root.required("vault", "a table headed [vault] with `url = \"…\"`")?, folder)?;
+    let people = people(&root)?;
     let agent = agent(root.optional("agent"), folder)?;
     Ok(Config {
         version,
@@ -58,10 +83,11 @@ pub(crate) fn config(text: &str, path: &Path) -> Result<Config> {
             Some(branch) => value(&branch, values::label)?,
             None => agent.name.clone(),
         },
-        vault: vault(&root.required("vault", "a table headed [vault] with `url = \"…\"`")?, folder)?,
-        people: people(&root)?,
+        vault,
+        people,
+        maintenance: maintenance(root.optional("maintenance"))?,
+        sources: sources(root.optional("source"), folder, &agent.schedule)?,
         agent,
-        sources: sources(root.optional("source"), folder)?,
         notify: notify::all(root.optional("notify"), folder)?,
     })
 }
@@ -268,26 +294,62 @@ fn grade(item: &Field<'_>) -> Result<Grade> {
 }
 
 fn agent(field: Option<Field<'_>>, folder: &Path) -> Result<Agent> {
-    let Some(field) = field else {
-        return Ok(Agent {
-            name: host::agent_name(),
-            state: Agent::default_state(),
-            readers: Agent::default_readers(),
-        });
-    };
+    let Some(field) = field else { return Ok(Agent::named(host::agent_name())) };
     let section = field.table("[agent]".into())?.only(AGENT_KEYS)?;
-    let readers = section.optional("readers").map(|field| field.integer(1..=READERS_MAX)).transpose()?;
-    Ok(Agent {
-        name: match section.optional("name") {
-            Some(name) => value(&name, values::name)?,
-            None => host::agent_name(),
-        },
-        state: match section.optional("state") {
-            Some(state) => path(&state, folder)?,
-            None => Agent::default_state(),
-        },
-        readers: readers.map_or(Agent::default_readers(), |readers| readers as usize),
-    })
+    let mut agent = Agent::named(match section.optional("name") {
+        Some(name) => value(&name, values::name)?,
+        None => host::agent_name(),
+    });
+    if let Some(state) = section.optional("state") {
+        agent.state = path(&state, folder)?;
+    }
+    if let Some(readers) = section.optional("readers") {
+        agent.readers = readers.integer(1..=READERS_MAX)? as usize;
+    }
+    if let Some(schedule) = section.optional("schedule") {
+        agent.schedule = schedules(&schedule)?;
+    }
+    if let Some(jitter) = section.optional("jitter") {
+        agent.jitter = value(&jitter, values::duration)?;
+    }
+    if let Some(deadline) = section.optional("deadline") {
+        agent.deadline = value(&deadline, values::duration_above_zero)?;
+    }
+    if let Some(stalled_after) = section.optional("stalled_after") {
+        agent.stalled_after = value(&stalled_after, values::duration_above_zero)?;
+    }
+    if let Some(retries) = section.optional("retries") {
+        agent.retries = retries.integer(0..=RETRIES_MAX)?;
+    }
+    if let Some(jobs) = section.optional("jobs") {
+        agent.jobs = jobs.integer(1..=JOBS_MAX)? as usize;
+    }
+    agent.timezone = section.optional("timezone").map(|zone| value(&zone, values::zone)).transpose()?;
+    Ok(agent)
+}
+
+fn maintenance(field: Option<Field<'_>>) -> Result<Maintenance> {
+    let Some(field) = field else { return Ok(Maintenance::default()) };
+    let section = field.table("[maintenance]".into())?.only(MAINTENANCE_KEYS)?;
+    let of = |key: &str| section.optional(key).as_ref().map(schedules).transpose();
+    Ok(Maintenance { verify: of("verify")?.unwrap_or_default(), expire: of("expire")?.unwrap_or_default() })
+}
+
+fn schedules(field: &Field<'_>) -> Result<Vec<Schedule>> {
+    let items = field.list()?;
+    if items.len() > SCHEDULES_MAX {
+        let message = format!("{} holds more than {SCHEDULES_MAX} schedules", field.name());
+        return Err(field.refuse(message, vec!["a cron expression can hold many times".into()]));
+    }
+    let mut schedules = Vec::new();
+    for item in items {
+        let schedule = value(&item, values::schedule)?;
+        if schedules.contains(&schedule) {
+            return Err(item.refuse(format!("`{schedule}` stands twice in {}", item.name()), vec![]));
+        }
+        schedules.push(schedule);
+    }
+    Ok(schedules)
 }
 
 fn path(field: &Field<'_>, folder: &Path) -> Result<PathBuf> {
@@ -297,14 +359,14 @@ fn path(field: &Field<'_>, folder: &Path) -> Result<PathBuf> {
     }
 }
 
-fn sources(field: Option<Field<'_>>, folder: &Path) -> Result<Vec<Source>> {
+fn sources(field: Option<Field<'_>>, folder: &Path, default: &[Schedule]) -> Result<Vec<Source>> {
     let Some(field) = field else { return Ok(Vec::new()) };
     let mut lines: HashMap<String, usize> = HashMap::new();
     let mut sources = Vec::new();
     for section in field.tables("source")? {
         let section = section.only(SOURCE_KEYS)?;
         let name = section.required("name", "`name = \"crm\"`")?;
-        let source = source(&section, &name, folder)?;
+        let source = source(&section, &name, folder, default)?;
         if let Some(line) = lines.insert(source.name.clone(), name.line()) {
             let message = format!("two sources are called `{}`; the first is on line {line}", source.name);
             return Err(name.refuse(message, vec!["give this one a name of its own".into()]));
@@ -314,7 +376,7 @@ fn sources(field: Option<Field<'_>>, folder: &Path) -> Result<Vec<Source>> {
     Ok(sources)
 }
 
-fn source(section: &Section<'_>, name: &Field<'_>, folder: &Path) -> Result<Source> {
+fn source(section: &Section<'_>, name: &Field<'_>, folder: &Path, default: &[Schedule]) -> Result<Source> {
     let url = section.required(
         "url",
         "`url = \"postgres://user@host/database\"`, `mysql://user@host/database` or `sqlite:///path`",
@@ -331,6 +393,10 @@ fn source(section: &Section<'_>, name: &Field<'_>, folder: &Path) -> Result<Sour
         allow_plaintext: plaintext.as_ref().map(Field::boolean).transpose()?.unwrap_or(false),
         keep: section.optional("keep").map(|field| keep(&field)).transpose()?,
         keep_min_days: keep_min_days(section)?,
+        schedule: match section.optional("schedule") {
+            Some(schedule) => schedules(&schedule)?,
+            None => default.to_vec(),
+        },
     };
     let idle = password.or(plaintext.filter(|_| source.allow_plaintext));
     match idle.filter(|_| source.url.scheme() == "sqlite") {

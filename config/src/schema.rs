@@ -68,6 +68,7 @@ mod tests {
         check(&schema, "/$defs/Copy", read::COPY_KEYS);
         check(&schema, "/$defs/Person", read::PERSON_KEYS);
         check(&schema, "/$defs/Agent", read::AGENT_KEYS);
+        check(&schema, "/$defs/Maintenance", read::MAINTENANCE_KEYS);
         check(&schema, "/$defs/Source", read::SOURCE_KEYS);
         check_notify(&schema);
     }

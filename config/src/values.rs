@@ -3,7 +3,15 @@
 //! Each function answers with the value or with [`Fault`]: what is wrong, in words that never repeat a
 //! value that may hold a secret.
 
+use std::time::Duration;
+
+use jiff::SignedDuration;
 use url::Url;
+
+use crate::{Schedule, Zone};
+
+/// Nothing that is configured as a length of time is meant to be longer.
+const DURATION_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 /// What is wrong with a value, and what to do about it.
 #[derive(Debug)]
@@ -115,6 +123,40 @@ pub(crate) fn vault_url(text: &str) -> Result<Url, Fault> {
         ));
     }
     Ok(url)
+}
+
+/// A length of time such as `90s`, `10m` or `1h 30m`.
+pub(crate) fn duration(text: &str) -> Result<Duration, Fault> {
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+    match parsed {
+        Some(duration) if duration <= DURATION_MAX => Ok(duration),
+        Some(_) => Err(Fault::new("this is longer than 31 days", "write a shorter time, such as `12h`")),
+        None => Err(Fault::new(
+            &format!("`{text}` is no length of time"),
+            "write a number and a unit, such as `90s`, `10m`, `12h` or `1h 30m`",
+        )),
+    }
+}
+
+/// As [`duration`], and not nothing.
+pub(crate) fn duration_above_zero(text: &str) -> Result<Duration, Fault> {
+    match duration(text)? {
+        Duration::ZERO => Err(Fault::new("no run could be as short", "leave the line out for the default")),
+        duration => Ok(duration),
+    }
+}
+
+pub(crate) fn zone(text: &str) -> Result<Zone, Fault> {
+    Zone::get(text).ok_or_else(|| {
+        Fault::new(
+            &format!("`{text}` is no time zone"),
+            "write its name in the IANA database, such as `Asia/Shanghai`, `Europe/Berlin` or `UTC`",
+        )
+    })
+}
+
+pub(crate) fn schedule(text: &str) -> Result<Schedule, Fault> {
+    Schedule::parse(text)
 }
 
 pub(crate) fn source_url(text: &str) -> Result<Url, Fault> {

@@ -68,12 +68,18 @@ grades = ["high", "medium", "low"]
 name = "db1"
 state = "/var/lib/lifeboat"
 readers = 2
+jitter = "0s"
+deadline = "12h"
+stalled_after = "1h"
+retries = 4
+jobs = 1
 
 [[source]]
 name = "crm"
 url = "postgres://backup@db.internal/crm?sslmode=verify-full"
 password = "{env:CRM}"
 allow_plaintext = false
+schedule = []
 "#;
     assert_eq!(config.to_masked_toml(), expected);
     config.sources[0].password = Some(SecretRef::Literal(crate::Secret::new("hunter2".into())));
@@ -89,7 +95,7 @@ fn the_shipped_example_is_a_configuration_that_its_unit_can_run() {
     let shown = config.to_masked_toml();
     let again = Config::parse(&shown, Path::new("shown.toml")).expect("what is shown is a configuration");
     assert_eq!(again.to_masked_toml(), shown);
-    let unit = include_str!("../../systemd/lifeboat-backup.service");
+    let unit = include_str!("../../systemd/lifeboat-agent.service");
     for source in &config.sources {
         if let Some(SecretRef::Credential(name)) = &source.password {
             assert!(unit.contains(&format!("LoadCredential={name}:/etc/lifeboat/{name}\n")), "{name}");
@@ -151,8 +157,8 @@ fn an_unknown_key_is_refused_with_the_one_that_was_meant() {
     );
     check_with(
         "password =",
-        "schedule =",
-        "error: lifeboat.toml:11:1: unknown key `schedule` in [[source]]\nhint: known here: name, url, password, allow_plaintext, keep, keep_min_days",
+        "colour =",
+        "error: lifeboat.toml:11:1: unknown key `colour` in [[source]]\nhint: known here: name, url, password, allow_plaintext, schedule, keep, keep_min_days",
     );
 }
 
@@ -485,5 +491,54 @@ fn copies_that_cannot_be_meant_are_refused() {
         "[people.wang]",
         &with(&format!("{COPY}bandwidth = [\"2MB\"]\n")),
         "error: lifeboat.toml:7:14: `bandwidth` in [[vault.copy]]: `2MB` is no rate\nhint: write `08:00-20:00 2MB/s`, `20:00-08:00 unlimited`, or a rate alone for the whole day",
+    );
+}
+
+#[test]
+fn a_source_has_its_own_schedule_or_the_agents() {
+    let text = GOOD.replace(
+        "name = \"db1\"",
+        "schedule = [\"daily 02:30\", \"0 0 14 * * *\"]\ntimezone = \"Asia/Shanghai\"\njitter = \"10m\"\nretries = 0\njobs = 2",
+    ) + "[[source]]\nname = \"forms\"\nurl = \"sqlite:///f.db\"\nschedule = [\"hourly\"]\n[maintenance]\nverify = [\"sun 06:00\"]\nexpire = [\"daily 07:00\"]\n";
+    let config = Config::parse(&text, Path::new("x")).expect("a good configuration");
+    let words = |name: &str| {
+        config.source(name).map(|source| source.schedule.iter().map(|s| s.as_str()).collect::<Vec<_>>())
+    };
+    assert_eq!(words("crm"), Some(vec!["daily 02:30", "0 0 14 * * *"]));
+    assert_eq!(words("forms"), Some(vec!["hourly"]));
+    assert_eq!(config.agent.timezone.as_ref().map(crate::Zone::name), Some("Asia/Shanghai"));
+    assert_eq!((config.agent.jitter.as_secs(), config.agent.retries, config.agent.jobs), (600, 0, 2));
+    assert_eq!((config.maintenance.verify.len(), config.maintenance.expire.len()), (1, 1));
+    let shown = config.to_masked_toml();
+    assert_eq!(Config::parse(&shown, Path::new("x")).expect("what is shown").to_masked_toml(), shown);
+}
+
+#[test]
+fn a_schedule_that_cannot_be_meant_is_refused_where_it_stands() {
+    let name = "name = \"crm\"";
+    check_with(
+        name,
+        "name = \"crm\"\nschedule = [\"daily 02:30\", \"dayly 03:30\"]",
+        "error: lifeboat.toml:10:28: `schedule` in [[source]]: `dayly 03:30`: `dayly` means nothing here\nhint: did you mean `daily`?",
+    );
+    check_with(
+        name,
+        "name = \"crm\"\nschedule = [\"hourly\", \"hourly\"]",
+        "error: lifeboat.toml:10:23: `hourly` stands twice in `schedule` in [[source]]",
+    );
+    check_with(
+        "name = \"db1\"",
+        "timezone = \"Asia/Peking\"",
+        "error: lifeboat.toml:7:12: `timezone` in [agent]: `Asia/Peking` is no time zone\nhint: write its name in the IANA database, such as `Asia/Shanghai`, `Europe/Berlin` or `UTC`",
+    );
+    check_with(
+        "name = \"db1\"",
+        "deadline = \"six hours\"",
+        "error: lifeboat.toml:7:12: `deadline` in [agent]: `six hours` is no length of time\nhint: write a number and a unit, such as `90s`, `10m`, `12h` or `1h 30m`",
+    );
+    check_with(
+        "name = \"db1\"",
+        "deadline = \"0s\"",
+        "error: lifeboat.toml:7:12: `deadline` in [agent]: no run could be as short\nhint: leave the line out for the default",
     );
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use lifeboat_console::OutputArgs;
 
+use crate::supervise::Supervision;
+
 /// Where the configuration is when nobody says otherwise.
 const CONFIG: &str = "/etc/lifeboat/lifeboat.toml";
 
@@ -19,6 +21,15 @@ pub struct Cli {
     pub output: OutputArgs,
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// What the daemon does is news, even to somebody who did not ask to be told more.
+    pub fn log_the_daemon(&mut self) {
+        if matches!(self.command, Command::Run) {
+            self.output.verbose = self.output.verbose.max(1);
+        }
+    }
 }
 
 /// One verb each.
@@ -53,6 +64,15 @@ pub enum Command {
     Copy(Copy),
     /// Say how far each copy is behind, from what this host knows of it
     Copies,
+    /// Prove that every snapshot is whole, as far as this host can see, which is all but the rows
+    Verify(Verify),
+    /// Serve the schedule, until a signal comes: SIGTERM stops, SIGHUP reads the configuration again
+    Run,
+    /// Show what the schedule means
+    #[command(subcommand)]
+    Schedule(Schedule),
+    /// Show how things stand: last good snapshots, what runs, what comes next, space
+    Status,
     /// Show, check or describe the configuration
     #[command(subcommand)]
     Config(Config),
@@ -106,6 +126,8 @@ pub struct Backup {
     /// A word that `keep.tags` of the configuration may name (may be repeated)
     #[arg(long, value_name = "WORD")]
     pub tag: Vec<String>,
+    #[command(flatten)]
+    pub supervision: Supervision,
 }
 
 /// `retention`.
@@ -130,6 +152,8 @@ pub struct Expire {
     pub source: Vec<String>,
     #[command(flatten)]
     pub deleting: Deleting,
+    #[command(flatten)]
+    pub supervision: Supervision,
 }
 
 /// `prune`.
@@ -185,6 +209,31 @@ pub struct Copy {
     /// Only say what is missing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `verify`.
+#[derive(Args)]
+pub struct Verify {
+    #[command(flatten)]
+    pub supervision: Supervision,
+}
+
+/// `schedule`.
+#[derive(Subcommand)]
+pub enum Schedule {
+    /// Print what will run and when, across changes of the clock
+    Preview(Preview),
+}
+
+/// `schedule preview`.
+#[derive(Args)]
+pub struct Preview {
+    /// How many runs to print
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    pub next: usize,
+    /// Begin then instead of now, such as 2027-03-27
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
 }
 
 /// `config`.

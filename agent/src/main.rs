@@ -10,14 +10,21 @@ mod check;
 mod cli;
 mod commands;
 mod copies;
+mod daemon;
 mod event;
 mod explain;
+mod history;
 mod host;
 mod interrupt;
+mod job;
+mod lock;
 mod notify;
 mod retention;
 mod run_id;
+mod schedule;
 mod sheet;
+mod status;
+mod supervise;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -37,7 +44,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: cli::Cli) -> Result<(), CommandError> {
+fn run(mut cli: cli::Cli) -> Result<(), CommandError> {
+    cli.log_the_daemon();
     init_logging(&cli.output)?;
     // It fails only when a provider is there already, and then TLS has what it needs.
     let _ = rustls::crypto::ring::default_provider().install_default();

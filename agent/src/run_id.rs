@@ -15,6 +15,11 @@ impl RunId {
         Self(rand::random())
     }
 
+    /// All of its digits: what a program hands to another.
+    pub fn hex(self) -> String {
+        format!("{:032x}", self.0)
+    }
+
     /// As a random UUID (RFC 9562, version 4).
     pub fn uuid(self) -> String {
         let bits = (self.0 & !(0xf << 76) & !(0b11 << 62)) | (4 << 76) | (0b10 << 62);
@@ -45,7 +50,7 @@ impl FromStr for RunId {
 
 impl Serialize for RunId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:032x}", self.0))
+        serializer.serialize_str(&self.hex())
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lifeboat_config::{Config, Severity, Source};
-use lifeboat_console::{CommandError, Kind, Progress};
+use lifeboat_console::{CommandError, Kind, Progress, print_json};
 use lifeboat_vault::{AgentKey, Vault, list_snapshots};
 use serde_json::json;
 use tracing::Instrument;
@@ -17,16 +17,22 @@ use crate::cli::Backup;
 use crate::copies::Copies;
 use crate::event::{Check, Event, Task};
 use crate::explain::{described, explain};
+use crate::history::{self, Ended};
 use crate::host;
 use crate::interrupt::Interrupt;
+use crate::job::Job;
+use crate::lock;
 use crate::notify::{Pace, Router};
 use crate::run_id::RunId;
+use crate::supervise::Supervision;
 
 /// Backs up the named sources, or all of them.
 pub async fn run(path: &Path, args: &Backup, json: bool) -> Result<(), CommandError> {
-    let config = Config::load(path)?;
+    let orders = args.supervision.orders(path)?;
+    let config = orders.config;
     let sources = host::choose(&config, &args.source)?;
-    let interrupt = Interrupt::listen()?;
+    let supervision = args.supervision;
+    let interrupt = Interrupt::listen("the backup: no snapshot was written", orders.supervisor)?;
     let router = Router::new(&config, TimeZone::system(), Pace::AtOnce);
     let open = async {
         let key = host::read_key(&config.agent)?;
@@ -39,14 +45,14 @@ pub async fn run(path: &Path, args: &Backup, json: bool) -> Result<(), CommandEr
         Err(error) if error.kind() == Kind::Interrupted => return Err(error),
         Err(error) => {
             for source in sources {
-                tell_failure(&router, &config, source, RunId::new(), &error).await;
+                tell_failure(&router, &config, source, supervision.run_id(), &error).await;
             }
             return Err(error);
         }
     };
     let (key, vault) = (&key, &vault);
     let (tags, router, interrupt) = (&args.tag, &router, &interrupt);
-    let night = Night { config: &config, key, vault, tags, router, interrupt, json };
+    let night = Night { config: &config, key, vault, tags, router, interrupt, supervision, json };
     let backed_up = match sources[..] {
         [source] => night.back_up(source).await,
         _ => night.back_up_all(&sources).await,
@@ -82,6 +88,7 @@ struct Night<'a> {
     tags: &'a [String],
     router: &'a Router,
     interrupt: &'a Interrupt,
+    supervision: Supervision,
     json: bool,
 }
 
@@ -130,7 +137,7 @@ impl Night<'_> {
         let required = self.config.vault.copies_required();
         if self.json {
             let reached = json!({ "copies": reports.len(), "complete": complete, "required": required });
-            progress.summary(&reached)?;
+            print_json("copies", &reached)?;
         }
         if complete >= required {
             return Ok(());
@@ -149,14 +156,24 @@ impl Night<'_> {
             .hint("how many must be reached, `require_copies` in [vault] says"))
     }
 
+    /// One run of a source at a time, and each in the history.
     async fn back_up(&self, source: &Source) -> Result<(), CommandError> {
-        let id = RunId::new();
+        let id = self.supervision.run_id();
         // Of the highest level, so that a line of any level carries the run's id.
         let span = tracing::error_span!("run", run = %id, source = source.name);
         self.run(source, id).instrument(span).await
     }
 
     async fn run(&self, source: &Source, id: RunId) -> Result<(), CommandError> {
+        let (state, job) = (&self.config.agent.state, Job::backup(&source.name));
+        let _lock = lock::of_job(state, &job)?;
+        let mut entry = history::ByHand::begin(state, &job, id, self.supervision).await;
+        let summary = self.take(source, id).await;
+        entry.end(summary.as_ref().map_or_else(Ended::with_error, Ended::good_backup)).await;
+        summary.map(drop)
+    }
+
+    async fn take(&self, source: &Source, id: RunId) -> Result<Summary, CommandError> {
         tracing::info!("the backup begins");
         let progress = Progress::new(self.json);
         let name = source.name.as_str();
@@ -189,7 +206,8 @@ impl Night<'_> {
             lifeboat_console::print(&summary.to_string())?;
         }
         openable?;
-        self.hold_back(name, id, &summary).await
+        self.hold_back(name, id, &summary).await?;
+        Ok(summary)
     }
 
     /// A snapshot that is unlike those before it is kept, told, and ends with a code of its own.

@@ -19,7 +19,7 @@ use crate::interrupt::Interrupt;
 pub async fn run(path: &Path, args: cli::Copy, json: bool) -> Result<(), CommandError> {
     let config = Config::load(path)?;
     let chosen = copies::choose(&config, &args.copy)?;
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen("the copying: what is copied already is not copied again", None)?;
     let key = host::read_key(&config.agent)?;
     let vault = interrupt.or(host::open_vault(&config, &key)).await?;
     let (snapshots, _) = interrupt.or(list_snapshots(&vault)).await?;

@@ -5,27 +5,51 @@ use std::path::Path;
 use lifeboat_config::Config;
 use lifeboat_console::{CommandError, Kind, escape, print, print_json};
 use lifeboat_vault::{ExpirePlan, Lease};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::count;
 use super::retention::{plan, show};
 use crate::cli::Expire;
+use crate::history::{self, Ended};
 use crate::host;
 use crate::interrupt::Interrupt;
+use crate::job::{Job, Task};
+use crate::lock;
+
+/// What an interrupted expiry leaves: snapshots are removed one by one, each whole.
+const STOPPED: &str = "the expiry: what is removed is removed, and the rest stays";
 
 /// Says what goes, and removes it unless it is a dry run.
 pub async fn run(path: &Path, args: &Expire, json: bool) -> Result<(), CommandError> {
-    let config = Config::load(path)?;
-    let interrupt = Interrupt::listen()?;
-    let key = host::read_key(&config.agent)?;
-    let vault = interrupt.or(host::open_vault(&config, &key)).await?;
+    let orders = args.supervision.orders(path)?;
+    let config = orders.config;
+    let interrupt = Interrupt::listen(STOPPED, orders.supervisor)?;
     if args.dry_run {
-        let plan = plan(&config, &vault, &args.source, &interrupt).await?;
+        return work(&config, args, json, &interrupt).await.map(drop);
+    }
+    let (state, job) = (&config.agent.state, Job::of_vault(Task::Expire));
+    let _lock = lock::of_job(state, &job)?;
+    let mut entry = history::ByHand::begin(state, &job, args.supervision.run_id(), args.supervision).await;
+    let done = work(&config, args, json, &interrupt).await;
+    entry.end(done.as_ref().map_or_else(Ended::with_error, Ended::good)).await;
+    done.map(drop)
+}
+
+async fn work(
+    config: &Config,
+    args: &Expire,
+    json: bool,
+    interrupt: &Interrupt,
+) -> Result<Value, CommandError> {
+    let key = host::read_key(&config.agent)?;
+    let vault = interrupt.or(host::open_vault(config, &key)).await?;
+    if args.dry_run {
+        let plan = plan(config, &vault, &args.source, interrupt).await?;
         show(&plan, json)?;
-        return held_back(&plan);
+        return held_back(&plan).map(|()| Value::Null);
     }
     let mut lease = interrupt.or(Lease::take(&vault, &key, "expiring", args.deleting.alone)).await?;
-    let planned = plan(&config, &vault, &args.source, &interrupt).await;
+    let planned = plan(config, &vault, &args.source, interrupt).await;
     let done = match &planned {
         Ok(plan) => {
             let now = lease.time();
@@ -36,10 +60,10 @@ pub async fn run(path: &Path, args: &Expire, json: bool) -> Result<(), CommandEr
     let returned = lease.give_back().await;
     let (plan, expired) = (planned?, done?);
     returned?;
+    let held: Vec<_> = plan.sources.iter().filter(|source| !source.held_back.is_empty()).collect();
+    let held: Vec<_> = held.iter().map(|source| source.source.as_str()).collect();
+    let summary = json!({ "expired": expired.snapshots, "held_back": held, "damage": plan.damage });
     if json {
-        let held: Vec<_> = plan.sources.iter().filter(|source| !source.held_back.is_empty()).collect();
-        let held: Vec<_> = held.iter().map(|source| source.source.as_str()).collect();
-        let summary = json!({ "expired": expired.snapshots, "held_back": held, "damage": plan.damage });
         print_json("summary", &summary)?;
     } else {
         let mut text = String::new();
@@ -54,7 +78,7 @@ pub async fn run(path: &Path, args: &Expire, json: bool) -> Result<(), CommandEr
         }
         print(&text)?;
     }
-    held_back(&plan)
+    held_back(&plan).map(|()| summary)
 }
 
 /// A source that is held back is not passed over in silence.

@@ -11,6 +11,10 @@ mod note;
 mod notify;
 mod prune;
 mod retention;
+mod run;
+mod schedule;
+mod status;
+mod verify;
 
 pub use config::count;
 use lifeboat_console::CommandError;
@@ -36,6 +40,10 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Notify(cli::Notify::Test { name }) => notify::test(path, &name, json).await,
         Command::Copy(args) => copy::run(path, args, json).await,
         Command::Copies => copy::status(path, json).await,
+        Command::Verify(args) => verify::run(path, &args, json).await,
+        Command::Run => run::run(path, cli.output.verbose).await,
+        Command::Schedule(cli::Schedule::Preview(args)) => schedule::preview(path, &args, json),
+        Command::Status => status::run(path, json).await,
         Command::Config(what) => config::run(path, what, json),
     }
 }

@@ -15,7 +15,7 @@ use crate::interrupt::Interrupt;
 /// Says what is to be done, and does it unless it is a dry run.
 pub async fn run(path: &Path, args: &Prune, json: bool) -> Result<(), CommandError> {
     let config = Config::load(path)?;
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen("the prune: what was done is done, and nothing is lost", None)?;
     let key = host::read_key(&config.agent)?;
     let vault = interrupt.or(host::open_vault(&config, &key)).await?;
     host::make_state(&config.agent)?;

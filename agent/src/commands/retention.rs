@@ -15,7 +15,7 @@ use crate::retention::{keep_of, lines, told};
 /// Prints the plan.
 pub async fn preview(path: &Path, sources: &[String], json: bool) -> Result<(), CommandError> {
     let config = Config::load(path)?;
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen("the preview: nothing was changed", None)?;
     let key = host::read_key(&config.agent)?;
     let vault = interrupt.or(host::open_vault(&config, &key)).await?;
     let plan = plan(&config, &vault, sources, &interrupt).await?;

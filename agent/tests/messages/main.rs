@@ -300,3 +300,54 @@ fn a_table_that_lost_its_rows_is_kept_flagged_and_told_until_it_is_accepted() {
     assert_eq!(requests.len(), 2, "{requests:#?}");
     assert!(requests[1].contains("[recovered]"), "{requests:#?}");
 }
+
+#[test]
+fn a_preview_crosses_changes_of_the_clock() {
+    let lab = Lab::new();
+    lab.config(&lab.default_config());
+    lab.check("schedule-none", &["schedule", "preview"]);
+    lab.check("run-nothing-scheduled", &["run"]);
+    let agent = "[agent]\ntimezone = \"Europe/Berlin\"\nschedule = [\"daily 02:30\"]\n";
+    let config =
+        lab.default_config().replace("[agent]\n", agent) + "[maintenance]\nverify = [\"sun 06:00\"]\n";
+    lab.config(&config);
+    let (_, spring, _) = lab.run(&["schedule", "preview", "--next", "4", "--from", "2027-03-27"]);
+    let expected = "\
+when                            what        schedule
+Sat 2027-03-27 02:30:00 +01:00  backup crm  daily 02:30
+Sun 2027-03-28 03:00:00 +02:00  backup crm  daily 02:30  the clock skips that time
+Sun 2027-03-28 06:00:00 +02:00  verify      sun 06:00
+Mon 2027-03-29 02:30:00 +02:00  backup crm  daily 02:30
+";
+    assert_eq!(spring, expected);
+    let (_, autumn, _) = lab.run(&["schedule", "preview", "--next", "3", "--from", "2027-10-30T12:00"]);
+    let expected = "\
+when                            what        schedule
+Sun 2027-10-31 02:30:00 +02:00  backup crm  daily 02:30
+Sun 2027-10-31 06:00:00 +01:00  verify      sun 06:00
+Mon 2027-11-01 02:30:00 +01:00  backup crm  daily 02:30
+";
+    assert_eq!(autumn, expected);
+    lab.check("schedule-json", &["schedule", "preview", "--next", "1", "--from", "2027-03-28", "--json"]);
+    lab.check("schedule-bad-time", &["schedule", "preview", "--from", "tomorrow"]);
+    lab.config(&config.replace("daily 02:30", "dayly 02:30"));
+    lab.check("schedule-typo", &["schedule", "preview"]);
+    lab.config(&config);
+    lab.check("run-without-key", &["run"]);
+}
+
+#[test]
+fn a_verify_proves_what_this_host_can_see() {
+    let lab = Lab::new();
+    lab.config(&lab.default_config());
+    lab.run(&["init"]);
+    std::fs::write(lab.path("crm.db"), "").expect("an empty database");
+    lab.run(&["backup"]);
+    lab.check("verify", &["verify"]);
+    let (_, status, _) = lab.run(&["status"]);
+    assert!(status.contains("NOBODY serves the schedule") && status.contains("verify  20"), "{status}");
+    std::fs::remove_dir_all(lab.path("vault/packs")).expect("the packs");
+    let (code, stdout, stderr) = lab.run(&["verify"]);
+    assert_eq!(code, Some(20), "{stderr}");
+    assert!(stdout.contains("is missing") && stderr.contains("1 of 1 snapshots"), "{stdout}{stderr}");
+}

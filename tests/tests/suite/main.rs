@@ -4,6 +4,7 @@ mod architecture;
 mod cli;
 mod company;
 mod crash;
+mod daemon;
 mod databases;
 mod documents;
 mod harness;

@@ -1,0 +1,89 @@
+//! `verify`: proves the structure of every snapshot with what this host may open, which is no row.
+//!
+//! Whether rows can be opened and are whole, `lifeboat-restore verify --read-data` proves with a person's
+//! identity, on another machine.
+
+use std::path::Path;
+use std::time::Instant;
+
+use lifeboat_console::{CommandError, Kind, Progress, escape, human_duration, print};
+use lifeboat_vault::{Depth, SnapshotHealth, SnapshotReader, VerifyReport, list_snapshots, verify};
+use serde_json::json;
+
+use crate::cli::Verify;
+use crate::history::{self, Ended};
+use crate::host;
+use crate::interrupt::Interrupt;
+use crate::job::{Job, Task};
+use crate::lock;
+
+/// Verifies everything that the vault holds.
+pub async fn run(path: &Path, args: &Verify, json: bool) -> Result<(), CommandError> {
+    let orders = args.supervision.orders(path)?;
+    let config = orders.config;
+    let interrupt = Interrupt::listen("the verification: nothing was changed", orders.supervisor)?;
+    host::make_state(&config.agent)?;
+    let job = Job::of_vault(Task::Verify);
+    let _lock = lock::of_job(&config.agent.state, &job)?;
+    let mut entry =
+        history::ByHand::begin(&config.agent.state, &job, args.supervision.run_id(), args.supervision).await;
+    let started = Instant::now();
+    let work = async {
+        let vault = host::open_vault(&config, &host::read_key(&config.agent)?).await?;
+        let progress = Progress::new(json);
+        progress.phase("opening the index");
+        let (snapshots, unreadable) = list_snapshots(&vault).await?;
+        let (reader, sync) = SnapshotReader::open(&vault, &config.agent.state).await?;
+        progress.phase("verifying");
+        let report =
+            verify(&reader, &sync, &snapshots, &snapshots, &unreadable, Depth::Structure, &|_, _| ()).await?;
+        let covered = &report.covered;
+        let summary = json!({
+            "snapshots": covered.snapshots,
+            "tables": covered.tables,
+            "packs": covered.packs,
+            "damage": report.damage,
+            "not_whole": report.snapshots.iter().filter(|one| !one.is_whole()).map(|one| one.id).collect::<Vec<_>>(),
+            "seconds": started.elapsed().as_secs(),
+        });
+        progress.summary(&summary)?;
+        Ok::<_, CommandError>((report, summary))
+    };
+    let ended = match interrupt.or(work).await {
+        Ok((report, summary)) => {
+            if !json {
+                print(&told(&report, started))?;
+            }
+            ending(&report).map(|()| summary)
+        }
+        Err(error) => Err(error),
+    };
+    entry.end(ended.as_ref().map_or_else(Ended::with_error, Ended::good)).await;
+    ended.map(drop)
+}
+
+fn told(report: &VerifyReport, started: Instant) -> String {
+    let covered = &report.covered;
+    let mut text = format!(
+        "rows were not read; {} snapshots, {} different tables and {} packs were looked at in {}\n",
+        covered.snapshots,
+        covered.tables,
+        covered.packs,
+        human_duration(started.elapsed())
+    );
+    text.extend(report.damage.iter().map(|damage| format!("damaged: {}\n", escape(damage))));
+    text
+}
+
+fn ending(report: &VerifyReport) -> Result<(), CommandError> {
+    if !report.found_damage() {
+        return Ok(());
+    }
+    let hit = report.snapshots.iter().filter(|snapshot| !SnapshotHealth::is_whole(snapshot)).count();
+    let text = format!(
+        "the vault is damaged: {hit} of {} snapshots cannot be restored whole",
+        report.snapshots.len()
+    );
+    Err(CommandError::new(Kind::Damage, text)
+        .hint("`lifeboat-restore verify` says which tables of which snapshots, and what is still whole"))
+}

@@ -1,0 +1,66 @@
+//! What the agent does by schedule: a task, and the source that it is for.
+
+use std::fmt;
+
+/// One kind of work. Each is a verb of this program, so that it can be done by hand as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// Takes a snapshot of a source.
+    Backup,
+    /// Proves the structure of every snapshot.
+    Verify,
+    /// Removes the snapshots that no policy keeps.
+    Expire,
+}
+
+/// What has a schedule of its own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct Job {
+    /// The kind of work.
+    pub task: Task,
+    /// The source; none for work on the vault as a whole.
+    pub source: Option<String>,
+}
+
+impl Task {
+    /// The verb, as it is typed.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Backup => "backup",
+            Self::Verify => "verify",
+            Self::Expire => "expire",
+        }
+    }
+
+    /// The task that this verb names.
+    pub fn from_verb(verb: &str) -> Option<Self> {
+        [Self::Backup, Self::Verify, Self::Expire].into_iter().find(|task| task.as_str() == verb)
+    }
+}
+
+impl Job {
+    /// The backup of a source.
+    pub fn backup(source: &str) -> Self {
+        Self { task: Task::Backup, source: Some(source.to_owned()) }
+    }
+
+    /// Work on the vault as a whole.
+    pub const fn of_vault(task: Task) -> Self {
+        Self { task, source: None }
+    }
+
+    /// The source's name, empty when there is none.
+    pub fn source(&self) -> &str {
+        self.source.as_deref().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Some(source) => write!(f, "{} {source}", self.task.as_str()),
+            None => f.write_str(self.task.as_str()),
+        }
+    }
+}

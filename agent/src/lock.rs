@@ -1,0 +1,120 @@
+//! Who works on this host: one daemon, and one run of a job at a time.
+//!
+//! A lock is the system's own on a file of the state folder, so it ends with its holder however that ends.
+//! Hosts are told apart by their state folders; that two of them write into one vault does no harm.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lifeboat_console::{CommandError, Kind, ResultExt};
+
+use crate::job::Job;
+
+/// Whoever only looks whether a lock is held holds it for a moment: another look soon after is not fooled.
+const TRIES: u32 = 5;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+
+/// A lock that is held until this is dropped.
+pub struct Lock {
+    _file: Option<File>,
+}
+
+/// Takes the lock of the daemon, so that one runs for each state folder.
+pub fn of_daemon(state: &Path) -> Result<Lock, CommandError> {
+    take(state, "daemon")?.ok_or_else(|| {
+        let text = format!("another lifeboat-agent runs with the state folder {}", state.display());
+        CommandError::new(Kind::Locked, text)
+            .hint("`lifeboat-agent status` shows it; a second agent on this host needs a `state` of its own")
+    })
+}
+
+/// Takes the lock of a job, so that one run of it is under way at a time. Where the state folder cannot be
+/// written there is no lock: a disk that is full keeps nobody from taking a snapshot.
+pub fn of_job(state: &Path, job: &Job) -> Result<Lock, CommandError> {
+    let taken = take(state, &name(job)).unwrap_or_else(|error| {
+        tracing::warn!("{}", crate::check::chain(error.error()));
+        Some(Lock { _file: None })
+    });
+    taken.ok_or_else(|| {
+        CommandError::new(Kind::Locked, format!("another run of `{job}` is under way on this host"))
+            .hint("`lifeboat-agent status` shows how far it is")
+    })
+}
+
+/// The process id of the daemon that runs with this state folder.
+pub fn daemon_pid(state: &Path) -> Option<u32> {
+    if !is_held(state, "daemon") {
+        return None;
+    }
+    let mut text = String::new();
+    File::open(path(state, "daemon")).ok()?.take(20).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+/// Whether a run of a job is under way.
+pub fn is_running(state: &Path, job: &Job) -> bool {
+    is_held(state, &name(job))
+}
+
+fn take(state: &Path, name: &str) -> Result<Option<Lock>, CommandError> {
+    let path = path(state, name);
+    let cannot = || format!("the lock {} cannot be taken", path.display());
+    std::fs::create_dir_all(path.parent().unwrap_or(state)).context(cannot)?;
+    let mut file =
+        OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).context(cannot)?;
+    for attempt in 1..=TRIES {
+        match file.try_lock() {
+            Ok(()) => {
+                file.set_len(0).and_then(|()| file.rewind()).context(cannot)?;
+                writeln!(file, "{}", std::process::id()).context(cannot)?;
+                return Ok(Some(Lock { _file: Some(file) }));
+            }
+            Err(TryLockError::WouldBlock) if attempt < TRIES => std::thread::sleep(BETWEEN_TRIES),
+            Err(TryLockError::WouldBlock) => break,
+            Err(TryLockError::Error(error)) => return Err(error).context(cannot),
+        }
+    }
+    Ok(None)
+}
+
+fn is_held(state: &Path, name: &str) -> bool {
+    let Ok(file) = File::open(path(state, name)) else { return false };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
+fn name(job: &Job) -> String {
+    match &job.source {
+        Some(source) => format!("{}-{source}", job.task.as_str()),
+        None => job.task.as_str().to_owned(),
+    }
+}
+
+fn path(state: &Path, name: &str) -> PathBuf {
+    state.join("locks").join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_holds_a_lock_until_it_lets_go() {
+        let state = tempfile::tempdir().expect("a scratch folder");
+        let (state, crm) = (state.path(), Job::backup("crm"));
+        assert!(!is_running(state, &crm));
+        let held = of_job(state, &crm).expect("the lock");
+        assert!(is_running(state, &crm) && !is_running(state, &Job::backup("forms")));
+        let refused = of_job(state, &crm).err().expect("no second lock");
+        assert_eq!(
+            (refused.kind(), refused.to_string()),
+            (Kind::Locked, "another run of `backup crm` is under way on this host".into())
+        );
+        drop(held);
+        assert!(!is_running(state, &crm));
+        let _daemon = of_daemon(state).expect("the lock");
+        assert_eq!(daemon_pid(state), Some(std::process::id()));
+        assert_eq!(of_daemon(state).err().expect("no second daemon").kind(), Kind::Locked);
+    }
+}

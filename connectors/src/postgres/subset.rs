@@ -73,7 +73,9 @@ pub(super) fn choose(listing: &str, oids: &BTreeSet<u64>) -> (String, Vec<String
             let strangers: Vec<_> =
                 needed.iter().filter(|need| entries[need].is_table() && !taken.contains(need)).collect();
             if let Some(stranger) = strangers.first() {
-                if !entry.is(&["TABLE ATTACH", "INDEX ATTACH"]) {
+                let is_missed = !entry.is(&["TABLE ATTACH", "INDEX ATTACH"])
+                    && !is_partition_of(&entries, **stranger, &taken);
+                if is_missed {
                     let told = format!("{} was left out: it needs {}", entry.text, entries[stranger].text);
                     left_out.insert(*id, told);
                 }
@@ -89,6 +91,12 @@ pub(super) fn choose(listing: &str, oids: &BTreeSet<u64>) -> (String, Vec<String
     }
     let lines = entries_in_order(listing).filter(|(id, _)| taken.contains(id)).map(|(_, line)| line);
     (lines.fold(String::new(), |list, line| list + line + "\n"), left_out.into_values().collect())
+}
+
+/// Whether a table is a partition of one that is taken.
+fn is_partition_of(entries: &BTreeMap<u64, Entry<'_>>, table: u64, taken: &BTreeSet<u64>) -> bool {
+    let attaches = |entry: &&Entry<'_>| entry.is(&["TABLE ATTACH"]) && entry.needs.contains(&table);
+    entries.values().filter(attaches).any(|entry| entry.needs.iter().any(|need| taken.contains(need)))
 }
 
 /// The lines of the list that build a table's own indexes and keys, which need nothing but its rows.

@@ -126,7 +126,7 @@ fn share(run: &Measures, past: &[Measures]) -> Option<String> {
 
 /// Runs of about the same size are compared: a handful of scattered rows compresses worse than a table.
 fn compression(run: &Measures, past: &[Measures]) -> Option<String> {
-    let new = run.new.filter(|new| new.raw_bytes >= BYTES_MIN)?;
+    let new = run.new.filter(|new| new.raw_bytes >= BYTES_MIN && past.len() >= BASELINE_RUNS_MIN)?;
     let alike = |other: &New| {
         other.raw_bytes >= BYTES_MIN
             && other.raw_bytes / RATIO_SIZE_FACTOR <= new.raw_bytes

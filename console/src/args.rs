@@ -11,8 +11,15 @@ pub struct OutputArgs {
     /// Log more: -v what is done, -vv how, -vvv everything (the variable LIFEBOAT_LOG says it finer)
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
-    /// Log as text or as JSON lines; as --json says when left out
-    #[arg(long, global = true, value_name = "FORMAT", env = "LIFEBOAT_LOG_FORMAT")]
+    /// Log as `text` or as `json` lines; as --json says when left out
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        env = "LIFEBOAT_LOG_FORMAT",
+        hide_env_values = true,
+        hide_possible_values = true
+    )]
     pub log_format: Option<LogFormat>,
 }
 

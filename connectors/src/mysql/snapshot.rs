@@ -361,8 +361,8 @@ mod tests {
         };
         let [a, b] = [relation("a", "InnoDB", 1), relation("b", "InnoDB", 1)];
         check(&[a.clone(), b.clone()], &[relation("a", "InnoDB", 9), b.clone()], None);
-        check(&[a.clone(), b.clone()], &[a.clone()], Some("it was dropped or renamed"));
-        check(&[a.clone()], &[a.clone(), b], Some("it was created or renamed"));
+        check(&[a.clone(), b.clone()], std::slice::from_ref(&a), Some("it was dropped or renamed"));
+        check(std::slice::from_ref(&a), &[a.clone(), b], Some("it was created or renamed"));
         check(&[a], &[relation("a", "MyISAM", 1)], Some("it was altered"));
     }
 }

@@ -115,7 +115,9 @@ impl Copying<'_> {
     pub async fn plan(&self) -> Result<CopyPlan, CopyError> {
         let there = self.list_copy().await?;
         let before = self.objects_before();
-        self.refuse_a_lost_copy(&there, before.as_ref())?;
+        if let Some(lost) = self.lost(&there, before.as_ref()) {
+            return Err(lost);
+        }
         // Manifests were listed before; then index, packs, keys: what a manifest needs is not missed.
         let mut own = self.own_index_and_keys().await.map_err(CopyError::Vault)?;
         self.refuse_strangers(&there, &own).await?;
@@ -164,21 +166,17 @@ impl Copying<'_> {
 
     /// A disk that is not mounted looks like a copy that is not begun yet: it would be filled all over
     /// again, in the wrong place.
-    fn refuse_a_lost_copy(
+    fn lost(
         &self,
         there: &BTreeMap<String, u64>,
         before: Option<&BTreeMap<String, u64>>,
-    ) -> Result<(), CopyError> {
-        match before {
-            Some(before) if before.contains_key(names::VAULT) && !there.contains_key(names::VAULT) => {
-                Err(CopyError::Lost {
-                    url: self.to.url().to_owned(),
-                    objects: before.len() as u64,
-                    memory: self.memory.folder().to_owned(),
-                })
-            }
-            _ => Ok(()),
-        }
+    ) -> Option<CopyError> {
+        let before = before.filter(|before| before.contains_key(names::VAULT))?;
+        (!there.contains_key(names::VAULT)).then(|| CopyError::Lost {
+            url: self.to.url().to_owned(),
+            objects: before.len() as u64,
+            memory: self.memory.folder().to_owned(),
+        })
     }
 
     /// Every object of the copy, with its size. What a probe left means nothing.

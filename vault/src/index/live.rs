@@ -109,7 +109,7 @@ impl ChunkIndex {
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(query)).bind(&pack.0[..]);
         let rows = query.fetch_all(&self.pool).await?;
-        Ok(rows.iter().filter_map(|row| rows::read_segment(row)).collect())
+        Ok(rows.iter().filter_map(rows::read_segment).collect())
     }
 
     /// Whether one of these chunks is needed.

@@ -175,7 +175,8 @@ fn comparable_line(line: &str) -> String {
     {
         return format!("{before}; OBJECTS copied, in TIME");
     }
-    let line = match line.split_once(": expected ") {
+    let is_number = |(_, rest): &(&str, &str)| rest.starts_with(|c: char| c.is_ascii_digit());
+    let line = match line.split_once(": expected ").filter(is_number) {
         Some((before, rest)) => {
             format!("{before}: expected BYTES{}", rest.trim_start_matches(|c: char| c.is_ascii_digit()))
         }

@@ -90,7 +90,8 @@ fn another_vaults_state_is_not_believed() {
     let (scene, other) = (Scene::set(), Scene::set());
     let theirs = other.cache();
     for file in scene.cache() {
-        let kind = file.extension().expect("a kind of file");
+        // The file of a lock says nothing that could be believed.
+        let Some(kind) = file.extension() else { continue };
         let same = theirs.iter().find(|path| path.extension() == Some(kind)).expect("of the same kind");
         fs::copy(same, &file).expect("copied");
     }

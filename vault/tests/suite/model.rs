@@ -94,7 +94,9 @@ async fn check(seed: u64) {
         }
         lab.slices = dice.random_range(1..4);
         let written = lab.back_up(lab.store(), &day).await.unwrap();
-        assert!(written.not_remembered.is_empty(), "seed {seed}: {written:?}");
+        // What a state folder remembers may have expired meanwhile.
+        let expired = |why: &String| why.ends_with("is not in the vault");
+        assert!(written.not_remembered.iter().all(expired), "seed {seed}: {written:?}");
         model.insert(number, day.clone());
         if dice.random_range(0..3) == 0 {
             let last = dice.random_range(1..5);

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use crate::history::{Ended, History, Origin, RunOutcome};
 use crate::job::{Job, Task};
 use crate::lock::{self, Lock};
+use crate::metrics::Server;
 use crate::run_id::RunId;
 use crate::schedule::{Action, Ending, Outcome, Place, Rules, Scheduler};
 use crate::{explain, host};
@@ -57,6 +58,7 @@ pub struct Daemon {
     in_force: InForce,
     history: History,
     scheduler: Scheduler,
+    metrics: Option<Server>,
     systemd: Systemd,
     work: JoinSet<Done>,
     running: BTreeMap<Job, RunId>,
@@ -82,8 +84,8 @@ impl Daemon {
     /// Takes its place on this host and finds out where its predecessor was.
     ///
     /// # Errors
-    /// When the configuration cannot be used, nothing has a schedule, this host has no key, or another daemon
-    /// runs here.
+    /// When the configuration cannot be used, nothing has a schedule, this host has no key, another daemon
+    /// runs here, or what `listen` says is no free address of this machine.
     pub async fn start(path: &Path, verbose: u8) -> Result<Self, CommandError> {
         // Before anything else: a signal that comes early must not end the process in the middle.
         let (hup, term, int) = (
@@ -99,6 +101,10 @@ impl Daemon {
         let history = History::open(&agent.state).await?;
         let now = Timestamp::now();
         let scheduler = Scheduler::new(Rules::of(&in_force.config), history.places().await?, now);
+        let metrics = match in_force.config.agent.listen {
+            Some(listen) => Some(Server::start(listen, &in_force.config, &history).await?),
+            None => None,
+        };
         let (tell, told) = mpsc::channel(TOLD_WAITING);
         Ok(Self {
             path: path.to_owned(),
@@ -107,6 +113,7 @@ impl Daemon {
             in_force,
             history,
             scheduler,
+            metrics,
             systemd: Systemd::from_environment(),
             work: JoinSet::new(),
             running: BTreeMap::new(),
@@ -127,8 +134,14 @@ impl Daemon {
     pub async fn serve(mut self) -> Result<(), CommandError> {
         self.systemd.ready(&self.status_line());
         tracing::info!(pid = std::process::id(), "serving the schedule of {}", self.path.display());
+        if let Some(metrics) = &self.metrics {
+            tracing::info!("metrics are at http://{}/metrics", metrics.address());
+        }
         loop {
             let now = Timestamp::now();
+            if let Some(metrics) = &self.metrics {
+                metrics.alive(now);
+            }
             self.chores(now).await;
             let actions = self.scheduler.look(now);
             self.act(actions, now).await;
@@ -293,21 +306,21 @@ impl Daemon {
     /// Reads the configuration again. A bad one is refused, and the old one stays in force.
     async fn reload(&mut self) {
         self.systemd.reloading();
-        let read = InForce::read(&self.path).and_then(|read| {
-            if read.config.agent.state == self.in_force.config.agent.state {
-                return Ok(read);
+        let read = InForce::read(&self.path).and_then(|read| match self.in_force.fixed(&read) {
+            None => Ok(read),
+            Some(key) => {
+                let text = format!("`{key}` in [agent] cannot change while the agent runs");
+                Err(CommandError::new(Kind::ConfigInvalid, text).hint("restart the agent"))
             }
-            Err(CommandError::new(
-                Kind::ConfigInvalid,
-                "`state` in [agent] cannot change while the agent runs",
-            )
-            .hint("restart the agent"))
         });
         match read {
             Ok(read) => {
                 let now = Timestamp::now();
                 let actions = self.scheduler.reconfigure(Rules::of(&read.config), now);
                 self.in_force = read;
+                if let Some(metrics) = &self.metrics {
+                    metrics.reconfigure(&self.in_force.config);
+                }
                 self.act(actions, now).await;
                 tracing::info!("the configuration was read again and is in force");
                 self.systemd.ready(&self.status_line());
@@ -376,6 +389,16 @@ impl InForce {
             .hint("add to [agent], for every source, or to one [[source]]: schedule = [\"daily 02:30\"]"));
         }
         Ok(Self { config, text })
+    }
+
+    /// The first key that is another in `read`, of those that hold for the daemon's whole life.
+    fn fixed(&self, read: &Self) -> Option<&'static str> {
+        let (old, new) = (&self.config.agent, &read.config.agent);
+        match (old.state == new.state, old.listen == new.listen) {
+            (false, _) => Some("state"),
+            (true, false) => Some("listen"),
+            (true, true) => None,
+        }
     }
 }
 

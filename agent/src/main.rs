@@ -18,6 +18,7 @@ mod host;
 mod interrupt;
 mod job;
 mod lock;
+mod metrics;
 mod notify;
 mod retention;
 mod run_id;

@@ -19,6 +19,8 @@ mod sign;
 mod state;
 mod words;
 
+use std::path::Path;
+
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_config::{Channel, Config, Notify, Severity};
@@ -169,8 +171,7 @@ impl Router {
     /// How many messages came to what, by place and outcome.
     #[cfg(test)]
     fn deliveries(&self) -> Vec<(String, String, u64)> {
-        let ledger = self.ledger.read();
-        ledger.deliveries().map(|(name, outcome, count)| (name.into(), outcome.into(), count)).collect()
+        self.ledger.read().deliveries()
     }
 
     async fn ping(&self, source: Option<&str>, task: Task, run: RunId, signal: Signal) {
@@ -198,6 +199,11 @@ impl Router {
             _ => SignedDuration::ZERO,
         }
     }
+}
+
+/// How many messages came to what, by place and outcome, as it is kept in the state folder.
+pub fn deliveries(state: &Path) -> Vec<(String, String, u64)> {
+    LedgerFile::new(state).read().deliveries()
 }
 
 /// The machine's name, for services that want to know who calls.

@@ -71,6 +71,9 @@ pub struct JobStatus {
     pub last_good: Option<Run>,
     /// The last run.
     pub last_run: Option<Run>,
+    /// The last run that has ended.
+    #[serde(skip)]
+    pub last_ended: Option<Run>,
     /// The run under way.
     pub running: Option<Run>,
     /// When the next one begins, while a daemon runs.
@@ -152,11 +155,12 @@ struct Looking<'a> {
 
 impl Looking<'_> {
     async fn job(&self, job: &Job) -> Result<JobStatus, CommandError> {
-        let (mut last_good, mut last_run, mut running) = (None, None, None);
+        let (mut last_good, mut last_run, mut last_ended, mut running) = (None, None, None, None);
         let (mut slots, mut place) = (BTreeMap::new(), None);
         if let Some(history) = self.history {
             last_good = history.last_good(job).await?;
             last_run = history.last(job).await?.map(|run| self.as_it_is(run));
+            last_ended = history.last_ended(job).await?;
             running = history.running(job).await?.filter(|_| lock::is_running(self.state, job));
             let counts = history.slot_counts(self.now.checked_sub(COUNTED)?).await?;
             slots =
@@ -175,6 +179,7 @@ impl Looking<'_> {
             age_seconds: age.map(|age| age.as_secs()),
             last_good,
             last_run,
+            last_ended,
             running,
             next: self.next(job, place.as_ref()),
             slots,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -243,6 +244,11 @@ pub struct Agent {
     /// Runs at once.
     #[schemars(default = "Agent::default_jobs", range(min = 1, max = 16))]
     pub jobs: usize,
+    /// Where `lifeboat-agent run` serves `/metrics` for Prometheus and `/health`, such as `127.0.0.1:9632`;
+    /// nowhere when left out. Whoever reaches it may read the names of the sources and how their backups are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub listen: Option<SocketAddr>,
 }
 
 /// What the agent does beside backups.
@@ -405,6 +411,7 @@ impl Agent {
             stalled_after: STALLED_AFTER,
             retries: Self::default_retries(),
             jobs: Self::default_jobs(),
+            listen: None,
         }
     }
 

@@ -40,6 +40,7 @@ pub(crate) const AGENT_KEYS: &[&str] = &[
     "stalled_after",
     "retries",
     "jobs",
+    "listen",
 ];
 pub(crate) const MAINTENANCE_KEYS: &[&str] = &["verify", "expire"];
 pub(crate) const SOURCE_KEYS: &[&str] =
@@ -324,6 +325,7 @@ fn agent(field: Option<Field<'_>>, folder: &Path) -> Result<Agent> {
     if let Some(jobs) = section.optional("jobs") {
         agent.jobs = jobs.integer(1..=JOBS_MAX)? as usize;
     }
+    agent.listen = section.optional("listen").map(|listen| value(&listen, values::listen)).transpose()?;
     agent.timezone = section.optional("timezone").map(|zone| value(&zone, values::zone)).transpose()?;
     Ok(agent)
 }

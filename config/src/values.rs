@@ -3,6 +3,7 @@
 //! Each function answers with the value or with [`Fault`]: what is wrong, in words that never repeat a
 //! value that may hold a secret.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -151,6 +152,16 @@ pub(crate) fn zone(text: &str) -> Result<Zone, Fault> {
         Fault::new(
             &format!("`{text}` is no time zone"),
             "write its name in the IANA database, such as `Asia/Shanghai`, `Europe/Berlin` or `UTC`",
+        )
+    })
+}
+
+/// An address of this machine and a port.
+pub(crate) fn listen(text: &str) -> Result<SocketAddr, Fault> {
+    text.parse().map_err(|_| {
+        Fault::new(
+            &format!("`{text}` is no address with a port"),
+            "write an address of this machine and a port, such as `127.0.0.1:9632` or `[::1]:9632`",
         )
     })
 }

@@ -253,6 +253,11 @@ impl History {
         self.newest(job, "1").await
     }
 
+    /// The newest run of a job that has ended.
+    pub async fn last_ended(&self, job: &Job) -> Result<Option<Run>, CommandError> {
+        self.newest(job, "outcome <> 'running'").await
+    }
+
     /// The newest run of a job that did what it was for, by the point of its snapshot.
     pub async fn last_good(&self, job: &Job) -> Result<Option<Run>, CommandError> {
         self.newest(job, "outcome IN ('good', 'held')").await

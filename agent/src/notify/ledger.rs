@@ -367,11 +367,12 @@ impl Ledger {
     }
 
     /// How many messages came to what, by place and outcome.
-    #[cfg(test)]
-    pub fn deliveries(&self) -> impl Iterator<Item = (&str, &str, u64)> {
-        self.places.iter().flat_map(|(name, place)| {
-            place.deliveries.iter().map(move |(outcome, count)| (name.as_str(), outcome.as_str(), *count))
-        })
+    pub fn deliveries(&self) -> Vec<(String, String, u64)> {
+        let of_place = |(name, place): (&String, &Place)| {
+            let counts = place.deliveries.iter();
+            counts.map(|(outcome, count)| (name.clone(), outcome.clone(), *count)).collect::<Vec<_>>()
+        };
+        self.places.iter().flat_map(of_place).collect()
     }
 
     /// What fails now.

@@ -29,7 +29,6 @@ impl LedgerFile {
     }
 
     /// Reads the ledger as it is.
-    #[cfg(test)]
     pub fn read(&self) -> Ledger {
         let unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
         unwritten.clone().unwrap_or_else(|| self.load())

@@ -128,6 +128,7 @@ mod tests {
             expected_seconds: Some(86_400),
             age_seconds: last_good.as_ref().map(|_| 45_000),
             last_run: last_good.clone(),
+            last_ended: last_good.clone(),
             last_good,
             running: None,
             next: Some(time("2026-11-23T18:30:00Z")),

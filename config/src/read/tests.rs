@@ -528,6 +528,12 @@ fn a_schedule_that_cannot_be_meant_is_refused_where_it_stands() {
     );
     check_with(
         "name = \"db1\"",
+        "listen = \"localhost\"",
+        "error: lifeboat.toml:7:10: `listen` in [agent]: `localhost` is no address with a port\nhint: write an address of this machine and a port, such as `127.0.0.1:9632` or `[::1]:9632`",
+    );
+    check_with("name = \"db1\"", "listen = \"[::1]:9632\"", "ok");
+    check_with(
+        "name = \"db1\"",
         "timezone = \"Asia/Peking\"",
         "error: lifeboat.toml:7:12: `timezone` in [agent]: `Asia/Peking` is no time zone\nhint: write its name in the IANA database, such as `Asia/Shanghai`, `Europe/Berlin` or `UTC`",
     );

@@ -8,4 +8,5 @@ mod daemon;
 mod databases;
 mod documents;
 mod harness;
+mod metrics;
 mod stores;

@@ -25,9 +25,11 @@ use crate::schedule::{Action, Ending, Outcome, Place, Rules, Scheduler};
 use crate::{explain, host};
 use child::{Order, Told};
 use systemd::Systemd;
+use teller::Teller;
 
 mod child;
 mod systemd;
+mod teller;
 
 /// The loop turns no slower.
 const PACE_MAX: Duration = Duration::from_secs(30);
@@ -59,6 +61,7 @@ pub struct Daemon {
     history: History,
     scheduler: Scheduler,
     metrics: Option<Server>,
+    teller: Teller,
     systemd: Systemd,
     work: JoinSet<Done>,
     running: BTreeMap<Job, RunId>,
@@ -106,6 +109,7 @@ impl Daemon {
             None => None,
         };
         let (tell, told) = mpsc::channel(TOLD_WAITING);
+        let teller = Teller::new(&in_force.config);
         Ok(Self {
             path: path.to_owned(),
             program: std::env::current_exe()?,
@@ -114,6 +118,7 @@ impl Daemon {
             history,
             scheduler,
             metrics,
+            teller,
             systemd: Systemd::from_environment(),
             work: JoinSet::new(),
             running: BTreeMap::new(),
@@ -146,6 +151,7 @@ impl Daemon {
             let actions = self.scheduler.look(now);
             self.act(actions, now).await;
             self.keep_places().await;
+            self.teller.turn(now);
             self.systemd.alive();
             tokio::select! {
                 () = tokio::time::sleep(self.pause()) => {}
@@ -168,14 +174,21 @@ impl Daemon {
     }
 
     async fn act(&mut self, actions: Vec<Action>, now: Timestamp) {
+        let mut missed: BTreeMap<Job, Vec<Timestamp>> = BTreeMap::new();
         for action in actions {
             match action {
                 Action::Start { job, slot, attempt } => self.begin(job, slot, attempt, now).await,
                 Action::Settle { job, slot, outcome } => {
                     tracing::warn!(%job, %slot, "slot {}", outcome.as_str());
                     self.settle(&job, slot, outcome, None).await;
+                    if outcome == Outcome::Missed {
+                        missed.entry(job).or_default().push(slot);
+                    }
                 }
             }
+        }
+        for (job, slots) in missed {
+            self.teller.missed(&job, &slots, now);
         }
     }
 
@@ -219,6 +232,7 @@ impl Daemon {
             Some(error) => tracing::error!(run = %id, %job, error, "{}", ended.outcome.as_str()),
         }
         self.running.remove(job);
+        self.teller.ended(job, id, ended, now);
         written(self.history.end(id, ended, now).await);
         let ending = ending(ended, *self.stop.borrow());
         if let Some(Action::Settle { job, slot, outcome }) = self.scheduler.ended(job, ending, now) {
@@ -321,6 +335,7 @@ impl Daemon {
                 if let Some(metrics) = &self.metrics {
                     metrics.reconfigure(&self.in_force.config);
                 }
+                self.teller.reconfigure(&self.in_force.config);
                 self.act(actions, now).await;
                 tracing::info!("the configuration was read again and is in force");
                 self.systemd.ready(&self.status_line());

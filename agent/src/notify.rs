@@ -46,7 +46,6 @@ pub enum Pace {
     /// At once: a person waits.
     AtOnce,
     /// Later at round times: the daemon has time.
-    #[expect(dead_code, reason = "the daemon's pace")]
     Spread,
 }
 
@@ -94,10 +93,12 @@ impl Router {
             return;
         }
         let (source, task, run, now) = (event.source.clone(), event.task(), event.run, event.at);
-        self.ledger
-            .change(|ledger| ledger.ran(&self.branch, source.as_deref(), task, None, now, &self.places));
+        self.ledger.change(|ledger| {
+            ledger.ran(&self.branch, source.as_deref(), task, None, now, &self.places);
+            ledger.tell(event, &self.places, |channel| self.delay(channel, now));
+        });
         self.ping(source.as_deref(), task, run, Signal::Exit(exit_code)).await;
-        self.tell(event).await;
+        self.deliver(now).await;
     }
 
     /// Something happened that is no run's end. It is told to those who want it, unless they know.

@@ -90,7 +90,8 @@ pub async fn run(order: Order, mut stop: watch::Receiver<bool>, tell: mpsc::Send
         Err(error) => {
             let error =
                 CommandError::from(error).context(format!("{} cannot be started", order.program.display()));
-            return Ended::with_error(&error);
+            // There is no program whose code it could be, nor one that has told anybody.
+            return Ended { exit_code: None, ..Ended::with_error(&error) };
         }
     };
     // Closed when this function ends, and with the daemon: then the run stops.

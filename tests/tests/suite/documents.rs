@@ -156,8 +156,15 @@ fn check_options(document: &str) {
     println!("{document}: {seen} options");
 }
 
+/// The help of a verb, and of the verb below it where there is one.
 fn help(name: &str, verb: &str) -> String {
-    run(program(name).args([verb, "--help"])).success().stdout
+    let own = run(program(name).args([verb, "--help"])).success().stdout;
+    match verb {
+        "schedule" | "retention" => {
+            own + &run(program(name).args([verb, "preview", "--help"])).success().stdout
+        }
+        _ => own,
+    }
 }
 
 #[test]

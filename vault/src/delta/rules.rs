@@ -139,10 +139,12 @@ mod tests {
     }
 
     #[test]
-    fn the_chunks_of_a_segment_less_than_half_alive_are_given_up_together() {
+    fn the_chunks_of_a_segment_that_is_half_dead_are_given_up_together() {
         let full = chunk(10, 10, 5000, 1);
         check(&[full, chunk(10, 5, 5000, 2), chunk(10, 4, 5000, 3)], &[false, false, true]);
-        check(&[full, chunk(10, 3, 5000, 2), chunk(10, 7, 5000, 2)], &[false; 3]);
+        check(&[full, chunk(10, 4, 5000, 2), chunk(10, 7, 5000, 2)], &[false; 3]);
+        check(&[full, chunk(100, 52, 5000, 2)], &[false; 2]);
+        check(&[full, chunk(100, 51, 5000, 2)], &[false, true]);
         check(&[full, chunk(10, 2, 5000, 2), chunk(10, 7, 5000, 2)], &[false, true, true]);
         check(&[full, chunk(10, 0, 5000, 2), chunk(10, 9, 5000, 2)], &[false, false, true]);
     }

@@ -166,12 +166,14 @@ async fn a_vault_that_goes_away_leaves_a_copy_that_is_caught_up_later() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_that_forgets_a_write_is_noticed() {
-    let lab = Lab::new().await;
+    let mut lab = Lab::new().await;
     lab.back_up(lab.store(), &first_day()).await.unwrap();
     let writes = objects(&lab.store()).await.len() as u64;
     for write in 1..=writes {
         let other = Arc::new(InMemory::new());
         let faulty = Faulty::new(Arc::clone(&other) as _, Fault::ForgetsWrite(write)).await;
+        // A copy never seen before: one that was there would be called gone.
+        lab.lose_state();
         let outcome = copy(&lab, impatient(faulty)).await;
         assert!(outcome.stopped.is_some() && !outcome.is_complete(), "write {write}: {outcome:?}");
         let again = copy(&lab, impatient(other)).await;

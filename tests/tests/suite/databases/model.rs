@@ -5,7 +5,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lifeboat_tests::run;
+use lifeboat_tests::{Finished, run};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -83,13 +83,19 @@ fn text(dice: &mut StdRng) -> String {
     (0..dice.random_range(0..6_u32)).map(|_| PIECES[dice.random_range(0..PIECES.len())]).collect()
 }
 
+/// What changes at random is unlike itself on some days: a snapshot that is held back for it is as whole.
+#[track_caller]
+fn check_taken(finished: &Finished) {
+    assert!([Some(0), Some(22)].contains(&finished.code()), "{}{}", finished.stdout, finished.stderr);
+}
+
 #[test]
 fn every_day_of_a_postgres_database_can_be_restored() {
     let (lab, mut dice, mut tables) = (Lab::new(""), dice(), [false; 5]);
     let days: Vec<Dump> = (0..DAYS)
         .map(|_| {
             lab.server.psql("crm", &day(&mut dice, &mut tables, System::Postgres));
-            lab.back_up().success();
+            check_taken(&lab.back_up());
             Dump::of(&lab.server, "crm")
         })
         .collect();
@@ -113,7 +119,7 @@ fn every_day_of_a_sqlite_database_can_be_restored() {
     let days: Vec<String> = (0..DAYS)
         .map(|_| {
             sqlite(&path, &day(&mut dice, &mut tables, System::Sqlite));
-            company.back_up(DB1);
+            check_taken(&run(&mut company.agent(DB1, &["backup"])));
             sqlite_dump(&path)
         })
         .collect();

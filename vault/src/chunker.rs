@@ -76,7 +76,7 @@ impl Cutter {
                 _ if through > row => (ends[through - 1], through),
                 _ => {
                     let end = *ends.get(row).expect("whole rows only");
-                    self.cut_large_row(bytes, start..end, &mut cuts);
+                    cuts.extend(self.cut_row(bytes, start..end));
                     (start, row) = (end, row + 1);
                     continue;
                 }
@@ -89,7 +89,8 @@ impl Cutter {
     }
 
     /// Cuts one row by bytes; its last piece has the end of the row.
-    fn cut_large_row(&self, bytes: &[u8], row: Range<usize>, cuts: &mut Vec<Cut>) {
+    pub(crate) fn cut_row(&self, bytes: &[u8], row: Range<usize>) -> Vec<Cut> {
+        let mut cuts = Vec::new();
         let mut start = row.start;
         while start < row.end {
             let end = start + self.propose(&bytes[start..row.end]);
@@ -97,6 +98,7 @@ impl Cutter {
             cuts.push(Cut { range: start..end, rows, continues: start > row.start });
             start = end;
         }
+        cuts
     }
 
     /// Cuts bytes that are not rows, such as a file. Newlines count as ends of rows all the same: a

@@ -18,6 +18,7 @@ mod elsewhere;
 mod rows;
 mod segments;
 mod select;
+mod together;
 
 pub use rows::Rows;
 pub(crate) use segments::Segments;

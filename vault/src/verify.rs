@@ -4,19 +4,17 @@
 //! chain of manifests, every run's chunk in a pack that is there with its right size. With data, rows
 //! are opened, hashed, counted and compared with the digests that were taken while they were first
 //! read. Damage never ends a verify: it is gathered, and so is what is still whole. What was not looked
-//! at is never called good: [`Covered`] says how far it went, and [`VerifyReport::nothing_proven`] whether
-//! there was anything to prove.
+//! at is never called good: [`Covered`] says how far it went.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use futures::StreamExt;
 
 use crate::format::manifest::{StreamRecord, TableRecord};
-use crate::format::names;
 use crate::index::SyncReport;
 use crate::notes::list_notes;
 use crate::read::Snapshot;
-use crate::{Error, Grade, PackId, Realm, Result, SnapshotId, SnapshotReader};
+use crate::{Error, Grade, PackId, Realm, Result, SnapshotId, SnapshotReader, Split};
 
 mod chain;
 mod data;
@@ -49,8 +47,6 @@ pub struct VerifyReport {
     pub notes: Vec<String>,
     /// How far it went.
     pub covered: Covered,
-    /// Packs that are there, where the vault has no snapshot at all.
-    packs_alone: Option<usize>,
 }
 
 /// A snapshot, table by table.
@@ -92,6 +88,43 @@ pub struct Covered {
     pub raw_bytes: u64,
     /// Grades whose rows were to be read and could not be opened with the identities at hand.
     pub closed_grades: Vec<Grade>,
+    /// What of them was not opened, and so is not proven; one for each of these grades that tables have.
+    pub not_opened: Vec<NotOpened>,
+}
+
+/// Streams of one grade that no identity at hand opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotOpened {
+    /// Their grade.
+    pub grade: Grade,
+    /// How many there are, those that stand in several snapshots unchanged counted once.
+    pub streams: u64,
+    /// Rows in them.
+    pub rows: u64,
+    /// Raw bytes of them.
+    pub raw_bytes: u64,
+}
+
+impl Covered {
+    fn add_not_opened(&mut self, closed: NotOpened) {
+        match self.not_opened.iter_mut().find(|known| known.grade == closed.grade) {
+            Some(known) => {
+                known.streams += closed.streams;
+                known.rows += closed.rows;
+                known.raw_bytes += closed.raw_bytes;
+            }
+            None => self.not_opened.push(closed),
+        }
+        self.not_opened.sort_unstable_by_key(|known| known.grade);
+    }
+}
+
+impl NotOpened {
+    fn of(stream: &StreamRecord) -> Self {
+        let rows = stream.parts.iter().map(|part| part.rows).sum();
+        let raw_bytes = stream.parts.iter().map(|part| part.bytes).sum();
+        Self { grade: stream.grade, streams: 1, rows, raw_bytes }
+    }
 }
 
 impl SnapshotHealth {
@@ -105,13 +138,6 @@ impl VerifyReport {
     /// Whether anything is damaged.
     pub fn found_damage(&self) -> bool {
         !self.damage.is_empty() || !self.snapshots.iter().all(SnapshotHealth::is_whole)
-    }
-
-    /// That nothing was proven, because the vault has no snapshot, not even a damaged one. Whoever asked has
-    /// to know it; it is damage when packs are there all the same.
-    pub fn nothing_proven(&self) -> Option<Error> {
-        let packs = self.packs_alone.filter(|packs| *packs > 0 || !self.found_damage())?;
-        Some(Error::NoSnapshot { packs })
     }
 
     fn note_damage(&mut self, error: &Error) {
@@ -146,13 +172,8 @@ pub async fn verify(
     let (notes, unread) = list_notes(&reader.vault).await?;
     unread.iter().for_each(|error| report.note_damage(error));
     chain::check(&reader.vault, snapshots, all, unreadable, &notes, &mut report);
-    if all.is_empty() && unreadable.is_empty() {
-        report.packs_alone = Some(reader.vault.store().list(names::PACKS).await?.len());
-        let deleted = report.nothing_proven().filter(Error::is_damage);
-        deleted.iter().for_each(|error| report.note_damage(error));
-    }
-    let mut run =
-        Run { reader, depth, seen, known: HashMap::new(), packs: HashSet::new(), closed: BTreeSet::new() };
+    let (packs, closed) = (HashSet::new(), BTreeSet::new());
+    let mut run = Run { reader, depth, seen, known: HashMap::new(), packs, closed };
     for snapshot in snapshots {
         let damaged = run.snapshot(snapshot, &mut report).await?;
         report.snapshots.push(SnapshotHealth {
@@ -188,7 +209,7 @@ struct Run<'a> {
 struct TableSeen {
     record: String,
     packs: HashSet<PackId>,
-    closed: BTreeSet<Grade>,
+    closed: Vec<NotOpened>,
     rows: u64,
     raw_bytes: u64,
     damage: Option<Error>,
@@ -241,7 +262,10 @@ impl Run<'_> {
 
     fn gather(&mut self, table: TableSeen, report: &mut VerifyReport) {
         self.packs.extend(table.packs);
-        self.closed.extend(table.closed);
+        self.closed.extend(table.closed.iter().map(|closed| closed.grade));
+        for closed in table.closed {
+            report.covered.add_not_opened(closed);
+        }
         report.covered.rows += table.rows;
         report.covered.raw_bytes += table.raw_bytes;
         if let Some(error) = &table.damage {
@@ -290,32 +314,38 @@ struct Look<'a> {
 /// Looks at one table: its structure always, its rows as deep as asked.
 async fn look(how: Look<'_>, table: TableRecord, record: String) -> Result<TableSeen> {
     let Look { reader, depth, .. } = how;
-    let mut looked = TableSeen {
-        record,
-        packs: HashSet::new(),
-        closed: BTreeSet::new(),
-        rows: 0,
-        raw_bytes: 0,
-        damage: None,
-    };
+    let mut looked =
+        TableSeen { record, packs: HashSet::new(), closed: Vec::new(), rows: 0, raw_bytes: 0, damage: None };
     let open = reader.vault.unlocked();
+    let is_open = |stream: &StreamRecord| stream.parts.is_empty() || open.contains(&stream.grade);
+    // Rows of several streams are put together where all of them are open and read whole.
+    let together = table.streams.len() > 1 && depth == Depth::All && table.streams.iter().all(is_open);
     for stream in &table.streams {
         let mut result = structure(reader, &table, stream, &mut looked.packs).await;
         if result.is_ok() && depth != Depth::Structure && !stream.parts.is_empty() {
-            if open.contains(&stream.grade) {
-                result = data::read(how, &table, stream, &mut looked).await;
-            } else {
-                looked.closed.insert(stream.grade);
+            match is_open(stream) {
+                true if together => {}
+                true => result = data::read(how, &table, stream, &mut looked).await,
+                false => looked.closed.push(NotOpened::of(stream)),
             }
         }
-        match result {
-            Err(error) if error.is_damage() => {
-                looked.damage.get_or_insert(error);
-            }
-            other => other?,
-        }
+        keep_damage(&mut looked, result)?;
+    }
+    if together && looked.damage.is_none() {
+        let result = data::read_together(how, &table, &mut looked).await;
+        keep_damage(&mut looked, result)?;
     }
     Ok(looked)
+}
+
+fn keep_damage(looked: &mut TableSeen, result: Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.is_damage() => {
+            looked.damage.get_or_insert(error);
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 /// Every run of a stream lies in a chunk of a pack that is there, and they sum to the table's rows.
@@ -329,6 +359,7 @@ async fn structure(
     for part in &stream.parts {
         packs.extend(reader.check_part(&what, Realm::Rows(stream.grade), part).await?);
     }
+    Split::recorded(table)?;
     let rows: u64 = stream.parts.iter().map(|part| part.rows).sum();
     if rows != table.rows {
         return Err(Error::damaged(what, format!("expected {} rows, its recipe has {rows}", table.rows)));

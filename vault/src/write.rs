@@ -38,6 +38,7 @@ use crate::store::Store;
 use crate::tasks::joined;
 use crate::{ChunkId, Error, PackId, Realm, Result, SnapshotId, Vault, pack, seal};
 
+mod apart;
 mod lane;
 mod matching;
 mod packer;
@@ -49,7 +50,7 @@ use still_there::Needs;
 
 pub use lane::Lane;
 pub(crate) use packer::{PACKS_PER_INDEX, publish};
-pub use stream::StreamWriter;
+pub use stream::{StreamWriter, StreamWritten};
 
 /// Sealed segments that may wait for the packer, about 3 MiB of them.
 const SEGMENTS_WAITING: usize = 8;

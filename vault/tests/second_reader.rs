@@ -13,7 +13,7 @@ use lifeboat_vault::format::manifest::{ColumnRecord, FileRecord, StreamRecord, T
 use lifeboat_vault::format::record::ChunkSizes;
 use lifeboat_vault::{
     AgentKey, Draft, ExpirePlan, Grade, Identities, Keep, Lane, Lease, Opener, Person, PruneOptions,
-    PrunePlan, SnapshotReader, SnapshotWriter, Store, Vault, Written, create, list_snapshots,
+    PrunePlan, SnapshotReader, SnapshotWriter, Split, Store, Vault, Written, create, list_snapshots,
 };
 use tempfile::TempDir;
 use url::Url;
@@ -104,10 +104,24 @@ impl Lab {
 impl Table {
     /// Writes one stream for each grade that the columns have.
     fn write(&self, vault: &Vault, lane: &mut Lane) -> TableRecord {
+        let grades: Vec<_> = self.columns.iter().map(|(_, grade)| *grade).collect();
+        let split = Split::of(&grades);
         let mut digest = vault.row_digest();
-        self.rows.iter().for_each(|row| digest.add(row));
-        let grades = Grade::ALL.into_iter().filter(|grade| self.columns.iter().any(|(_, of)| of == grade));
-        let streams = grades.map(|grade| self.write_stream(vault, lane, grade)).collect();
+        let mut stream = lane.stretch(&split, self.name);
+        for rows in self.rows.chunks(1000) {
+            let mut ends = Vec::new();
+            for row in rows {
+                digest.add(row);
+                ends.push(ends.last().unwrap_or(&0) + row.len());
+            }
+            stream.push(rows.concat(), ends).unwrap();
+        }
+        let written = stream.finish().unwrap();
+        let streams = split.streams().zip(written).map(|((grade, columns), written)| {
+            let digest = written.digest.as_ref().unwrap_or(&digest).to_hex();
+            StreamRecord { grade, columns: columns.to_vec(), digest, parts: written.parts }
+        });
+        let streams = streams.collect();
         let column =
             |(name, _): &Column| ColumnRecord { name: (*name).into(), type_name: "text".into(), key: false };
         let table = TableHead {
@@ -117,28 +131,6 @@ impl Table {
             columns: self.columns.iter().map(column).collect(),
         };
         TableRecord { table, rows: self.rows.len() as u64, digest: digest.to_hex(), streams }
-    }
-
-    fn write_stream(&self, vault: &Vault, lane: &mut Lane, grade: Grade) -> StreamRecord {
-        let columns: Vec<_> = (0..self.columns.len()).filter(|at| self.columns[*at].1 == grade).collect();
-        let mut digest = vault.row_digest();
-        let single = columns.len() == self.columns.len();
-        let mut stream = if single { lane.stretch(grade, self.name) } else { lane.ordered(grade) };
-        for rows in self.rows.chunks(1000) {
-            let (mut bytes, mut ends) = (Vec::new(), Vec::new());
-            for row in rows {
-                let fields: Vec<_> = row.strip_suffix(b"\n").unwrap().split(|byte| *byte == b'\t').collect();
-                let own: Vec<_> = columns.iter().map(|at| fields[*at]).collect();
-                let start = bytes.len();
-                bytes.extend_from_slice(&own.join(&b'\t'));
-                bytes.push(b'\n');
-                digest.add(&bytes[start..]);
-                ends.push(bytes.len());
-            }
-            stream.push(bytes, ends).unwrap();
-        }
-        let columns = columns.into_iter().map(|at| u32::try_from(at).unwrap()).collect();
-        StreamRecord { grade, columns, digest: digest.to_hex(), parts: stream.finish().unwrap() }
     }
 
     fn text(&self) -> Vec<u8> {
@@ -188,9 +180,12 @@ fn contacts() -> Table {
     Table { schema: Some("public"), name: "contacts", columns, rows: (0..40_000).map(row).collect() }
 }
 
-/// Columns of two grades, in turn.
+/// Columns of two grades, in turn; one row is larger than any chunk in one of them.
 fn deals() -> Table {
-    let row = |at: u64| format!("{at}\tdeal {at}\t{}\t\\N\n", at * 100).into_bytes();
+    let row = |at: u64| {
+        let what = noise(if at == 2000 { 3 << 20 } else { 12 }, at);
+        [format!("{at}\t").as_bytes(), &what, format!("\t{}\t\\N\n", at * 100).as_bytes()].concat()
+    };
     let columns = vec![("id", Grade::Low), ("what", Grade::High), ("sum", Grade::Low), ("who", Grade::High)];
     Table { schema: None, name: "deals \u{1F4B0}\n\u{2028}'", columns, rows: (0..5000).map(row).collect() }
 }

@@ -14,10 +14,12 @@ use crate::recipe::Left;
 
 /// A part of the last snapshot.
 pub(crate) struct OldPart {
-    /// As the last snapshot has it; nothing when its lists were written anew.
-    pub(crate) unchanged: Option<Part>,
+    /// As the last snapshot has it, one for each stream; nothing when its lists were written anew.
+    pub(crate) unchanged: Option<Vec<Part>>,
     /// Its chunks.
     pub(crate) chunks: Vec<ListedChunk>,
+    /// Of each stream after the first, its chunks at the same places.
+    pub(crate) more: Vec<Vec<ChunkId>>,
     /// What is gone of them, with the chunks that are given up.
     pub(crate) gone: Vec<Gone>,
     /// The rows that can stay, and those that are to be written anew.
@@ -29,38 +31,45 @@ pub(crate) struct OldPart {
 }
 
 impl OldPart {
-    /// Checks what was recalled against itself and against where its chunks are, and applies the rules.
-    /// `part` is what the last snapshot has of it, as long as it is one part there; `small_bytes` is the
-    /// smallest cut.
+    /// Checks what was recalled against itself and against where its chunks are, and applies the rules:
+    /// once, for the chunks of all streams at a place. `parts` is what the last snapshot has of it, as long
+    /// as it is one part there; `small_bytes` is the smallest cut.
     ///
     /// # Errors
     /// In words, what does not fit; then nothing of it may be used.
     pub(crate) fn new(
-        part: Option<Part>,
+        parts: Option<Vec<Part>>,
         recalled: Recalled,
         located: &HashMap<ChunkId, Location>,
         small_bytes: u32,
     ) -> Result<Self, String> {
-        let Recalled { mut records, mut chunks, mut gone } = recalled;
+        let Recalled { mut records, mut chunks, mut more, mut gone } = recalled;
         let left = Left::new(chunks.len(), &gone)?;
         let alive = alive(&left, &chunks, &records)?;
         let mut needed = vec![false; chunks.len()];
         left.places().for_each(|place| needed[place] = true);
-        let uses = (0..chunks.len()).map(|at| chunk_use(&chunks[at], alive[at], needed[at], located));
+        let widest = widest(&chunks, &more, located);
+        let uses = (0..chunks.len()).map(|at| {
+            let (rows, alive, needed) = (chunks[at].rows, alive[at], needed[at]);
+            let unused = ChunkUse { rows, alive, bytes: 0, needed, segment: None };
+            chunk_use(unused, ids_at(&chunks, &more, at), widest, located)
+        });
         let given_up = rules::give_up(&uses.collect::<Vec<_>>(), small_bytes);
         let places = (0..).zip(&given_up).filter(|(_, given_up)| **given_up);
         gone.extend(places.map(|(place, _)| Gone::Chunk(place)));
-        let mut unchanged = part.filter(|_| !given_up.contains(&true));
+        let mut unchanged = parts.filter(|_| !given_up.contains(&true));
         let mut places = Bits::new(starts(&chunks).last().map_or(0, |end| *end as usize));
         mark(&mut places, &chunks, &given_up);
         let mut alive: Vec<_> =
             alive.iter().zip(&given_up).map(|(alive, given_up)| if *given_up { 0 } else { *alive }).collect();
         let whole_gone = gone.iter().filter(|gone| matches!(gone, Gone::Chunk(_))).count();
         if rules::is_worn_out(chunks.len(), whole_gone) {
-            (records, places) = renumber(&mut chunks, &mut gone, &mut alive, &records, &places);
+            let lists = (&mut chunks, &mut more);
+            (records, places) = renumber(lists, &mut gone, &mut alive, &records, &places);
             unchanged = None;
         }
-        Ok(Self { unchanged, chunks, gone, rows: OldRows::new(records), given_up: places, alive })
+        let rows = OldRows::new(records);
+        Ok(Self { unchanged, chunks, more, gone, rows, given_up: places, alive })
     }
 
     /// How many rows it had.
@@ -125,23 +134,50 @@ fn starts(chunks: &[ListedChunk]) -> Vec<u64> {
     starts
 }
 
+/// The chunks of all streams at a place, the first stream's first.
+fn ids_at<'a>(
+    chunks: &'a [ListedChunk],
+    more: &'a [Vec<ChunkId>],
+    at: usize,
+) -> impl Iterator<Item = ChunkId> + use<'a> {
+    std::iter::once(chunks[at].id).chain(more.iter().filter_map(move |ids| ids.get(at).copied()))
+}
+
+/// The stream that has most of the bytes: where its chunks lie decides which are read together.
+fn widest(chunks: &[ListedChunk], more: &[Vec<ChunkId>], located: &HashMap<ChunkId, Location>) -> usize {
+    let mut bytes = vec![0; more.len() + 1];
+    if more.is_empty() {
+        return 0;
+    }
+    for at in 0..chunks.len() {
+        for (bytes, id) in bytes.iter_mut().zip(ids_at(chunks, more, at)) {
+            *bytes += located.get(&id).map_or(0, |at| u64::from(at.bytes));
+        }
+    }
+    (0..bytes.len()).max_by_key(|at| bytes[*at]).unwrap_or_default()
+}
+
 fn chunk_use(
-    chunk: &ListedChunk,
-    alive: u32,
-    needed: bool,
+    unused: ChunkUse,
+    ids: impl Iterator<Item = ChunkId>,
+    widest: usize,
     located: &HashMap<ChunkId, Location>,
 ) -> ChunkUse {
-    let location = located.get(&chunk.id);
     // A chunk of another number of rows than remembered is as good as lost, and so is one that is to go.
-    let usable = |at: &&Location| at.segment.present && !at.segment.marked;
-    let found = location.filter(|at| usable(at) && at.rows == chunk.rows);
-    ChunkUse {
-        rows: chunk.rows,
-        alive,
-        bytes: location.map_or(0, |at| at.bytes),
-        needed,
-        segment: found.map(|at| at.segment.number),
+    let usable = |at: &&Location| at.segment.present && !at.segment.marked && at.rows == unused.rows;
+    let (mut used, mut lost) = (unused, false);
+    for (stream, id) in ids.enumerate() {
+        let location = located.get(&id);
+        used.bytes += location.map_or(0, |at| at.bytes);
+        let found = location.filter(usable);
+        lost |= found.is_none();
+        if stream == widest {
+            used.segment = found.map(|at| at.segment.number);
+        }
     }
+    // A row that one of its streams has lost is written anew in all of them.
+    used.segment = used.segment.filter(|_| !lost);
+    used
 }
 
 /// Counts the rows left of each chunk: those that the lists leave and those that have a record, which must
@@ -186,7 +222,7 @@ fn mark(places: &mut Bits, chunks: &[ListedChunk], given_up: &[bool]) {
 /// Leaves the chunks that are gone out of the lists. Rows to be written anew have no place any more: they
 /// go behind all others.
 fn renumber(
-    chunks: &mut Vec<ListedChunk>,
+    (chunks, more): (&mut Vec<ListedChunk>, &mut Vec<Vec<ChunkId>>),
     gone: &mut Vec<Gone>,
     alive: &mut Vec<u32>,
     records: &[Record],
@@ -210,6 +246,10 @@ fn renumber(
         .collect();
     let mut stays = is_gone.iter().map(|gone| !gone);
     chunks.retain(|_| stays.next().unwrap_or(true));
+    for ids in more {
+        let mut stays = is_gone.iter().map(|gone| !gone);
+        ids.retain(|_| stays.next().unwrap_or(true));
+    }
     let mut stays = is_gone.iter().map(|gone| !gone);
     alive.retain(|_| stays.next().unwrap_or(true));
     gone.retain_mut(|line| match line {

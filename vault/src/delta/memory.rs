@@ -25,7 +25,9 @@ use crate::format::fingerprints::{
 };
 use crate::format::names;
 use crate::format::recipe::{Gone, gone_from_text};
-use crate::{Error, Result, SnapshotId, Vault};
+use crate::{ChunkId, Error, Result, SnapshotId, Vault};
+
+const CHUNK_ID_BYTES: usize = 32;
 
 const DIRECTORY: &str = "directory.fingerprints";
 
@@ -49,6 +51,8 @@ pub(crate) struct Memory {
 pub(crate) struct Recalled {
     pub(crate) records: Vec<Record>,
     pub(crate) chunks: Vec<ListedChunk>,
+    /// Of each stream after the first, its chunks at the same places.
+    pub(crate) more: Vec<Vec<ChunkId>>,
     pub(crate) gone: Vec<Gone>,
 }
 
@@ -65,6 +69,7 @@ impl Recalled {
                 .map(|record| Record::new(record.fingerprint(), record.place().wrapping_add(rows))),
         );
         self.chunks.extend(other.chunks);
+        self.more.iter_mut().zip(other.more).for_each(|(own, other)| own.extend(other));
         self.gone.extend(other.gone.into_iter().map(|gone| match gone {
             Gone::Chunk(chunk) => Gone::Chunk(chunk.wrapping_add(chunks)),
             Gone::Rows { chunk, first, rows } => {
@@ -195,17 +200,25 @@ impl Memory {
             records.extend(rows.iter().map(|row| Record::from_bytes(*row)));
         }
         let chunk_bytes = usize::try_from(part.chunks).map_err(|_| damaged())? * ListedChunk::BYTES;
-        let mut lists = vec![0; chunk_bytes + usize::try_from(part.gone_bytes).map_err(|_| damaged())?];
+        let more_bytes = chunk_bytes / ListedChunk::BYTES * CHUNK_ID_BYTES;
+        let gone_bytes = usize::try_from(part.gone_bytes).map_err(|_| damaged())?;
+        let mut lists = vec![0; chunk_bytes + more_bytes * part.more.len() + gone_bytes];
         file.read_exact_at(&mut lists, part.lists).map_err(|_| damaged())?;
         hasher.update(&lists);
         if hasher.finalize().to_hex().as_str() != part.hash {
             return Err(damaged());
         }
-        let (chunks, gone) = lists.split_at(chunk_bytes);
+        let (chunks, rest) = lists.split_at(chunk_bytes);
+        let (more, gone) = rest.split_at(more_bytes * part.more.len());
+        let ids = |list: &[u8]| list.as_chunks::<CHUNK_ID_BYTES>().0.iter().copied().map(ChunkId).collect();
+        let more = match more_bytes {
+            0 => vec![Vec::new(); part.more.len()],
+            bytes => more.chunks_exact(bytes).map(ids).collect(),
+        };
         let chunks =
             chunks.chunks_exact(ListedChunk::BYTES).map(ListedChunk::from_bytes).collect::<Option<_>>();
         let gone = gone_from_text(&part.file, gone).map_err(|_| damaged())?;
-        Ok(Recalled { records, chunks: chunks.ok_or_else(damaged)?, gone })
+        Ok(Recalled { records, chunks: chunks.ok_or_else(damaged)?, more, gone })
     }
 
     /// Remembers a snapshot that exists now, instead of what was remembered. Returns the bytes that all

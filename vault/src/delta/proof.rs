@@ -8,7 +8,7 @@ use super::{Bits, Memory, Recalled, Recorded};
 use crate::format::fingerprints::Remembered;
 use crate::format::manifest::TableRecord;
 use crate::format::recipe::Part;
-use crate::{Error, Realm, Result, SnapshotReader};
+use crate::{ChunkId, Error, Realm, Result, SnapshotReader};
 
 /// Parts looked at, those that changed before others.
 const PARTS_PROVEN: usize = 8;
@@ -30,25 +30,33 @@ pub(crate) async fn prove(
     sample.truncate(PARTS_PROVEN);
     let streams = || tables.iter().flat_map(|table| &table.streams);
     for (_, remembered) in sample {
-        let Remembered { stretch, part, .. } = remembered;
+        let Remembered { stretch, part, more, .. } = remembered;
         let what = format!("the recipe of {stretch}");
-        let stream = streams().find(|stream| stream.parts.contains(part));
-        let stream = stream.ok_or_else(|| mismatch(&what, "the catalogue does not have it"))?;
-        match memory.recall(remembered) {
-            Ok(recalled) => prove_part(reader, &what, Realm::Rows(stream.grade), part, &recalled).await?,
-            Err(reason) => memory.drop_because(reason),
+        let recalled = match memory.recall(remembered) {
+            Ok(recalled) => recalled,
+            Err(reason) => {
+                memory.drop_because(reason);
+                continue;
+            }
+        };
+        let first: Vec<_> = recalled.chunks.iter().map(|chunk| chunk.id).collect();
+        for (part, ids) in std::iter::once((part, &first)).chain(more.iter().zip(&recalled.more)) {
+            let stream = streams().find(|stream| stream.parts.contains(part));
+            let stream = stream.ok_or_else(|| mismatch(&what, "the catalogue does not have it"))?;
+            prove_part(reader, &what, Realm::Rows(stream.grade), part, &recalled, ids).await?;
         }
     }
     Ok(())
 }
 
-/// Reads a part's recipe back: its chunks are stored, its rows are those remembered, each once.
+/// Reads a part's recipe back: its chunks are stored and are `ids`, its rows are those remembered, each once.
 async fn prove_part(
     reader: &SnapshotReader,
     what: &str,
     realm: Realm,
     part: &Part,
     recalled: &Recalled,
+    ids: &[ChunkId],
 ) -> Result<()> {
     let found = reader.find(what, realm, part).await?;
     if found.chunks.len() != recalled.chunks.len() {
@@ -56,10 +64,10 @@ async fn prove_part(
     }
     let mut starts = Vec::with_capacity(found.chunks.len());
     let mut rows = 0;
-    for (found, listed) in found.chunks.iter().zip(&recalled.chunks) {
+    for ((found, listed), own) in found.chunks.iter().zip(&recalled.chunks).zip(ids) {
         starts.push(rows);
         rows += listed.rows as usize;
-        if found.as_ref().is_some_and(|(id, location)| *id != listed.id || location.rows != listed.rows) {
+        if found.as_ref().is_some_and(|(id, location)| id != own || location.rows != listed.rows) {
             return Err(mismatch(what, "a chunk is not the one that was written"));
         }
     }

@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Tally;
+use crate::ChunkId;
 use crate::format::fingerprints::{BLOCK_RECORDS, ListedChunk, RECORD_BYTES, Record, Remembered};
 use crate::format::recipe::{Gone, Part, gone_to_text};
 
@@ -106,12 +107,13 @@ impl RecordWriter {
         self.pending.clear();
     }
 
-    /// Writes what is left, and the part's lists.
+    /// Writes what is left, and the part's lists. `parts` are those of the table's streams, `more` the
+    /// chunks of each after the first.
     pub(crate) fn finish(
         mut self,
         stretch: &str,
-        part: &Part,
-        chunks: &[ListedChunk],
+        parts: &[Part],
+        (chunks, more): (&[ListedChunk], &[Vec<ChunkId>]),
         gone: &[Gone],
         changed: bool,
         file: &mut RecordFile,
@@ -122,12 +124,14 @@ impl RecordWriter {
         let gone = gone_to_text(gone);
         let mut lists = Vec::with_capacity(chunks.len() * ListedChunk::BYTES + gone.len());
         chunks.iter().for_each(|chunk| lists.extend_from_slice(&chunk.to_bytes()));
+        more.iter().flatten().for_each(|id| lists.extend_from_slice(&id.0));
         lists.extend_from_slice(gone.as_bytes());
         self.hasher.update(&lists);
-        let place = self.blocks.take().zip(file.append(&lists));
-        let remembered = place.map(|(blocks, lists)| Remembered {
+        let place = self.blocks.take().zip(file.append(&lists)).zip(parts.split_first());
+        let remembered = place.map(|((blocks, lists), (part, more))| Remembered {
             stretch: stretch.to_owned(),
             part: part.clone(),
+            more: more.to_vec(),
             file: file.name.clone(),
             blocks,
             lists,

@@ -6,7 +6,9 @@
 //!             a Head, as JSON
 //!             a Remembered part a line, as JSON
 //! file:       blocks of records, 16 bytes a row: 4 of its place, 12 of its fingerprint, little endian
-//!             the part's lists: 36 bytes a chunk, its id and its rows; then the text of what is gone
+//!             the part's lists: 36 bytes a chunk, its id and its rows; where a table has several streams, 32
+//!             bytes for the id of each other stream's chunk at each place, one stream after another; then
+//!             the text of what is gone
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -41,8 +43,11 @@ pub struct Head {
 pub struct Remembered {
     /// The stretch that it belongs to; a stretch's parts stand in order.
     pub stretch: String,
-    /// The part as the snapshot has it.
+    /// The part as the snapshot has it; of the first stream, where the table has several.
     pub part: Part,
+    /// The same part of the other streams, which have the same rows at the same places.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<Part>,
     /// The file's name in the directory's folder.
     pub file: String,
     /// Where its blocks of records begin.

@@ -14,7 +14,7 @@ use crate::recipe::{Left, Run};
 use crate::{ChunkId, Error, PackId, Realm, Result};
 
 /// Raw bytes after which a batch is handed on.
-const BATCH_BYTES: usize = 512 << 10;
+pub(super) const BATCH_BYTES: usize = 512 << 10;
 
 /// Whole rows, in order.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::delta::RecordFile;
 use crate::format::manifest::FileRecord;
 use crate::format::recipe::{PART_ROWS_PER_CHUNK_BYTE, Text};
 use crate::segment::{OpenSegment, SealedSegment, Sealer};
-use crate::{ChunkId, Error, Grade, Realm, Result};
+use crate::{ChunkId, Error, Grade, Realm, Result, Split};
 
 /// A part's rows get a segment of their own when they come to so many average chunks.
 const OWN_SEGMENT_CHUNKS: usize = 4;
@@ -58,20 +58,24 @@ impl Lane {
         })
     }
 
-    /// Starts rows of one grade that come back in the order in which they are pushed. Chunks that are
+    /// Starts rows of one grade, as one stream, that come back in the order in which they are pushed. Chunks that are
     /// stored already are not stored again.
     pub fn ordered(&mut self, grade: Grade) -> StreamWriter<'_> {
         let rows_max = self.part_rows_max();
-        StreamWriter::new(self, grade, rows_max, None)
+        StreamWriter::new(self, &Split::whole(grade), rows_max, None)
     }
 
     /// Starts a stretch of a table's rows, whose order does not matter: rows that were in the same stretch
     /// the last time stay where they are, and only others are stored. `stretch` names it from one
-    /// snapshot to the next, and is written once in a snapshot.
-    pub fn stretch(&mut self, grade: Grade, stretch: &str) -> StreamWriter<'_> {
+    /// snapshot to the next, and is written once in a snapshot. Rows are divided among streams as `split`
+    /// says; where it is another one than the last time, nothing stays: rows are sealed to the keys of their
+    /// new grades.
+    pub fn stretch(&mut self, split: &Split, stretch: &str) -> StreamWriter<'_> {
         let rows_max = self.part_rows_max();
-        let matching = Matching::new(stretch, rows_max, &self.shared);
-        StreamWriter::new(self, grade, rows_max, Some(matching))
+        let whole_high = split.is_whole() && split.streams().all(|(grade, _)| grade == Grade::High);
+        let stretch = if whole_high { stretch.to_owned() } else { format!("{stretch} as {split}") };
+        let matching = Matching::new(&stretch, rows_max, &self.shared);
+        StreamWriter::new(self, split, rows_max, Some(matching))
     }
 
     fn part_rows_max(&self) -> u64 {

@@ -243,16 +243,21 @@ fn load(parts: &[Remembered], shared: &Shared) -> Result<Option<OldPart>> {
         }
     }
     let Some(recalled) = recalled else { return Ok(None) };
-    let ids: Vec<_> = recalled.chunks.iter().map(|chunk| chunk.id).collect();
+    let first = recalled.chunks.iter().map(|chunk| chunk.id);
+    let ids: Vec<_> = first.chain(recalled.more.iter().flatten().copied()).collect();
     let located = shared.runtime.block_on(shared.index.locate(&ids))?;
     shared.count_on(
         located.values().map(|at| &at.segment).filter(|at| at.present && !at.marked).map(|at| at.pack),
     );
-    let part = match parts {
-        [part] if lists_are_there(&part.part, shared)? => Some(part.part.clone()),
+    let parts = match parts {
+        [one] => Some(std::iter::once(&one.part).chain(&one.more).cloned().collect::<Vec<_>>()),
         _ => None,
     };
-    match OldPart::new(part, recalled, &located, small_bytes) {
+    let parts = match parts {
+        Some(parts) if lists_are_there(&parts, shared)? => Some(parts),
+        _ => None,
+    };
+    match OldPart::new(parts, recalled, &located, small_bytes) {
         Ok(old) => Ok(Some(old)),
         Err(reason) => {
             shared.memory.drop_because(reason);
@@ -261,14 +266,15 @@ fn load(parts: &[Remembered], shared: &Shared) -> Result<Option<OldPart>> {
     }
 }
 
-/// Whether the lists of a part can be named again as they are: a pack of metadata may be lost while the
-/// rows it spoke of are not.
-fn lists_are_there(part: &Part, shared: &Shared) -> Result<bool> {
+/// Whether the lists of a part can be named again as they are, in each stream: a pack of metadata may be lost
+/// while the rows it spoke of are not.
+fn lists_are_there(parts: &[Part], shared: &Shared) -> Result<bool> {
     let chunks = |text: &Text| match text {
         Text::Inline(_) => Vec::new(),
         Text::Chunks(ids) => ids.clone(),
     };
-    let ids = [chunks(&part.chunks), chunks(&part.gone)].concat();
+    let ids: Vec<_> =
+        parts.iter().flat_map(|part| [chunks(&part.chunks), chunks(&part.gone)].concat()).collect();
     let known = shared.runtime.block_on(shared.index.known(&ids))?;
     shared.count_on(known.values().copied());
     Ok(ids.iter().all(|id| known.contains_key(id)))

@@ -1,6 +1,7 @@
 //! A part under way: the old one it goes on from, if there is one, and what is new.
 
 use super::Lane;
+use super::apart::Lengths;
 use crate::delta::{OldPart, RecordFile, RecordWriter, Recorded};
 use crate::format::fingerprints::{ListedChunk, Record};
 use crate::format::recipe::{PART_CHUNKS_MAX, Part, chunks_to_text, gone_to_text};
@@ -12,10 +13,13 @@ pub(super) struct OpenPart {
     /// What it goes on from.
     pub(super) old: Option<OldPart>,
     new: Vec<ListedChunk>,
+    /// Of each stream after the first, its new chunks.
+    more: Vec<Vec<ChunkId>>,
     /// Rows that stayed and rows that are new.
     rows: u64,
     new_rows: u64,
-    bytes: u64,
+    /// Bytes of them in each stream.
+    bytes: [u64; 3],
     /// Rows of its chunks, those included that are on their way into the next one.
     places: u64,
     records: Option<RecordWriter>,
@@ -23,8 +27,8 @@ pub(super) struct OpenPart {
 
 /// What a part came to.
 pub(super) struct Ended {
-    /// For the recipe.
-    pub(super) part: Part,
+    /// For the recipes, one for each stream.
+    pub(super) parts: Vec<Part>,
     /// For the agent's memory.
     pub(super) recorded: Option<Recorded>,
 }
@@ -42,32 +46,38 @@ impl OpenPart {
     }
 
     /// A row stays at its place.
-    pub(super) fn keep(&mut self, fingerprint: u128, place: u32, bytes: usize, file: &mut RecordFile) {
+    pub(super) fn keep(&mut self, fingerprint: u128, place: u32, lengths: &Lengths, file: &mut RecordFile) {
         self.rows += 1;
-        self.bytes += bytes as u64;
+        self.bytes.iter_mut().zip(lengths).for_each(|(bytes, length)| *bytes += *length as u64);
         if let Some(records) = &mut self.records {
             records.push(Record::new(fingerprint, place), file);
         }
     }
 
     /// A row comes at the end of the part's chunks.
-    pub(super) fn add(&mut self, fingerprint: u128, bytes: usize, file: &mut RecordFile) {
+    pub(super) fn add(&mut self, fingerprint: u128, lengths: &Lengths, file: &mut RecordFile) {
         let place = u32::try_from(self.places).expect("a part is bounded");
         self.places += 1;
         self.new_rows += 1;
-        self.keep(fingerprint, place, bytes, file);
+        self.keep(fingerprint, place, lengths, file);
     }
 
     /// Rows come at the end of the part's chunks, not to be known again.
     pub(super) fn add_unknown(&mut self, rows: usize, bytes: usize) {
         self.rows += rows as u64;
         self.new_rows += rows as u64;
-        self.bytes += bytes as u64;
+        self.bytes[0] += bytes as u64;
     }
 
     /// Notes that the new rows go on with a whole chunk.
     pub(super) fn chunk(&mut self, id: ChunkId, rows: u32) {
         self.new.push(ListedChunk { id, rows });
+    }
+
+    /// Notes the chunks of the streams after the first, `place` for `place` what [`OpenPart::chunk`] was told.
+    pub(super) fn more_chunks(&mut self, more: Vec<Vec<ChunkId>>) {
+        self.more.resize(more.len(), Vec::new());
+        self.more.iter_mut().zip(more).for_each(|(all, ids)| all.extend(ids));
     }
 
     /// How many more new rows it takes.
@@ -81,32 +91,41 @@ impl OpenPart {
     /// Ends the part. Its new rows are in chunks; old ones that were not found are gone. Returns nothing
     /// for a part without rows.
     pub(super) fn end(self, stretch: Option<&str>, lane: &mut Lane) -> Result<Option<Ended>> {
-        let Self { old, new, rows, bytes, records, .. } = self;
+        let Self { old, new, more: new_more, rows, bytes, records, .. } = self;
         if rows == 0 {
             return Ok(None);
         }
-        let (mut chunks, mut gone, mut unchanged) = (Vec::new(), Vec::new(), None);
+        let (mut chunks, mut more, mut gone, mut unchanged) = (Vec::new(), new_more, Vec::new(), None);
         if let Some(mut old) = old {
             let buried = old.bury();
             unchanged = old.unchanged.take().filter(|_| !buried && new.is_empty());
+            let new_more = std::mem::replace(&mut more, old.more);
+            more.iter_mut().zip(new_more).for_each(|(all, new)| all.extend(new));
             (chunks, gone) = (old.chunks, old.gone);
         }
         chunks.extend(new);
         let changed = unchanged.is_none();
-        let part = match unchanged {
-            Some(part) => Part { rows, bytes, ..part },
+        let parts = match unchanged {
+            Some(parts) => {
+                parts.into_iter().zip(bytes).map(|(part, bytes)| Part { rows, bytes, ..part }).collect()
+            }
             None => {
-                let ids: Vec<_> = chunks.iter().map(|chunk| chunk.id).collect();
-                let (chunks, gone) = (lane.text(chunks_to_text(&ids))?, lane.text(gone_to_text(&gone))?);
-                Part { rows, bytes, chunks, gone }
+                let first: Vec<_> = chunks.iter().map(|chunk| chunk.id).collect();
+                let mut parts = Vec::with_capacity(1 + more.len());
+                for (ids, bytes) in std::iter::once(&first).chain(&more).zip(bytes) {
+                    let (chunks, gone) = (lane.text(chunks_to_text(ids))?, lane.text(gone_to_text(&gone))?);
+                    parts.push(Part { rows, bytes, chunks, gone });
+                }
+                parts
             }
         };
         let recorded = match (records, stretch) {
             (Some(records), Some(stretch)) => {
-                Some(records.finish(stretch, &part, &chunks, &gone, changed, &mut lane.records))
+                let lists = (&chunks[..], &more[..]);
+                Some(records.finish(stretch, &parts, lists, &gone, changed, &mut lane.records))
             }
             _ => None,
         };
-        Ok(Some(Ended { part, recorded }))
+        Ok(Some(Ended { parts, recorded }))
     }
 }

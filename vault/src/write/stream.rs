@@ -1,10 +1,12 @@
-//! Rows of one stream on their way into chunks, and the recipe that comes out.
+//! Rows of a table on their way into chunks, and the recipes that come out: one for each stream.
 
 use super::Lane;
+use super::apart::Apart;
 use super::matching::{Known, Matching};
 use super::part::{Ended, OpenPart};
+use crate::chunker::Cut;
 use crate::format::recipe::Part;
-use crate::{Error, Grade, Realm, Result};
+use crate::{Error, Realm, Result, RowDigest, Split};
 
 /// Raw bytes gathered before they are cut: several chunks, so that look-ups are made by the dozen.
 const GATHER_BYTES: usize = 2 << 20;
@@ -12,10 +14,21 @@ const GATHER_BYTES: usize = 2 << 20;
 /// Chunks put at once; bounds what a single large row claims in one go.
 const CUTS_AT_ONCE: usize = 256;
 
+/// What became of the rows in one stream.
+pub struct StreamWritten {
+    /// Its recipe.
+    pub parts: Vec<Part>,
+    /// Of its lines; nothing where the table has one stream, whose lines are the rows.
+    pub digest: Option<RowDigest>,
+}
+
 /// Cuts rows and notes the recipe of the chunks they are found in.
 pub struct StreamWriter<'a> {
     lane: &'a mut Lane,
-    realm: Realm,
+    /// Of the streams, in their order.
+    realms: Vec<Realm>,
+    /// Divides rows among the streams, where there are several.
+    apart: Option<Apart>,
     rows_max: u64,
     /// New rows that are not in chunks yet. They belong to the part that takes new rows.
     bytes: Vec<u8>,
@@ -24,13 +37,18 @@ pub struct StreamWriter<'a> {
     fresh: Option<OpenPart>,
     /// Matches rows with those of the last snapshot; without it, rows come back in the order they came.
     matching: Option<Matching>,
-    parts: Vec<Part>,
+    /// Of each stream.
+    parts: Vec<Vec<Part>>,
 }
 
 impl<'a> StreamWriter<'a> {
-    pub(super) fn new(lane: &'a mut Lane, grade: Grade, rows_max: u64, matching: Option<Matching>) -> Self {
-        let (bytes, ends, parts) = (Vec::new(), Vec::new(), Vec::new());
-        Self { lane, realm: Realm::Rows(grade), rows_max, bytes, ends, fresh: None, matching, parts }
+    /// Without matching, `split` has one stream.
+    pub(super) fn new(lane: &'a mut Lane, split: &Split, rows_max: u64, matching: Option<Matching>) -> Self {
+        let (bytes, ends) = (Vec::new(), Vec::new());
+        let realms: Vec<_> = split.streams().map(|(grade, _)| Realm::Rows(grade)).collect();
+        let apart = (!split.is_whole()).then(|| Apart::new(split, &lane.shared.vault.row_digest()));
+        let parts = vec![Vec::new(); realms.len()];
+        Self { lane, realms, apart, rows_max, bytes, ends, fresh: None, matching, parts }
     }
 
     /// Takes whole rows: `ends` are the ends of the rows in `bytes`, each after its newline.
@@ -80,6 +98,10 @@ impl<'a> StreamWriter<'a> {
         for end in ends {
             let row = &bytes[start..*end];
             start = *end;
+            let lengths = match &mut self.apart {
+                None => [row.len(), 0, 0],
+                Some(apart) => apart.count(row)?,
+            };
             let matching = self.matching.as_mut().expect("rows are matched");
             let fingerprint = matching.fingerprint(row);
             let known = matching.find(fingerprint, &self.lane.shared)?;
@@ -87,7 +109,7 @@ impl<'a> StreamWriter<'a> {
             let matching = self.matching.as_mut().expect("rows are matched");
             match known {
                 Known::Stays { part, place } => {
-                    matching.part(part).keep(fingerprint, place, row.len(), &mut self.lane.records);
+                    matching.part(part).keep(fingerprint, place, &lengths, &mut self.lane.records);
                 }
                 Known::No => {
                     self.room()?;
@@ -101,7 +123,7 @@ impl<'a> StreamWriter<'a> {
                             None => none.insert(OpenPart::new(true)),
                         },
                     };
-                    part.add(fingerprint, row.len(), records);
+                    part.add(fingerprint, &lengths, records);
                 }
             }
         }
@@ -134,11 +156,11 @@ impl<'a> StreamWriter<'a> {
         self.fresh.as_mut().or_else(|| self.matching.as_mut().and_then(Matching::first))
     }
 
-    /// Ends the stretch and returns its recipe.
+    /// Ends the stretch and returns the recipe of each stream.
     ///
     /// # Errors
     /// `Mismatch` when a row was lost or doubled on the way.
-    pub fn finish(mut self) -> Result<Vec<Part>> {
+    pub fn finish(mut self) -> Result<Vec<StreamWritten>> {
         self.cut(true)?;
         let fresh = self.fresh.take();
         if let Some(matching) = &mut self.matching {
@@ -149,7 +171,16 @@ impl<'a> StreamWriter<'a> {
         if let Some(matching) = self.matching {
             matching.finish(&self.lane.shared)?;
         }
-        Ok(self.parts)
+        let digests = match self.apart {
+            None => vec![None],
+            Some(apart) => apart.into_digests().into_iter().map(Some).collect(),
+        };
+        Ok(self
+            .parts
+            .into_iter()
+            .zip(digests)
+            .map(|(parts, digest)| StreamWritten { parts, digest })
+            .collect())
     }
 
     /// Ends the old parts whose rows are past.
@@ -167,9 +198,9 @@ impl<'a> StreamWriter<'a> {
 
     fn end_part(&mut self, part: OpenPart) -> Result<()> {
         let stretch = self.matching.as_ref().map(|matching| matching.stretch().to_owned());
-        self.lane.part_ended(self.realm)?;
-        if let Some(Ended { part, recorded }) = part.end(stretch.as_deref(), self.lane)? {
-            self.parts.push(part);
+        self.realms.iter().try_for_each(|realm| self.lane.part_ended(*realm))?;
+        if let Some(Ended { parts, recorded }) = part.end(stretch.as_deref(), self.lane)? {
+            self.parts.iter_mut().zip(parts).for_each(|(all, part)| all.push(part));
             if let (Some(matching), Some(recorded)) = (&mut self.matching, recorded) {
                 matching.record(recorded);
             }
@@ -181,15 +212,42 @@ impl<'a> StreamWriter<'a> {
         let bytes = std::mem::take(&mut self.bytes);
         let ends = std::mem::take(&mut self.ends);
         let cuts = self.lane.rows.cut_rows(&bytes, &ends, last);
-        for cuts in cuts.chunks(CUTS_AT_ONCE) {
-            let ids = self.lane.put(self.realm, &bytes, cuts)?;
-            let part = self.taking().expect("rows at hand belong to a part");
-            cuts.iter().zip(ids).for_each(|(cut, id)| part.chunk(id, cut.rows));
+        match self.apart.is_some() {
+            true => self.put_apart(&bytes, &ends, &cuts)?,
+            false => self.put(&bytes, &cuts)?,
         }
         let done = cuts.last().map_or(0, |cut| cut.range.end);
         let done_rows = ends.partition_point(|end| *end <= done);
         self.bytes.extend_from_slice(&bytes[done..]);
         self.ends.extend(ends[done_rows..].iter().map(|end| end - done));
+        Ok(())
+    }
+    /// Puts what was cut where rows are their one stream's lines.
+    fn put(&mut self, bytes: &[u8], cuts: &[Cut]) -> Result<()> {
+        for cuts in cuts.chunks(CUTS_AT_ONCE) {
+            let ids = self.lane.put(self.realms[0], bytes, cuts)?;
+            let part = self.taking().expect("rows at hand belong to a part");
+            cuts.iter().zip(ids).for_each(|(cut, id)| part.chunk(id, cut.rows));
+        }
+        Ok(())
+    }
+
+    /// Puts each stream's share of what was cut: the places of every stream have the same rows.
+    fn put_apart(&mut self, bytes: &[u8], ends: &[usize], cuts: &[Cut]) -> Result<()> {
+        let Some(apart) = self.apart.as_ref().filter(|_| !cuts.is_empty()) else { return Ok(()) };
+        let shares = apart.share(bytes, ends, cuts, &self.lane.rows)?;
+        let mut ids = Vec::with_capacity(shares.len());
+        for (realm, share) in self.realms.iter().zip(&shares) {
+            let mut own = Vec::with_capacity(share.cuts.len());
+            for cuts in share.cuts.chunks(CUTS_AT_ONCE) {
+                own.extend(self.lane.put(*realm, &share.bytes, cuts)?);
+            }
+            ids.push(own);
+        }
+        let first = ids.remove(0);
+        let part = self.taking().expect("rows at hand belong to a part");
+        shares[0].cuts.iter().zip(first).for_each(|(cut, id)| part.chunk(id, cut.rows));
+        part.more_chunks(ids);
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use lifeboat_vault::format::record::{ChunkSizes, Sizes};
 use lifeboat_vault::store::{Patience, Store};
 use lifeboat_vault::{
     AgentKey, Draft, Error, Grade, Identities, Opener, Person, Result, Snapshot, SnapshotReader,
-    SnapshotWriter, Vault, Written, create, list_snapshots,
+    SnapshotWriter, Split, Vault, Written, create, list_snapshots,
 };
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
@@ -227,7 +227,7 @@ async fn write_rows(vault: &Vault, writer: &SnapshotWriter, day: &Day, slices: u
                 let mut digest = vault.row_digest();
                 let mut parts = Vec::new();
                 for (at, slice) in rows.chunks(rows.len().div_ceil(slices).max(1)).enumerate() {
-                    let mut stream = lane.stretch(Grade::High, &format!("{name}/{at}"));
+                    let mut stream = lane.stretch(&Split::whole(Grade::High), &format!("{name}/{at}"));
                     for batch in slice.chunks(50) {
                         let (mut bytes, mut ends) = (Vec::new(), Vec::new());
                         for row in batch {
@@ -237,7 +237,7 @@ async fn write_rows(vault: &Vault, writer: &SnapshotWriter, day: &Day, slices: u
                         }
                         stream.push(bytes, ends)?;
                     }
-                    parts.extend(stream.finish()?);
+                    parts.extend(stream.finish()?.remove(0).parts);
                 }
                 records.push(record(&name, digest.rows(), &digest.to_hex(), parts));
             }

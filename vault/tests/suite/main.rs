@@ -8,6 +8,7 @@ mod crash;
 mod damage;
 mod delta;
 mod expire;
+mod grades;
 mod growth;
 mod lab;
 mod lease;

@@ -18,9 +18,12 @@ use jiff::Timestamp;
 use lifeboat_config::{Agent, Source};
 use lifeboat_connectors::{Capture, CaptureOptions, PointInTime};
 use lifeboat_console::{CommandError, Progress};
-use lifeboat_vault::{AgentKey, Draft, Error as VaultError, SnapshotWriter, Vault, Written, list_notes};
+use lifeboat_vault::{
+    AgentKey, Comparison, Draft, Error as VaultError, SnapshotWriter, Vault, Written, list_notes,
+};
 
 use crate::check::chain;
+use crate::grades::{Catalogue, named};
 use crate::host;
 use crate::interrupt::Interrupt;
 use lanes::Read;
@@ -72,7 +75,7 @@ impl Run<'_> {
             self.vault.damage().chain(&writer.sync.damage).map(|error| chain(error)).collect();
         let adopted_packs = writer.sync.adopted;
 
-        let (draft, point) = match self.read(&*source, &writer, &scratch).await {
+        let (draft, point, catalogue) = match self.read(&*source, &writer, &scratch).await {
             Ok(read) => read,
             Err(error) => return Err(give_up(writer, error).await),
         };
@@ -82,7 +85,13 @@ impl Run<'_> {
         let rows = draft.tables.iter().map(|table| table.rows).sum();
         let time = draft.time;
         let (notes, _) = list_notes(self.vault).await?;
-        let written = self.complete(writer.finish_judged(draft, &notes, usual::unusual)).await?;
+        let mut ungraded = Vec::new();
+        let judge = |comparison: &Comparison<'_>| {
+            ungraded = catalogue.new_ungraded(comparison.tables_before.as_deref());
+            usual::unusual(comparison)
+        };
+        let written = self.complete(writer.finish_judged(draft, &notes, judge)).await?;
+        self.warn_of_grades(&ungraded, &catalogue.unused);
         for reason in &written.not_remembered {
             self.progress.warn(&format!(
                 "{}: the rows' fingerprints were not used or not kept: {reason}; nothing is lost, but more is stored than has changed",
@@ -109,6 +118,7 @@ impl Run<'_> {
             damage,
             lost_keys,
             flags,
+            ungraded,
         })
     }
 
@@ -136,7 +146,7 @@ impl Run<'_> {
         source: &dyn lifeboat_connectors::Source,
         writer: &SnapshotWriter,
         scratch: &Scratch,
-    ) -> Result<(Draft, PointInTime), CommandError> {
+    ) -> Result<(Draft, PointInTime, Catalogue), CommandError> {
         let readers = self.agent.readers;
         let scratch = scratch.path().to_owned();
         let options = CaptureOptions { readers, scratch, ..CaptureOptions::default() };
@@ -147,8 +157,16 @@ impl Run<'_> {
         self.progress.phase("reading");
         self.progress.expect_rows(capture.tables().iter().map(|table| table.rows_estimated).sum());
         let capture = Arc::new(capture);
-        let read =
-            lanes::read(Arc::clone(&capture), readers, writer, self.vault, self.interrupt, self.progress);
+        let catalogue = Catalogue::of(&self.source.grades, capture.tables())?;
+        let read = lanes::read(
+            Arc::clone(&capture),
+            &catalogue,
+            readers,
+            writer,
+            self.vault,
+            self.interrupt,
+            self.progress,
+        );
         let Read { files, tables } = read.await?;
         point.not_covered.extend(capture.also_not_covered());
         let capture: Box<dyn Capture> = Arc::into_inner(capture).expect("nobody reads any more");
@@ -162,7 +180,23 @@ impl Run<'_> {
             files,
             tables: tables.into_records(&self.vault.row_digest()),
         };
-        Ok((draft, point))
+        Ok((draft, point, catalogue))
+    }
+
+    /// Tells of columns that are high because nobody graded them, when they are new, and of patterns that grade
+    /// nothing.
+    fn warn_of_grades(&self, ungraded: &[String], unused: &[String]) {
+        let name = &self.source.name;
+        if !ungraded.is_empty() {
+            self.progress.warn(&format!(
+                "{name}: nobody has graded {}, which the last snapshot did not have: high until [source.grades] says otherwise",
+                named(ungraded)
+            ));
+        }
+        if !unused.is_empty() {
+            self.progress
+                .warn(&format!("{name}: no column is meant by {} in [source.grades]", named(unused)));
+        }
     }
 
     /// Tells an operator what to look at although the backup goes well.

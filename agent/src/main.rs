@@ -13,6 +13,7 @@ mod copies;
 mod daemon;
 mod event;
 mod explain;
+mod grades;
 mod history;
 mod host;
 mod interrupt;

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use url::Url;
 
-use crate::{Bandwidth, ConfigError, Notify, Schedule, SecretRef, read};
+use crate::{Bandwidth, ConfigError, Grading, Notify, Schedule, SecretRef, read};
 
 /// A schedule is kept to the second unless somebody asks for less.
 const JITTER: Duration = Duration::ZERO;
@@ -201,6 +201,12 @@ pub struct Source {
     /// the schedule in `[agent]` when left out.
     #[schemars(with = "Option<Vec<String>>")]
     pub schedule: Vec<Schedule>,
+    /// The grades of its columns, by pattern: `schema.table`, `schema.table.column`, or without the schema where
+    /// the system has none; `*` stands for any characters. The most specific pattern wins. What none names is
+    /// high.
+    #[serde(skip_serializing_if = "Grading::is_empty")]
+    #[schemars(default)]
+    pub grades: Grading,
 }
 
 /// The agent that takes the backups.
@@ -306,6 +312,17 @@ impl Config {
         let keep = own.and_then(|source| source.keep.as_ref()).or(self.vault.keep.as_ref())?;
         let days = own.and_then(|source| source.keep_min_days).unwrap_or(self.vault.keep_min_days);
         Some((keep, days))
+    }
+
+    /// Grades that a source's columns have and nobody here may open, each with the first source that has it.
+    pub fn grades_of_nobody(&self) -> Vec<(Grade, &str)> {
+        let held = |grade: &Grade| self.people.values().any(|person| person.grades.contains(grade));
+        let uses = |grade: Grade| {
+            let of_source =
+                |source: &&Source| source.grades.patterns().any(|pattern| pattern.grade() == grade);
+            self.sources.iter().find(of_source).map(|source| (grade, source.name.as_str()))
+        };
+        Grade::all().into_iter().filter(|grade| !held(grade)).filter_map(uses).collect()
     }
 
     /// The copy called `name`.

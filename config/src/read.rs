@@ -14,11 +14,10 @@ use crate::position::Document;
 use crate::section::{Field, Section, did_you_mean};
 use crate::values::{self, Fault};
 use crate::{
-    Agent, Bandwidth, Config, ConfigError, Copy, Grade, Keep, Maintenance, Person, Schedule, SecretRef,
-    Source, Vault, host,
+    Agent, Bandwidth, Config, ConfigError, Copy, Grade, Grading, Keep, Maintenance, Person, Schedule,
+    SecretRef, Source, Vault, host,
 };
 
-pub(crate) mod fleet;
 pub(crate) mod notify;
 
 type Result<T> = std::result::Result<T, ConfigError>;
@@ -45,7 +44,7 @@ pub(crate) const AGENT_KEYS: &[&str] = &[
 ];
 pub(crate) const MAINTENANCE_KEYS: &[&str] = &["verify", "expire"];
 pub(crate) const SOURCE_KEYS: &[&str] =
-    &["name", "url", "password", "allow_plaintext", "schedule", "keep", "keep_min_days"];
+    &["name", "url", "password", "allow_plaintext", "schedule", "keep", "keep_min_days", "grades"];
 
 /// More snapshots than this nobody counts one by one.
 const KEEP_MAX: u32 = 100_000;
@@ -400,6 +399,7 @@ fn source(section: &Section<'_>, name: &Field<'_>, folder: &Path, default: &[Sch
             Some(schedule) => schedules(&schedule)?,
             None => default.to_vec(),
         },
+        grades: Grading::default(),
     };
     let idle = password.or(plaintext.filter(|_| source.allow_plaintext));
     match idle.filter(|_| source.url.scheme() == "sqlite") {
@@ -407,8 +407,26 @@ fn source(section: &Section<'_>, name: &Field<'_>, folder: &Path, default: &[Sch
             let message = format!("{} means nothing for SQLite, which is a file", field.name());
             Err(field.refuse_key(message, vec!["take the line out".into()]))
         }
-        None => Ok(source),
+        None => {
+            let grades = grading(section.optional("grades"), &source)?;
+            Ok(Source { grades, ..source })
+        }
     }
+}
+
+fn grading(field: Option<Field<'_>>, source: &Source) -> Result<Grading> {
+    let mut grading = Grading::default();
+    let Some(field) = field else { return Ok(grading) };
+    let schemas = source.url.scheme().starts_with("postgres");
+    for (pattern, entry) in field.table("[source.grades]".into())?.fields() {
+        if entry.is_table() {
+            let hint = "a pattern stands in quotes: `\"public.contacts.phone\" = \"high\"`".to_owned();
+            return Err(entry.refuse_key(format!("{} is no grade", entry.name()), vec![hint]));
+        }
+        let added = grading.add(pattern, grade(&entry)?, schemas);
+        added.map_err(|fault| entry.refuse_key(fault.message, fault.hints))?;
+    }
+    Ok(grading)
 }
 
 fn value<T>(field: &Field<'_>, parse: impl Fn(&str) -> std::result::Result<T, Fault>) -> Result<T> {

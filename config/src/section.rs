@@ -73,6 +73,11 @@ impl<'a> Section<'a> {
 }
 
 impl<'a> Field<'a> {
+    /// Whether the value is a table of its own.
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self.value.get_ref(), DeValue::Table(_))
+    }
+
     /// The value as text.
     pub(crate) fn text(&self) -> Result<&'a str> {
         self.value.get_ref().as_str().ok_or_else(|| self.wrong_type("a string in quotes"))
@@ -90,11 +95,6 @@ impl<'a> Field<'a> {
         parsed.ok().and_then(|n| u32::try_from(n).ok()).filter(|n| range.contains(n)).ok_or_else(|| {
             self.refuse(format!("{} is not between {} and {}", self.name, range.start(), range.end()), vec![])
         })
-    }
-
-    /// Whether the value is a list.
-    pub(crate) fn is_list(&self) -> bool {
-        self.value.get_ref().is_array()
     }
 
     /// The value as a list.

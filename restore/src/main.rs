@@ -7,7 +7,6 @@
 mod cli;
 mod commands;
 mod explain;
-mod fleet;
 mod interrupt;
 mod open;
 mod restore;

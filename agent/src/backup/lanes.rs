@@ -13,17 +13,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lifeboat_connectors::{Capture, Error as SourceError, Slice, TableKind, TableName, row_channel};
 use lifeboat_console::{CommandError, Kind, Progress};
 use lifeboat_vault::format::manifest::FileRecord;
-use lifeboat_vault::format::recipe::Part;
 use lifeboat_vault::{Grade, Lane, RowDigest, SnapshotWriter, StreamWriter, Vault};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use super::stop::Stop;
 use super::tables::{SliceDone, Tables};
+use crate::grades::Catalogue;
 use crate::interrupt::Interrupt;
-
-/// What everything is graded until tables and columns are.
-const GRADE: Grade = Grade::High;
 
 /// What came of reading.
 pub struct Read {
@@ -39,19 +36,22 @@ struct Shared {
     queue: Mutex<VecDeque<Slice>>,
     tables: Tables,
     files: Mutex<Vec<FileRecord>>,
+    /// The grade of the schema's files.
+    schema_grade: Grade,
     stop: Stop,
     vault: Vault,
     progress: Progress,
     runtime: Handle,
 }
 
-/// Reads the schema and every slice with `readers` lanes. When it returns, nobody holds the capture or a
+/// Reads the schema and every slice with `readers` lanes, as `catalogue` grades them. When it returns, nobody holds the capture or a
 /// lane any more.
 ///
 /// # Errors
 /// The first true cause. An error that says `Cancelled` means that the packer knows the cause.
 pub async fn read(
     capture: Arc<Box<dyn Capture>>,
+    catalogue: &Catalogue,
     readers: usize,
     writer: &SnapshotWriter,
     vault: &Vault,
@@ -60,8 +60,9 @@ pub async fn read(
 ) -> Result<Read, CommandError> {
     let shared = Arc::new(Shared {
         queue: Mutex::new(queue(&**capture)),
-        tables: Tables::new(capture.tables()),
+        tables: Tables::new(capture.tables(), &catalogue.splits),
         files: Mutex::default(),
+        schema_grade: catalogue.schema,
         stop: Stop::new(),
         vault: vault.clone(),
         progress: progress.clone(),
@@ -169,17 +170,19 @@ impl Shared {
             return Err(fault.into());
         }
         self.expect(slice, read?, &digest)?;
-        let parts: Vec<Part> = stream.finish()?;
-        Ok(SliceDone { parts, digest })
+        Ok(SliceDone { streams: stream.finish()?, digest })
     }
 
     /// A table's rows are a set, and those of yesterday stay where they are; pages of large objects have to
     /// come back in their order.
     fn stream<'a>(&self, lane: &'a mut Lane, slice: &Slice) -> StreamWriter<'a> {
         let table = &self.capture.tables()[slice.table];
+        let split = self.tables.split(slice);
         match table.kind {
-            TableKind::Table => lane.stretch(GRADE, &stretch(&table.name, slice.index)),
-            TableKind::LargeObjects => lane.ordered(GRADE),
+            TableKind::Table => lane.stretch(&split, &stretch(&table.name, slice.index)),
+            TableKind::LargeObjects => {
+                lane.ordered(split.streams().next().map_or(Grade::High, |(grade, _)| grade))
+            }
         }
     }
 
@@ -204,7 +207,7 @@ impl Shared {
         let mut records = Vec::new();
         for file in files {
             self.progress.add_bytes(file.bytes.len() as u64);
-            records.push(lane.file(&file.name, GRADE, &file.bytes)?);
+            records.push(lane.file(&file.name, self.schema_grade, &file.bytes)?);
         }
         *self.files.lock().unwrap_or_else(PoisonError::into_inner) = records;
         Ok(lane.finish()?)

@@ -44,6 +44,8 @@ pub struct Summary {
     pub lost_keys: Vec<String>,
     /// What is unusual about it, one sentence each: it holds expiry back until somebody accepts it.
     pub flags: Vec<String>,
+    /// Tables and columns that are new and that nobody has graded: they are high.
+    pub ungraded: Vec<String>,
 }
 
 /// Seconds to the millisecond.
@@ -92,6 +94,7 @@ mod tests {
             damage: Vec::new(),
             lost_keys: Vec::new(),
             flags: Vec::new(),
+            ungraded: Vec::new(),
         }
     }
 

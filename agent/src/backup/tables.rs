@@ -5,13 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lifeboat_connectors::{Slice, Table, TableKind};
 use lifeboat_console::{Progress, TableProgress};
 use lifeboat_vault::format::manifest::{ColumnRecord, StreamRecord, TableHead, TableRecord};
-use lifeboat_vault::format::recipe::Part;
-use lifeboat_vault::{Grade, RowDigest};
+use lifeboat_vault::{RowDigest, Split, StreamWritten};
 
 /// What one slice came to.
 pub struct SliceDone {
-    /// Its stretch of the recipe.
-    pub parts: Vec<Part>,
+    /// Its stretch of each stream.
+    pub streams: Vec<StreamWritten>,
     /// Of its rows.
     pub digest: RowDigest,
 }
@@ -21,18 +20,19 @@ pub struct Tables(Vec<Mutex<UnderWay>>);
 
 struct UnderWay {
     table: Table,
+    split: Split,
     progress: Option<Arc<TableProgress>>,
     slices: Vec<Option<SliceDone>>,
 }
 
 impl Tables {
-    /// Nothing is read yet.
-    pub fn new(tables: &[Table]) -> Self {
-        let under_way = |table: &Table| {
+    /// Nothing is read yet; `splits` say how the rows of each table are divided.
+    pub fn new(tables: &[Table], splits: &[Split]) -> Self {
+        let under_way = |(table, split): (&Table, &Split)| {
             let slices = table.slices.iter().map(|_| None).collect();
-            Mutex::new(UnderWay { table: table.clone(), progress: None, slices })
+            Mutex::new(UnderWay { table: table.clone(), split: split.clone(), progress: None, slices })
         };
-        Self(tables.iter().map(under_way).collect())
+        Self(tables.iter().zip(splits).map(under_way).collect())
     }
 
     /// A lane begins a slice; it counts with what is returned.
@@ -65,6 +65,11 @@ impl Tables {
             .collect()
     }
 
+    /// How the rows of a slice's table are divided.
+    pub fn split(&self, slice: &Slice) -> Split {
+        self.lock(slice).split.clone()
+    }
+
     fn lock(&self, slice: &Slice) -> MutexGuard<'_, UnderWay> {
         self.0[slice.table].lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -72,19 +77,28 @@ impl Tables {
 
 impl UnderWay {
     fn into_record(self, mut digest: RowDigest) -> TableRecord {
-        let mut parts = Vec::new();
+        let streams = self.split.streams();
+        let mut streams: Vec<_> = streams.map(|stream| (stream, digest.clone(), Vec::new())).collect();
         for slice in self.slices {
             let slice = slice.expect("every slice was read, or the run has failed");
             digest.merge(&slice.digest);
-            parts.extend(slice.parts);
+            for ((_, digest, parts), written) in streams.iter_mut().zip(slice.streams) {
+                // The lines of a table's one stream are its rows.
+                digest.merge(written.digest.as_ref().unwrap_or(&slice.digest));
+                parts.extend(written.parts);
+            }
         }
-        let columns = (0..self.table.columns.len() as u32).collect();
-        let stream = StreamRecord { grade: Grade::High, columns, digest: digest.to_hex(), parts };
+        let streams = streams.into_iter().map(|((grade, columns), digest, parts)| StreamRecord {
+            grade,
+            columns: columns.to_vec(),
+            digest: digest.to_hex(),
+            parts,
+        });
         TableRecord {
-            table: head(self.table),
+            streams: streams.collect(),
             rows: digest.rows(),
             digest: digest.to_hex(),
-            streams: vec![stream],
+            table: head(self.table),
         }
     }
 }

@@ -27,6 +27,10 @@ pub fn configuration(config: &Config, path: &Path, findings: &mut Findings) {
     if config.sources.is_empty() {
         findings.problem("sources", "nothing is backed up", None);
     }
+    for (grade, source) in config.grades_of_nobody() {
+        let text = format!("columns of {source} are {grade}, and nobody in [people] may open that grade");
+        findings.problem("grades", text, Some("give the grade to somebody, or the columns another".into()));
+    }
 }
 
 /// The state folder, and the store's folder where it is on this machine.

@@ -1,17 +1,52 @@
-//! A source: what its connector finds.
+//! A source: what its connector finds, and what of it nobody has graded.
 
 use lifeboat_config::Source;
+use lifeboat_connectors::{CaptureOptions, Severity};
 use lifeboat_console::CommandError;
 
-use super::Findings;
+use super::{Findings, finding};
+use crate::grades::{Catalogue, named};
 use crate::host;
+
+const GRADES: &str = "grades";
 
 /// Connects and looks; changes nothing on the source.
 pub async fn all(source: &Source, findings: &mut Findings) {
     let name = Some(source.name.as_str());
     match look(source).await {
         Ok(found) => found.into_iter().for_each(|finding| findings.add(name, finding)),
-        Err(error) => findings.error(name, "connection", error),
+        Err(error) => return findings.error(name, "connection", error),
+    }
+    if source.grades.is_empty() {
+        return;
+    }
+    match graded(source).await {
+        Ok(catalogue) => tell_grades(&source.name, &catalogue, findings),
+        Err(error) => findings.error(name, GRADES, error),
+    }
+}
+
+/// Grades the columns that there are now, of a point that is let go of at once.
+async fn graded(source: &Source) -> Result<Catalogue, CommandError> {
+    let options = CaptureOptions { readers: 1, ..CaptureOptions::default() };
+    let capture = host::open_source(source)?.capture(&options).await?;
+    Catalogue::of(&source.grades, capture.tables())
+}
+
+fn tell_grades(source: &str, catalogue: &Catalogue, findings: &mut Findings) {
+    let [high, medium, low] = catalogue.columns;
+    let text = format!("{high} columns are high, {medium} medium, {low} low");
+    findings.add(Some(source), finding(Severity::Ok, GRADES, text, None));
+    let ungraded = catalogue.ungraded();
+    if !ungraded.is_empty() {
+        let text = format!("{} graded by nobody, and so high: {}", ungraded.len(), named(&ungraded));
+        let hint =
+            "name them in [source.grades], if only as high: then what is new will stand out".to_owned();
+        findings.add(Some(source), finding(Severity::Warning, GRADES, text, Some(hint)));
+    }
+    if !catalogue.unused.is_empty() {
+        let text = format!("no column is meant by {}", named(&catalogue.unused));
+        findings.add(Some(source), finding(Severity::Warning, GRADES, text, None));
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use jiff::Timestamp;
-use lifeboat_config::{Config, Grade};
+use lifeboat_config::Config;
 use lifeboat_console::{CommandError, Kind, Progress, ResultExt, print};
 use lifeboat_vault::format::record::ChunkSizes;
 use lifeboat_vault::store::Creation;
@@ -12,6 +12,7 @@ use lifeboat_vault::{AgentId, AgentKey, NewVault, Person};
 use serde_json::json;
 
 use crate::cli::Init;
+use crate::grades;
 use crate::host;
 use crate::sheet::Sheet;
 
@@ -59,7 +60,7 @@ pub async fn run(path: &Path, args: Init, json: bool) -> Result<(), CommandError
 fn people(config: &Config, single_person: bool) -> Result<Vec<Person>, CommandError> {
     let mut people = Vec::new();
     for (name, person) in &config.people {
-        let grades = person.grades.iter().map(|grade| of(*grade)).collect();
+        let grades = person.grades.iter().map(|grade| grades::of(*grade)).collect();
         let person = Person { name: name.clone(), recipient: person.recipient.clone(), grades };
         person
             .to_recipient()
@@ -76,14 +77,6 @@ fn people(config: &Config, single_person: bool) -> Result<Vec<Person>, CommandEr
         .hint("to accept the risk: lifeboat-agent init --single-person"));
     }
     Ok(people)
-}
-
-fn of(grade: Grade) -> lifeboat_vault::Grade {
-    match grade {
-        Grade::High => lifeboat_vault::Grade::High,
-        Grade::Medium => lifeboat_vault::Grade::Medium,
-        Grade::Low => lifeboat_vault::Grade::Low,
-    }
 }
 
 /// Makes this host's key. It is written before the vault is made, so that a full or read-only disk

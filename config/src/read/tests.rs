@@ -158,7 +158,7 @@ fn an_unknown_key_is_refused_with_the_one_that_was_meant() {
     check_with(
         "password =",
         "colour =",
-        "error: lifeboat.toml:11:1: unknown key `colour` in [[source]]\nhint: known here: name, url, password, allow_plaintext, schedule, keep, keep_min_days",
+        "error: lifeboat.toml:11:1: unknown key `colour` in [[source]]\nhint: known here: name, url, password, allow_plaintext, schedule, keep, keep_min_days, grades",
     );
 }
 
@@ -296,6 +296,31 @@ fn grades_are_known_and_stand_once() {
     check(
         &with("[]"),
         "error: lifeboat.toml:6:10: `grades` in [people.wang] is empty\nhint: name at least one grade, or leave the key out for all three",
+    );
+}
+
+#[test]
+fn columns_are_graded_by_patterns_in_quotes() {
+    let with = |line: &str| format!("{GOOD}\n[source.grades]\n{line}\n");
+    let line = GOOD.lines().count() + 3;
+    check(&with("\"public.contacts.phone\" = \"low\""), "ok");
+    check(
+        &with("public.contacts = \"low\""),
+        &format!(
+            "error: lifeboat.toml:{line}:1: `public` in [source.grades] is no grade\nhint: a pattern stands in quotes: `\"public.contacts.phone\" = \"high\"`"
+        ),
+    );
+    check(
+        &with("\"contacts\" = \"low\""),
+        &format!(
+            "error: lifeboat.toml:{line}:1: `contacts` has 1 parts\nhint: write `schema.table` or `schema.table.column`, with `*` for any characters\nhint: a name that holds a dot stands in double quotes"
+        ),
+    );
+    check(
+        &with("\"*.a\" = \"low\"\n\"*.A\" = \"high\""),
+        &format!(
+            "error: lifeboat.toml:{line}:1: `*.a` and `*.A` are the same pattern\nhint: upper and lower case do not differ: take one of them out"
+        ),
     );
 }
 

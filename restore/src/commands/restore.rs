@@ -111,9 +111,6 @@ impl Run<'_> {
             _ => self.target.groups(&self.schema().await?)?,
         };
         let tables = choose(tables, &groups, names)?;
-        for table in &tables {
-            table.stream()?;
-        }
         require_keys(&self.opened.vault, &self.snapshot.manifest.files, &tables)?;
         Plan::new(&self.snapshot, words::shown(url), tables, &health, self.args.skip_damaged)
     }
@@ -175,7 +172,7 @@ impl Run<'_> {
             scratch: self.reading.scratch.path().to_owned(),
         };
         // Read while the target is made ready: it takes a moment to find the first row.
-        let ahead = Ahead::start(&self.reading.reader, plan, self.writers)?;
+        let ahead = Ahead::start(&self.reading.reader, plan, self.writers);
         // Not to be dropped half-way: a database just created would carry no mark of this restore yet. A
         // signal that comes meanwhile is seen as soon as there is something to give up.
         let begun = self.explain_begin(self.target.begin(plan.to_load_plan(schema), &options).await)?;

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use lifeboat_console::{
     Align, CommandError, Kind, Progress, Table, escape, human_bytes, human_duration, print,
 };
-use lifeboat_vault::{Covered, DamagedPart, Depth, Grade, Snapshot, SnapshotHealth, VerifyReport, verify};
+use lifeboat_vault::{
+    Covered, DamagedPart, Depth, Grade, NotOpened, Snapshot, SnapshotHealth, Store, VerifyReport, verify,
+};
 use serde_json::{Value, json};
 
 use crate::cli::Verify;
@@ -36,7 +38,24 @@ pub async fn run(args: &Verify, json: bool) -> Result<(), CommandError> {
     if !json {
         print(&told(&report, depth, elapsed))?;
     }
+    if chosen.is_empty() && !report.found_damage() {
+        return Err(nothing_to_verify(opened.vault.store()).await?);
+    }
     ending(&report)
+}
+
+/// Nothing was looked at, so nothing was proven: whoever asked has to know it.
+async fn nothing_to_verify(store: &Store) -> Result<CommandError, CommandError> {
+    Ok(match store.list("packs").await?.len() as u64 {
+        0 => CommandError::new(Kind::Failed, "the vault holds no snapshot yet: nothing was proven")
+            .hint("`lifeboat-agent backup` makes the first one"),
+        packs => CommandError::new(
+            Kind::Damage,
+            format!("the vault holds {} and no snapshot", words::counted(packs, "pack")),
+        )
+        .hint("if no backup has ever been complete, run `lifeboat-agent backup`: it uses these packs")
+        .hint("otherwise its snapshots were deleted: bring back snapshots/ from another copy or from the store's versions"),
+    })
 }
 
 /// Rows that nobody here can open cannot be proven: better said before an hour of work.
@@ -108,7 +127,15 @@ fn coverage(covered: &Covered, depth: Depth, elapsed: Duration) -> String {
             format!("read {rows} ({bytes}), about {percent} % drawn at random: opened, hashed, counted\n")
         }
     });
+    text.extend(covered.not_opened.iter().map(not_opened));
     text
+}
+
+/// What no identity given opens is told for itself: it is not proven.
+fn not_opened(closed: &NotOpened) -> String {
+    let (streams, rows) = (words::counted(closed.streams, "stream"), words::counted(closed.rows, "row"));
+    let bytes = human_bytes(closed.raw_bytes);
+    format!("not opened (grade {}): {streams} of {rows}, {bytes}\n", closed.grade)
 }
 
 fn states(snapshots: &[SnapshotHealth]) -> Table {
@@ -159,15 +186,18 @@ fn summary(report: &VerifyReport, elapsed: Duration) -> Value {
             "rows": covered.rows,
             "raw_bytes": covered.raw_bytes,
             "closed_grades": covered.closed_grades,
+            "not_opened": covered.not_opened.iter().map(|closed| json!({
+                "grade": closed.grade,
+                "streams": closed.streams,
+                "rows": closed.rows,
+                "raw_bytes": closed.raw_bytes,
+            })).collect::<Vec<_>>(),
         },
         "seconds": words::seconds(elapsed),
     })
 }
 
 fn ending(report: &VerifyReport) -> Result<(), CommandError> {
-    if let Some(error) = report.nothing_proven() {
-        return Err(error.into());
-    }
     if report.found_damage() {
         return Err(damaged(report));
     }

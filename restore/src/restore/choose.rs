@@ -4,9 +4,7 @@ use std::collections::HashMap;
 
 use lifeboat_connectors::{Column, LoadTable, TableGroup, TableKind, TableName};
 use lifeboat_console::{CommandError, Kind};
-use lifeboat_vault::format::manifest::{StreamRecord, TableRecord};
-
-use crate::words;
+use lifeboat_vault::format::manifest::TableRecord;
 
 /// A misspelt name may be this unlike what was meant, from 0 to 1.
 const ALIKE_MIN: f64 = 0.7;
@@ -39,20 +37,6 @@ impl Chosen {
     /// Raw bytes of its rows.
     pub fn bytes(&self) -> u64 {
         self.record.streams.iter().flat_map(|stream| &stream.parts).map(|part| part.bytes).sum()
-    }
-
-    /// The one stream that holds its rows whole.
-    pub fn stream(&self) -> Result<&StreamRecord, CommandError> {
-        let columns = self.load.columns.len() as u32;
-        match &self.record.streams[..] {
-            [stream] if stream.columns.iter().copied().eq(0..columns) => Ok(stream),
-            streams => {
-                let streams = words::counted(streams.len() as u64, "stream");
-                let text = format!("table {} is kept in {streams} of different grades", self.name());
-                Err(CommandError::new(Kind::Failed, text)
-                    .hint("this version cannot put them together: use the version that wrote the snapshot"))
-            }
-        }
     }
 }
 

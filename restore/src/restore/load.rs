@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lifeboat_connectors::{Load, LoadReport, RowBatch, row_channel};
 use lifeboat_console::{CommandError, Kind, Progress, TableProgress};
-use lifeboat_vault::{Error as VaultError, Rows, SnapshotReader};
+use lifeboat_vault::{Error as VaultError, Grade, Rows, SnapshotReader};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -31,19 +31,19 @@ struct Reading {
 
 impl Ahead {
     /// Starts to read as many tables as will be loaded at once; their channels bound what is in memory.
-    pub fn start(reader: &SnapshotReader, plan: &Plan, writers: usize) -> Result<Self, CommandError> {
+    pub fn start(reader: &SnapshotReader, plan: &Plan, writers: usize) -> Self {
         let tables = plan.largest_first().into_iter().take(writers).filter(|table| table.damage.is_none());
-        Ok(Self(tables.map(|table| Reading::start(reader, table)).collect::<Result<_, _>>()?))
+        Self(tables.map(|table| Reading::start(reader, table)).collect())
     }
 }
 
 impl Reading {
-    fn start(reader: &SnapshotReader, table: &Chosen) -> Result<Self, CommandError> {
+    fn start(reader: &SnapshotReader, table: &Chosen) -> Self {
         let (out, rows) = mpsc::channel(BATCHES_WAITING);
-        let (reader, head, stream) = (reader.clone(), table.record.table.clone(), table.stream()?.clone());
+        let (reader, record) = (reader.clone(), table.record.clone());
         let mut task = JoinSet::new();
-        task.spawn(async move { reader.rows(&head, &stream, out).await });
-        Ok(Self { rows, task })
+        task.spawn(async move { reader.table_rows(&record, &Grade::ALL, &[], out).await });
+        Self { rows, task }
     }
 }
 
@@ -100,7 +100,7 @@ async fn load_tables(
         let shown = progress.table(&table.name(), Some(table.record.rows));
         let reading = match ahead.0.pop_front() {
             Some(reading) => reading,
-            None => Reading::start(reader, table)?,
+            None => Reading::start(reader, table),
         };
         running.spawn(load_one(load, reading, table.clone(), shown));
     }

@@ -2,7 +2,7 @@
 //! is touched: not every target can take the first half of a table out again.
 
 use lifeboat_console::{CommandError, Progress, TableProgress};
-use lifeboat_vault::{Rows, SnapshotReader};
+use lifeboat_vault::{Grade, Rows, SnapshotReader};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -48,14 +48,13 @@ async fn join_one(running: &mut JoinSet<Proof>) -> Proof {
 }
 
 async fn prove_one(at: usize, table: Chosen, reader: SnapshotReader, shown: TableProgress) -> Proof {
-    let stream = table.stream()?;
     let (out, mut rows) = mpsc::channel::<Rows>(BATCHES_WAITING);
     let count = async {
         while let Some(batch) = rows.recv().await {
             shown.add(batch.ends.len() as u64, batch.bytes.len() as u64);
         }
     };
-    let (read, ()) = tokio::join!(reader.rows(&table.record.table, stream, out), count);
+    let (read, ()) = tokio::join!(reader.table_rows(&table.record, &Grade::ALL, &[], out), count);
     match read {
         Ok(()) => {
             shown.finish();

@@ -114,6 +114,20 @@ impl Company {
         fs::write(self.config(host), text).expect("a configuration");
     }
 
+    /// Adds to a host's configuration, below its last source.
+    pub fn add_to_config(&self, host: Host, more: &str) {
+        let text = fs::read_to_string(self.config(host)).expect("a configuration");
+        fs::write(self.config(host), text + more).expect("a configuration");
+    }
+
+    /// Lets Li open these grades only, before the vault is made.
+    pub fn limit_li(&self, host: Host, grades: &str) {
+        let text = fs::read_to_string(self.config(host)).expect("a configuration");
+        let limited = text.replace("[people.li]\n", &format!("[people.li]\ngrades = {grades}\n"));
+        assert!(limited != text, "Li is in the configuration");
+        fs::write(self.config(host), limited).expect("a configuration");
+    }
+
     /// Makes the vault and enrols `host`.
     pub fn init(&self, host: Host) {
         run(&mut self.agent(host, &["init"])).success();
@@ -141,8 +155,13 @@ impl Company {
 
     /// A command of Wang, on a machine that knows the vault and the key alone.
     pub fn restore(&self, args: &[&str]) -> Command {
+        self.restore_as("wang", args)
+    }
+
+    /// The same of another person.
+    pub fn restore_as(&self, person: &str, args: &[&str]) -> Command {
         let mut command = restore();
-        command.args(args).arg("--vault").arg(&self.vault).arg("--identity").arg(self.identity("wang"));
+        command.args(args).arg("--vault").arg(&self.vault).arg("--identity").arg(self.identity(person));
         // What a killed restore leaves there goes with the test.
         command.arg("--scratch").arg(self.folder.path());
         self.lead_to_store(command)

@@ -7,6 +7,7 @@ mod crash;
 mod daemon;
 mod databases;
 mod documents;
+mod grades;
 mod harness;
 mod metrics;
 mod stores;

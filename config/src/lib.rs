@@ -10,6 +10,7 @@
 mod bandwidth;
 mod config;
 mod error;
+mod fleet;
 mod grading;
 mod host;
 mod notify;
@@ -25,6 +26,7 @@ mod warnings;
 pub use bandwidth::Bandwidth;
 pub use config::{Agent, Config, Copy, Grade, Keep, Maintenance, Person, Source, Vault, Zone};
 pub use error::ConfigError;
+pub use fleet::{Branch, Fleet};
 pub use grading::{Grading, Pattern};
 pub use notify::{Channel, Format, Language, Notify, Severity, TimeOfDay};
 pub use schedule::{Schedule, Slot};

@@ -18,6 +18,7 @@ use crate::{
     SecretRef, Source, Vault, host,
 };
 
+pub(crate) mod fleet;
 pub(crate) mod notify;
 
 type Result<T> = std::result::Result<T, ConfigError>;

@@ -97,6 +97,11 @@ impl<'a> Field<'a> {
         })
     }
 
+    /// Whether the value is a list.
+    pub(crate) fn is_list(&self) -> bool {
+        self.value.get_ref().is_array()
+    }
+
     /// The value as a list.
     pub(crate) fn list(&self) -> Result<Vec<Field<'a>>> {
         let items = self.value.get_ref().as_array().ok_or_else(|| self.wrong_type("a list in [ ]"))?;

@@ -29,6 +29,8 @@ pub enum Command {
     Verify(Verify),
     /// Write a snapshot into an empty target and compare it with what was read
     Restore(Restore),
+    /// Show the vaults of every branch in one table
+    Fleet(Fleet),
 }
 
 /// Which vault, and with what it is opened.
@@ -149,6 +151,14 @@ pub struct Restore {
     /// An environment variable that holds the target's password
     #[arg(long, value_name = "NAME")]
     pub password_env: Option<String>,
+}
+
+/// `fleet`.
+#[derive(Args)]
+pub struct Fleet {
+    /// The file that names every branch's vault and who opens it
+    #[arg(long, value_name = "FILE")]
+    pub vaults: PathBuf,
 }
 
 fn depth(text: &str) -> Result<Depth, String> {

@@ -7,6 +7,7 @@
 mod cli;
 mod commands;
 mod explain;
+mod fleet;
 mod interrupt;
 mod open;
 mod restore;

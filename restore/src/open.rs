@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use age::cli_common::UiCallbacks;
-use lifeboat_config::Config;
+use lifeboat_config::{Branch, Config, SecretRef};
 use lifeboat_console::{CommandError, Kind, Progress, ResultExt};
 use lifeboat_vault::store::StoreSettings;
 use lifeboat_vault::{
@@ -37,7 +37,7 @@ pub struct Reading {
 }
 
 /// What the identity files hold.
-struct Keys {
+pub struct Keys {
     people: Identities,
     has_people: bool,
     agents: Vec<AgentKey>,
@@ -52,8 +52,19 @@ impl Opened {
         let keys = Keys::read(&identity_files(access, config.as_ref())?)?;
         let settings = settings(access, config.as_ref())?;
         let store = Store::open_with(&url, false, &settings)?;
-        let vault = interrupt.or(keys.open(store, root)).await?;
-        let (snapshots, unreadable) = interrupt.or(list_snapshots(&vault)).await?;
+        interrupt.or(Self::of(store, &keys, root)).await
+    }
+
+    /// Opens the vault of a branch.
+    pub async fn branch(branch: &Branch, keys: &Keys) -> Result<Self, CommandError> {
+        let settings = branch.credentials.as_ref().map(settings_in).transpose()?.unwrap_or_default();
+        let store = Store::open_with(&branch.url, false, &settings)?;
+        Self::of(store, keys, branch.root.as_deref()).await
+    }
+
+    async fn of(store: Store, keys: &Keys, root: Option<&str>) -> Result<Self, CommandError> {
+        let vault = keys.open(store, root).await?;
+        let (snapshots, unreadable) = list_snapshots(&vault).await?;
         Ok(Self { vault, snapshots, unreadable })
     }
 
@@ -92,7 +103,8 @@ impl Opened {
 }
 
 impl Keys {
-    fn read(files: &[PathBuf]) -> Result<Self, CommandError> {
+    /// Reads every file; whether one opens anything shows later.
+    pub fn read(files: &[PathBuf]) -> Result<Self, CommandError> {
         let mut keys = Self { people: Identities::new(Vec::new()), has_people: false, agents: Vec::new() };
         for file in files {
             if AgentKey::is_at(file) {
@@ -140,7 +152,10 @@ fn vault_url(access: &Access, config: Option<&Config>) -> Result<Url, CommandErr
 /// What leads to the store: the configuration's own settings for its own vault, else the environment.
 fn settings(access: &Access, config: Option<&Config>) -> Result<StoreSettings, CommandError> {
     let own = config.filter(|_| access.vault.is_none()).and_then(|config| config.vault.credentials.as_ref());
-    let Some(reference) = own else { return Ok(StoreSettings::Environment) };
+    own.map_or(Ok(StoreSettings::Environment), settings_in)
+}
+
+fn settings_in(reference: &SecretRef) -> Result<StoreSettings, CommandError> {
     StoreSettings::parse(reference.resolve()?.expose()).map_err(|line| {
         let text = format!("line {line} of {reference} is not of the form NAME=VALUE");
         CommandError::new(Kind::ConfigInvalid, text)

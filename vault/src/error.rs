@@ -88,6 +88,16 @@ pub enum Error {
     /// Nothing, or more than one thing, fits what was asked for.
     #[error("{0}")]
     NoSuchSnapshot(String),
+    /// There is no snapshot, not even a damaged one, so nothing can be proven.
+    #[error("{}", match packs {
+        0 => "the vault holds no snapshot yet: nothing was proven".to_owned(),
+        1 => "the vault holds no snapshot, while 1 pack is there".to_owned(),
+        packs => format!("the vault holds no snapshot, while {packs} packs are there"),
+    })]
+    NoSnapshot {
+        /// Packs that are there all the same: an interrupted first run left them, or snapshots were deleted.
+        packs: usize,
+    },
     /// The store does not answer, after retries.
     #[error("the store failed to {operation} {object}")]
     Unavailable {
@@ -198,6 +208,13 @@ impl Error {
             }
             Self::Removed { .. } => "run the same command again: what is missing is written anew",
             Self::Busy { .. } => "wait until it has ended; one that was killed holds nothing",
+            Self::NoSnapshot { packs: 0 } => "`lifeboat-agent backup` makes the first one",
+            Self::NoSnapshot { .. } => {
+                return vec![
+                    "if no backup has ever been complete, run `lifeboat-agent backup`: it uses these packs".into(),
+                    "otherwise its snapshots were deleted: bring back snapshots/ from another copy or from the store's versions".into(),
+                ];
+            }
             Self::State(_) => {
                 "is the disk of the state folder full? the files `index-….sqlite` in it are a cache and may be deleted"
             }
@@ -208,10 +225,13 @@ impl Error {
 
     /// Whether this says that stored data is missing or not what was written.
     pub fn is_damage(&self) -> bool {
-        matches!(
-            self,
-            Self::Missing { .. } | Self::Damaged { .. } | Self::Untrusted { .. } | Self::Mismatch { .. }
-        )
+        match self {
+            Self::Missing { .. } | Self::Damaged { .. } | Self::Untrusted { .. } | Self::Mismatch { .. } => {
+                true
+            }
+            Self::NoSnapshot { packs } => *packs > 0,
+            _ => false,
+        }
     }
 
     pub(crate) fn damaged(object: impl ToString, reason: impl ToString) -> Self {

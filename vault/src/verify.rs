@@ -4,13 +4,15 @@
 //! chain of manifests, every run's chunk in a pack that is there with its right size. With data, rows
 //! are opened, hashed, counted and compared with the digests that were taken while they were first
 //! read. Damage never ends a verify: it is gathered, and so is what is still whole. What was not looked
-//! at is never called good: [`Covered`] says how far it went.
+//! at is never called good: [`Covered`] says how far it went, and [`VerifyReport::nothing_proven`] whether
+//! there was anything to prove.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use futures::StreamExt;
 
 use crate::format::manifest::{StreamRecord, TableRecord};
+use crate::format::names;
 use crate::index::SyncReport;
 use crate::notes::list_notes;
 use crate::read::Snapshot;
@@ -47,6 +49,8 @@ pub struct VerifyReport {
     pub notes: Vec<String>,
     /// How far it went.
     pub covered: Covered,
+    /// Packs that are there, where the vault has no snapshot at all.
+    packs_alone: Option<usize>,
 }
 
 /// A snapshot, table by table.
@@ -140,6 +144,13 @@ impl VerifyReport {
         !self.damage.is_empty() || !self.snapshots.iter().all(SnapshotHealth::is_whole)
     }
 
+    /// That nothing was proven, because the vault has no snapshot, not even a damaged one. Whoever asked has
+    /// to know it; it is damage when packs are there all the same.
+    pub fn nothing_proven(&self) -> Option<Error> {
+        let packs = self.packs_alone.filter(|packs| *packs > 0 || !self.found_damage())?;
+        Some(Error::NoSnapshot { packs })
+    }
+
     fn note_damage(&mut self, error: &Error) {
         self.note_damage_told(error.to_string());
     }
@@ -172,6 +183,11 @@ pub async fn verify(
     let (notes, unread) = list_notes(&reader.vault).await?;
     unread.iter().for_each(|error| report.note_damage(error));
     chain::check(&reader.vault, snapshots, all, unreadable, &notes, &mut report);
+    if all.is_empty() && unreadable.is_empty() {
+        report.packs_alone = Some(reader.vault.store().list(names::PACKS).await?.len());
+        let deleted = report.nothing_proven().filter(Error::is_damage);
+        deleted.iter().for_each(|error| report.note_damage(error));
+    }
     let (packs, closed) = (HashSet::new(), BTreeSet::new());
     let mut run = Run { reader, depth, seen, known: HashMap::new(), packs, closed };
     for snapshot in snapshots {

@@ -76,14 +76,17 @@ fn told(report: &VerifyReport, started: Instant) -> String {
 }
 
 fn ending(report: &VerifyReport) -> Result<(), CommandError> {
+    if let Some(error) = report.nothing_proven() {
+        return Err(error.into());
+    }
     if !report.found_damage() {
         return Ok(());
     }
     let hit = report.snapshots.iter().filter(|snapshot| !SnapshotHealth::is_whole(snapshot)).count();
-    let text = format!(
-        "the vault is damaged: {hit} of {} snapshots cannot be restored whole",
-        report.snapshots.len()
-    );
+    let text = match report.snapshots.len() {
+        0 => "the vault is damaged, and holds no snapshot that can be read".to_owned(),
+        all => format!("the vault is damaged: {hit} of {all} snapshots cannot be restored whole"),
+    };
     Err(CommandError::new(Kind::Damage, text)
         .hint("`lifeboat-restore verify` says which tables of which snapshots, and what is still whole"))
 }

@@ -337,6 +337,20 @@ Mon 2027-11-01 02:30:00 +01:00  backup crm  daily 02:30
 }
 
 #[test]
+fn a_vault_without_snapshots_is_not_called_good() {
+    let lab = Lab::new();
+    lab.config(&lab.default_config());
+    lab.run(&["init"]);
+    lab.check("verify-nothing-yet", &["verify"]);
+    std::fs::write(lab.path("crm.db"), "").expect("an empty database");
+    lab.run(&["backup"]);
+    std::fs::remove_dir_all(lab.path("vault/snapshots")).expect("the snapshots");
+    lab.check("verify-without-snapshots", &["verify"]);
+    let (_, status, _) = lab.run(&["status"]);
+    assert!(status.contains("verify: run ") && status.contains("the vault holds no snapshot"), "{status}");
+}
+
+#[test]
 fn a_verify_proves_what_this_host_can_see() {
     let lab = Lab::new();
     lab.config(&lab.default_config());

@@ -1,5 +1,6 @@
 //! One file for each verb.
 
+mod fleet;
 mod keygen;
 mod restore;
 mod show;
@@ -19,5 +20,6 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Show(args) => show::run(&args, json).await,
         Command::Verify(args) => verify::run(&args, json).await,
         Command::Restore(args) => restore::run(&args, json).await,
+        Command::Fleet(args) => fleet::run(&args, json).await,
     }
 }

@@ -6,7 +6,7 @@ use lifeboat_console::{
     Align, CommandError, Kind, Progress, Table, escape, human_bytes, human_duration, print,
 };
 use lifeboat_vault::{
-    Covered, DamagedPart, Depth, Grade, NotOpened, Snapshot, SnapshotHealth, Store, VerifyReport, verify,
+    Covered, DamagedPart, Depth, Grade, NotOpened, Snapshot, SnapshotHealth, VerifyReport, verify,
 };
 use serde_json::{Value, json};
 
@@ -38,24 +38,7 @@ pub async fn run(args: &Verify, json: bool) -> Result<(), CommandError> {
     if !json {
         print(&told(&report, depth, elapsed))?;
     }
-    if chosen.is_empty() && !report.found_damage() {
-        return Err(nothing_to_verify(opened.vault.store()).await?);
-    }
     ending(&report)
-}
-
-/// Nothing was looked at, so nothing was proven: whoever asked has to know it.
-async fn nothing_to_verify(store: &Store) -> Result<CommandError, CommandError> {
-    Ok(match store.list("packs").await?.len() as u64 {
-        0 => CommandError::new(Kind::Failed, "the vault holds no snapshot yet: nothing was proven")
-            .hint("`lifeboat-agent backup` makes the first one"),
-        packs => CommandError::new(
-            Kind::Damage,
-            format!("the vault holds {} and no snapshot", words::counted(packs, "pack")),
-        )
-        .hint("if no backup has ever been complete, run `lifeboat-agent backup`: it uses these packs")
-        .hint("otherwise its snapshots were deleted: bring back snapshots/ from another copy or from the store's versions"),
-    })
 }
 
 /// Rows that nobody here can open cannot be proven: better said before an hour of work.
@@ -198,6 +181,9 @@ fn summary(report: &VerifyReport, elapsed: Duration) -> Value {
 }
 
 fn ending(report: &VerifyReport) -> Result<(), CommandError> {
+    if let Some(error) = report.nothing_proven() {
+        return Err(error.into());
+    }
     if report.found_damage() {
         return Err(damaged(report));
     }

@@ -267,6 +267,7 @@ fn comparable_line(line: &str) -> String {
         }
         _ => line,
     };
+    let line = without_age(&line);
     let line = match line.split_once("at offset ") {
         Some((before, _)) => format!("{before}at offset …"),
         None => line,
@@ -288,5 +289,19 @@ fn comparable_line(line: &str) -> String {
             format!("  from    sqlite VERSION, {}", rest.split_once(", ").unwrap_or_default().1)
         }
         None => shown,
+    }
+}
+
+/// Replaces an age of days, which grows as the years go by, and the column's width with it.
+fn without_age(line: &str) -> String {
+    let columns = |before: &str, age: &str, after: &str| format!("{}  {age}{after}", before.trim_end());
+    if let Some((before, after)) = line.split_once(" age  ") {
+        return columns(before, "age", &format!("  {after}"));
+    }
+    match line.find(" d ").filter(|at| line.get(at + 5..at + 7) == Some(" h")) {
+        Some(at) => {
+            columns(line[..at].trim_end_matches(|c: char| c.is_ascii_digit()), "AGE", &line[at + 7..])
+        }
+        None => line.to_owned(),
     }
 }

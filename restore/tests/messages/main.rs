@@ -160,3 +160,21 @@ fn a_flipped_bit_costs_one_table_and_never_passes_for_success() {
     lab.check("damaged-pack-skipped", "restore crm@latest --to TARGET VAULT WANG --skip-damaged");
     assert!(lab.path("new.db").exists());
 }
+
+#[test]
+fn a_vault_of_a_fleet_that_fails_hides_none_of_the_others() {
+    let lab = Lab::with_snapshot();
+    let url = format!("file://{}", lab.path("").display());
+    let fleet = format!(
+        "version = 1\nidentity = \"wang.key\"\n\
+         [[vault]]\nname = \"east\"\nurl = \"{url}vault\"\nidentity = \"stranger.key\"\n\
+         [[vault]]\nname = \"north\"\nurl = \"{url}vault\"\n\
+         [[vault]]\nname = \"south\"\nurl = \"{url}nowhere\"\n"
+    );
+    std::fs::write(lab.path("fleet.toml"), fleet).expect("the fleet's file");
+    lab.check("fleet", "fleet --vaults fleet.toml");
+    lab.damage("snapshots");
+    lab.check("fleet-damaged", "fleet --vaults fleet.toml");
+    std::fs::write(lab.path("fleet.toml"), "version = 1\n").expect("the fleet's file");
+    lab.check("fleet-empty", "fleet --vaults fleet.toml");
+}

@@ -1,4 +1,5 @@
-//! An S3 server: moto, which honours conditional writes and object locks, and checks signatures.
+//! An S3 server: moto, which honours conditional writes and object locks, and checks signatures and the
+//! policies of users.
 
 use std::net::TcpStream;
 
@@ -12,7 +13,7 @@ use super::tools::tool;
 
 const LAUNCHER: &str = include_str!("s3.py");
 const BUCKET: &str = "lifeboat";
-/// The one key that the server knows.
+/// The key of the user who may do everything.
 const KEY: &str = "lifeboat";
 const SECRET: &str = "lifeboat-secret";
 
@@ -30,6 +31,15 @@ impl S3Server {
     /// # Panics
     /// When moto is not installed or does not start.
     pub fn start() -> Self {
+        Self::with_branches(&[])
+    }
+
+    /// Starts the server with users who each may do everything below the prefix of their name, and may
+    /// neither list nor touch anything else.
+    ///
+    /// # Panics
+    /// As [`S3Server::start`].
+    pub fn with_branches(branches: &[&str]) -> Self {
         let python = tool("moto/bin/python");
         let folder = TempDir::with_prefix("lifeboat-s3-").expect("a temporary folder can be made");
         let log = folder.path().join("log");
@@ -37,7 +47,7 @@ impl S3Server {
             let port = free_port();
             let number = port.to_string();
             let python = python.to_str().expect("the path is text");
-            let command = [python, "-c", LAUNCHER, &number, BUCKET, KEY, SECRET];
+            let command = [&[python, "-c", LAUNCHER, &number, BUCKET, KEY, SECRET], branches].concat();
             let server = Kept::start(&command, &log, "KILL");
             if server.wait_until("moto", &log, || TcpStream::connect(("127.0.0.1", port)).is_ok()) {
                 return Self { port, _server: server, _folder: folder };
@@ -58,12 +68,21 @@ impl S3Server {
 
     /// The environment that leads `object_store`, and so both programs, to this server.
     pub fn environment(&self) -> Vec<(String, String)> {
+        self.environment_with(KEY, SECRET)
+    }
+
+    /// The same for the user of a branch.
+    pub fn environment_of(&self, branch: &str) -> Vec<(String, String)> {
+        self.environment_with(&format!("{KEY}-{branch}"), &format!("{SECRET}-{branch}"))
+    }
+
+    fn environment_with(&self, key: &str, secret: &str) -> Vec<(String, String)> {
         [
             ("AWS_ENDPOINT", format!("http://127.0.0.1:{}", self.port)),
             ("AWS_ALLOW_HTTP", "true".into()),
             ("AWS_REGION", "us-east-1".into()),
-            ("AWS_ACCESS_KEY_ID", KEY.into()),
-            ("AWS_SECRET_ACCESS_KEY", SECRET.into()),
+            ("AWS_ACCESS_KEY_ID", key.into()),
+            ("AWS_SECRET_ACCESS_KEY", secret.into()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()
@@ -71,8 +90,17 @@ impl S3Server {
 
     /// The bucket as a store, to look at or to damage what is in it.
     pub fn store(&self) -> impl ObjectStore + use<> {
+        Self::store_by(self.environment())
+    }
+
+    /// The bucket as the user of a branch sees it.
+    pub fn store_of(&self, branch: &str) -> impl ObjectStore + use<> {
+        Self::store_by(self.environment_of(branch))
+    }
+
+    fn store_by(environment: Vec<(String, String)>) -> impl ObjectStore + use<> {
         let mut builder = AmazonS3Builder::new().with_bucket_name(BUCKET);
-        for (name, value) in self.environment() {
+        for (name, value) in environment {
             let key: AmazonS3ConfigKey =
                 name.to_lowercase().parse().expect("object_store knows the variable");
             builder = builder.with_config(key, value);

@@ -31,7 +31,7 @@ const VERBS: [(&str, &[&str]); 2] = [
             "config",
         ],
     ),
-    ("lifeboat-restore", &["keygen", "snapshots", "show", "verify", "restore"]),
+    ("lifeboat-restore", &["keygen", "snapshots", "show", "verify", "restore", "fleet"]),
 ];
 
 /// Names in ARCHITECTURE.md that look like a type's and come from elsewhere.

@@ -1,5 +1,6 @@
 //! Every kind of store keeps the same promises, and carries the whole story from backup to restore.
 
+mod branches;
 mod conformance;
 mod copies;
 mod faults;

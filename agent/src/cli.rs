@@ -164,6 +164,8 @@ pub struct Prune {
     pub dry_run: bool,
     #[command(flatten)]
     pub deleting: Deleting,
+    #[command(flatten)]
+    pub supervision: Supervision,
 }
 
 /// What every verb that deletes takes.
@@ -209,6 +211,8 @@ pub struct Copy {
     /// Only say what is missing
     #[arg(long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub supervision: Supervision,
 }
 
 /// `verify`.

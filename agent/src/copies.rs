@@ -4,6 +4,7 @@
 //! others back, and is caught up by the next run.
 
 mod report;
+mod shown;
 
 use std::num::NonZeroU64;
 use std::time::Instant;
@@ -11,7 +12,7 @@ use std::time::Instant;
 use futures::StreamExt;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use lifeboat_config::{Bandwidth, Config, Copy};
+use lifeboat_config::{Bandwidth, Config, Copy, Severity};
 use lifeboat_console::{CommandError, Kind, Progress};
 use lifeboat_vault::{
     AgentKey, CopyMemory, CopyPlan, CopyStatus, Copying, ExpirePlan, Extent, Pace, Snapshot, SnapshotId,
@@ -19,8 +20,12 @@ use lifeboat_vault::{
 };
 
 use crate::check::chain;
+use crate::event::{Check, Event};
+use crate::notify::Router;
+use crate::run_id::RunId;
 use crate::{host, retention};
 pub use report::CopyReport;
+pub use shown::table;
 
 /// Copies written at once; each takes memory for what is on its way.
 const COPIES_AT_ONCE: usize = 3;
@@ -100,6 +105,28 @@ impl Copies<'_> {
         let verdicts = plan.sources.iter().flat_map(|source| &source.verdicts);
         let staying = verdicts.filter(|verdict| !verdict.goes()).map(|verdict| verdict.snapshot.id);
         Ok(Extent::Snapshots(staying.collect()))
+    }
+}
+
+/// Tells of each copy that is not as it should be, once, and of its recovery. It is critical when fewer copies
+/// are complete than the operator asks for.
+pub async fn tell(config: &Config, router: &Router, reports: &[CopyReport], run: RunId) {
+    let now = Timestamp::now();
+    let complete = reports.iter().filter(|report| report.is_complete()).count();
+    // Those that were not asked for are not judged.
+    let others = config.vault.copies.len() - reports.len();
+    let missing = config.vault.copies_required().saturating_sub(complete + others);
+    let severity = if missing > 0 { Severity::Critical } else { Severity::Warning };
+    for report in reports {
+        let subject = Some(report.name.as_str());
+        match report.trouble() {
+            None => router.end(None, Check::Copy, subject, run, now).await,
+            Some((why, next)) => {
+                let subject = subject.map(str::to_owned);
+                let event = Event::failed(Check::Copy, severity, &config.branch, run, now);
+                router.tell(Event { subject, why, next, ..event }).await;
+            }
+        }
     }
 }
 

@@ -205,9 +205,9 @@ impl Daemon {
             config_text: self.in_force.text.clone(),
             verbose: self.verbose,
             stalled_after: match job.task {
-                Task::Backup => agent.stalled_after,
-                // Whose work is not counted in rows tells nothing on the way.
-                Task::Verify | Task::Expire => agent.deadline,
+                Task::Backup | Task::Copy => agent.stalled_after,
+                // Whose work is counted in neither rows nor bytes tells nothing on the way.
+                Task::Verify | Task::Expire | Task::Prune => agent.deadline,
             },
             deadline: agent.deadline,
         };

@@ -12,6 +12,10 @@ pub enum Task {
     Verify,
     /// Removes the snapshots that no policy keeps.
     Expire,
+    /// Frees the space of what no snapshot needs.
+    Prune,
+    /// Brings the vault's copies up to date.
+    Copy,
 }
 
 /// What has a schedule of its own.
@@ -24,18 +28,23 @@ pub struct Job {
 }
 
 impl Task {
+    /// Work on the vault as a whole.
+    pub const OF_VAULT: [Self; 4] = [Self::Verify, Self::Expire, Self::Prune, Self::Copy];
+
     /// The verb, as it is typed.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Backup => "backup",
             Self::Verify => "verify",
             Self::Expire => "expire",
+            Self::Prune => "prune",
+            Self::Copy => "copy",
         }
     }
 
     /// The task that this verb names.
     pub fn from_verb(verb: &str) -> Option<Self> {
-        [Self::Backup, Self::Verify, Self::Expire].into_iter().find(|task| task.as_str() == verb)
+        [Self::Backup].into_iter().chain(Self::OF_VAULT).find(|task| task.as_str() == verb)
     }
 }
 

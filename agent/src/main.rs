@@ -24,6 +24,7 @@ mod notify;
 mod retention;
 mod run_id;
 mod schedule;
+mod seen;
 mod sheet;
 mod status;
 mod supervise;

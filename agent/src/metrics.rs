@@ -5,6 +5,7 @@
 
 mod exposition;
 mod serve;
+mod space;
 
 use jiff::Timestamp;
 
@@ -40,23 +41,8 @@ pub fn families(branch: &str, status: &Status, deliveries: &[Delivery]) -> Vec<F
     for (place, outcome, count) in deliveries {
         sent.add(vec![("place", place.clone()), ("outcome", outcome.clone())], *count as f64);
     }
-    let mut free = Family::new(
-        "lifeboat_free_bytes",
-        Kind::Gauge,
-        "Bytes free on the disk of the state folder and of a vault in a folder.",
-    );
-    for (place, bytes) in [("state", status.state.free_bytes), ("vault", status.vault_free_bytes)] {
-        if let Some(bytes) = bytes {
-            free.add(vec![("place", place.to_owned())], bytes as f64);
-        }
-    }
-    let mut state = Family::new("lifeboat_state_bytes", Kind::Gauge, "Bytes of the state folder.");
-    for (kind, bytes) in
-        [("fingerprints", status.state.fingerprint_bytes), ("other", status.state.other_bytes)]
-    {
-        state.add(vec![("kind", kind.to_owned())], bytes as f64);
-    }
-    std::iter::once(build).chain(jobs.into_families()).chain([sent, free, state]).collect()
+    let space = space::families(branch, status);
+    std::iter::once(build).chain(jobs.into_families()).chain([sent]).chain(space).collect()
 }
 
 /// The families that every task of every source is in.
@@ -66,6 +52,8 @@ struct Jobs {
     status: Family,
     duration: Family,
     target: Family,
+    schedule: Family,
+    runs: Family,
     next: Family,
     running: Family,
     rows: Family,
@@ -96,6 +84,15 @@ impl Jobs {
                 "lifeboat_rpo_target_seconds",
                 "The longest time between two backups, by the schedule.",
             ),
+            schedule: gauge(
+                "lifeboat_schedule_seconds",
+                "The longest time between two runs, by the schedule; absent where there is none.",
+            ),
+            runs: Family::new(
+                "lifeboat_runs",
+                Kind::Counter,
+                "Runs that have ended, by outcome, as far back as the history goes.",
+            ),
             next: gauge("lifeboat_next_run_timestamp_seconds", "When the next run begins."),
             running: gauge("lifeboat_running", "1 while a run is under way."),
             rows: gauge("lifeboat_rows", "Rows in the last good snapshot."),
@@ -125,8 +122,15 @@ impl Jobs {
                 self.duration.add(labels.clone(), finished.duration_since(run.started).as_secs_f64());
             }
         }
-        if let (Some(expected), "backup") = (job.expected_seconds, task) {
-            self.target.add(place, expected as f64);
+        if let Some(expected) = job.expected_seconds {
+            self.schedule.add(labels.clone(), expected as f64);
+            if task == "backup" {
+                self.target.add(place, expected as f64);
+            }
+        }
+        for (outcome, count) in &job.runs {
+            let outcome = ("outcome", outcome.clone());
+            self.runs.add(labels.iter().cloned().chain([outcome]).collect(), *count as f64);
         }
         if let Some(next) = job.next {
             self.next.add(labels.clone(), seconds(Some(next)));
@@ -166,7 +170,8 @@ impl Jobs {
     }
 
     fn into_families(self) -> Vec<Family> {
-        let Self { last_success, last_run, status, duration, target, next, running, .. } = self;
+        let Self { last_success, last_run, status, duration, target, schedule, runs, next, running, .. } =
+            self;
         let Self { rows, logical, new, stored, dedup, compression, slots, .. } = self;
         vec![
             last_success,
@@ -174,6 +179,8 @@ impl Jobs {
             status,
             duration,
             target,
+            schedule,
+            runs,
             next,
             running,
             rows,

@@ -129,11 +129,16 @@ impl Rules {
     pub fn of(config: &Config) -> Self {
         let backups =
             config.sources.iter().map(|source| (Job::backup(&source.name), source.schedule.clone()));
-        let verify = (Job::of_vault(Task::Verify), config.maintenance.verify.clone());
-        let expire = (Job::of_vault(Task::Expire), config.maintenance.expire.clone());
-        let agent = &config.agent;
+        let (of, agent) = (&config.maintenance, &config.agent);
+        let maintenance = [
+            (Task::Verify, &of.verify),
+            (Task::Expire, &of.expire),
+            (Task::Prune, &of.prune),
+            (Task::Copy, &of.copy),
+        ];
+        let maintenance = maintenance.map(|(task, schedules)| (Job::of_vault(task), schedules.clone()));
         Self {
-            jobs: backups.chain([verify, expire]).filter(|(_, schedules)| !schedules.is_empty()).collect(),
+            jobs: backups.chain(maintenance).filter(|(_, schedules)| !schedules.is_empty()).collect(),
             zone: agent.zone(),
             jitter: agent.jitter,
             retries: agent.retries,

@@ -10,12 +10,15 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_config::Config;
 use lifeboat_console::CommandError;
+use lifeboat_vault::{CopyStatus, Grade};
 use serde::Serialize;
 
+use crate::copies;
 use crate::history::{History, Run, RunOutcome};
 use crate::job::{Job, Task};
 use crate::lock;
 use crate::schedule::{Place, Rules};
+use crate::seen::Seen;
 
 mod shown;
 
@@ -42,8 +45,29 @@ pub struct Status {
     pub maintenance: BTreeMap<&'static str, JobStatus>,
     /// The state folder.
     pub state: StateStatus,
+    /// The vault as a run of this host last saw it.
+    pub seen: Option<VaultStatus>,
+    /// Every configured copy, once the vault has been seen.
+    pub copies: Vec<CopyStatus>,
     /// Bytes free where the vault is, when that is a folder of this machine.
     pub vault_free_bytes: Option<u64>,
+}
+
+/// What a vault holds.
+#[derive(Debug, Clone, Serialize)]
+pub struct VaultStatus {
+    /// When it was seen.
+    pub time: Timestamp,
+    /// Snapshots, of every source and host.
+    pub snapshots: u64,
+    /// When the oldest of them was written.
+    pub oldest: Option<Timestamp>,
+    /// Packs.
+    pub packs: u64,
+    /// Bytes of packs, index and manifests.
+    pub bytes: u64,
+    /// How many people may open rows, by grade.
+    pub recipients: BTreeMap<Grade, u64>,
 }
 
 /// How a source stands.
@@ -76,6 +100,8 @@ pub struct JobStatus {
     pub last_ended: Option<Run>,
     /// The run under way.
     pub running: Option<Run>,
+    /// How many runs have ended in which way, as far back as the history goes.
+    pub runs: BTreeMap<String, u64>,
     /// When the next one begins, while a daemon runs.
     pub next: Option<Timestamp>,
     /// What the slots of the last thirty days came to.
@@ -121,13 +147,18 @@ impl Status {
         let state = &config.agent.state;
         let daemon_pid = lock::daemon_pid(state);
         let looking = Looking { rules: &rules, history, state, now, is_served: daemon_pid.is_some() };
+        let seen = Seen::read(state);
+        let copies = seen.as_ref().map_or_else(Vec::new, |seen| {
+            let snapshots: Vec<_> = seen.snapshots.iter().map(|(id, time)| (*id, *time)).collect();
+            copies::statuses(config, &snapshots, now)
+        });
         let mut sources = Vec::new();
         for source in &config.sources {
             let backup = looking.job(&Job::backup(&source.name)).await?;
             sources.push(SourceStatus { source: source.name.clone(), backup });
         }
         let mut maintenance = BTreeMap::new();
-        for task in [Task::Verify, Task::Expire] {
+        for task in Task::OF_VAULT {
             maintenance.insert(task.as_str(), looking.job(&Job::of_vault(task)).await?);
         }
         Ok(Self {
@@ -139,6 +170,8 @@ impl Status {
             sources,
             maintenance,
             state: StateStatus::of(state),
+            seen: seen.map(VaultStatus::of),
+            copies,
             vault_free_bytes: config.vault.url.to_file_path().ok().and_then(|path| free_bytes(&path)),
         })
     }
@@ -156,7 +189,7 @@ struct Looking<'a> {
 impl Looking<'_> {
     async fn job(&self, job: &Job) -> Result<JobStatus, CommandError> {
         let (mut last_good, mut last_run, mut last_ended, mut running) = (None, None, None, None);
-        let (mut slots, mut place) = (BTreeMap::new(), None);
+        let (mut slots, mut runs, mut place) = (BTreeMap::new(), BTreeMap::new(), None);
         if let Some(history) = self.history {
             last_good = history.last_good(job).await?;
             last_run = history.last(job).await?.map(|run| self.as_it_is(run));
@@ -165,6 +198,7 @@ impl Looking<'_> {
             let counts = history.slot_counts(self.now.checked_sub(COUNTED)?).await?;
             slots =
                 counts.into_iter().filter(|((of, _), _)| of == job).map(|((_, word), n)| (word, n)).collect();
+            runs = history.run_counts(job).await?;
             place = history.places().await?.remove(job);
         }
         let schedules =
@@ -181,6 +215,7 @@ impl Looking<'_> {
             last_run,
             last_ended,
             running,
+            runs,
             next: self.next(job, place.as_ref()),
             slots,
         })
@@ -214,6 +249,19 @@ impl Health {
             Self::Good => "good",
             Self::Late => "LATE",
             Self::Never => "NEVER",
+        }
+    }
+}
+
+impl VaultStatus {
+    fn of(seen: Seen) -> Self {
+        Self {
+            time: seen.time,
+            snapshots: seen.snapshots.len() as u64,
+            oldest: seen.snapshots.values().min().copied(),
+            packs: seen.packs,
+            bytes: seen.bytes,
+            recipients: seen.recipients,
         }
     }
 }

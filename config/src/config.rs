@@ -270,6 +270,14 @@ pub struct Maintenance {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default, with = "Vec<String>")]
     pub expire: Vec<Schedule>,
+    /// When to free the space of what no snapshot needs: marked at one run, freed at one a day later.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default, with = "Vec<String>")]
+    pub prune: Vec<Schedule>,
+    /// When to bring every copy up to date, beside what each backup does: after an outage, say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default, with = "Vec<String>")]
+    pub copy: Vec<Schedule>,
 }
 
 /// A time zone by its name in the database of time zones.
@@ -388,7 +396,8 @@ fn duration_text(duration: Duration) -> String {
 
 impl Maintenance {
     fn is_empty(&self) -> bool {
-        self.verify.is_empty() && self.expire.is_empty()
+        let Self { verify, expire, prune, copy } = self;
+        [verify, expire, prune, copy].iter().all(|schedules| schedules.is_empty())
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) const AGENT_KEYS: &[&str] = &[
     "jobs",
     "listen",
 ];
-pub(crate) const MAINTENANCE_KEYS: &[&str] = &["verify", "expire"];
+pub(crate) const MAINTENANCE_KEYS: &[&str] = &["verify", "expire", "prune", "copy"];
 pub(crate) const SOURCE_KEYS: &[&str] =
     &["name", "url", "password", "allow_plaintext", "schedule", "keep", "keep_min_days", "grades"];
 
@@ -85,9 +85,9 @@ pub(crate) fn config(text: &str, path: &Path) -> Result<Config> {
             Some(branch) => value(&branch, values::label)?,
             None => agent.name.clone(),
         },
+        maintenance: maintenance(root.optional("maintenance"), &vault)?,
         vault,
         people,
-        maintenance: maintenance(root.optional("maintenance"))?,
         sources: sources(root.optional("source"), folder, &agent.schedule)?,
         agent,
         notify: notify::all(root.optional("notify"), folder)?,
@@ -331,11 +331,20 @@ fn agent(field: Option<Field<'_>>, folder: &Path) -> Result<Agent> {
     Ok(agent)
 }
 
-fn maintenance(field: Option<Field<'_>>) -> Result<Maintenance> {
+fn maintenance(field: Option<Field<'_>>, vault: &Vault) -> Result<Maintenance> {
     let Some(field) = field else { return Ok(Maintenance::default()) };
     let section = field.table("[maintenance]".into())?.only(MAINTENANCE_KEYS)?;
     let of = |key: &str| section.optional(key).as_ref().map(schedules).transpose();
-    Ok(Maintenance { verify: of("verify")?.unwrap_or_default(), expire: of("expire")?.unwrap_or_default() })
+    if let Some(copy) = section.optional("copy").filter(|_| vault.copies.is_empty()) {
+        let hint = "add one with `name` and `url`, or leave the line out".into();
+        return Err(copy.refuse_key(format!("{} has no [[vault.copy]] to serve", copy.name()), vec![hint]));
+    }
+    Ok(Maintenance {
+        verify: of("verify")?.unwrap_or_default(),
+        expire: of("expire")?.unwrap_or_default(),
+        prune: of("prune")?.unwrap_or_default(),
+        copy: of("copy")?.unwrap_or_default(),
+    })
 }
 
 fn schedules(field: &Field<'_>) -> Result<Vec<Schedule>> {

@@ -177,7 +177,10 @@ impl CommandError {
     pub fn classify(mut self, explain: impl Fn(&(dyn Error + 'static)) -> Option<Explanation>) -> Self {
         if let Some(explanation) = sources(&*self.error).find_map(explain) {
             self.kind = self.kind.or(Some(explanation.kind));
-            self.hints.extend(explanation.hints);
+            // One that was classified before has them already.
+            let new = explanation.hints.into_iter().filter(|hint| !self.hints.contains(hint));
+            let new: Vec<_> = new.collect();
+            self.hints.extend(new);
         }
         self
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use lifeboat_console::{human_bytes, human_duration, human_rows};
 use serde::Serialize;
 
-/// The last JSON line of a backup. Its first eight fields are documented; more may follow.
+/// The last JSON line of a backup, after those of its copies. Its first eight fields are documented; more may follow.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
     /// The source's name.

@@ -1,6 +1,7 @@
 //! `backup`: one source after the other, then the copies; one that fails does not stop the next.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -14,7 +15,7 @@ use super::copy;
 use crate::backup::{Run, Summary};
 use crate::check::chain;
 use crate::cli::Backup;
-use crate::copies::Copies;
+use crate::copies::{self, Copies};
 use crate::event::{Check, Event, Task};
 use crate::explain::{described, explain};
 use crate::history::{self, Ended};
@@ -24,6 +25,7 @@ use crate::job::Job;
 use crate::lock;
 use crate::notify::{Pace, Router};
 use crate::run_id::RunId;
+use crate::seen::Seen;
 use crate::supervise::Supervision;
 
 /// Backs up the named sources, or all of them.
@@ -52,17 +54,19 @@ pub async fn run(path: &Path, args: &Backup, json: bool) -> Result<(), CommandEr
     };
     let (key, vault) = (&key, &vault);
     let (tags, router, interrupt) = (&args.tag, &router, &interrupt);
-    let night = Night { config: &config, key, vault, tags, router, interrupt, supervision, json };
+    let summaries = Mutex::default();
+    let night = Night { config: &config, key, vault, tags, router, interrupt, supervision, summaries, json };
     let backed_up = match sources[..] {
         [source] => night.back_up(source).await,
         _ => night.back_up_all(&sources).await,
     };
     let interrupted = backed_up.as_ref().is_err_and(|error| error.kind() == Kind::Interrupted);
-    if config.vault.copies.is_empty() || interrupted {
-        return backed_up;
-    }
     // Copies are caught up after a failed night too: they may lack earlier snapshots.
-    let copied = night.copy().await;
+    let copied = if config.vault.copies.is_empty() || interrupted { Ok(()) } else { night.copy().await };
+    if !interrupted {
+        Seen::refresh(&config.agent.state, vault).await;
+    }
+    night.tell_summaries()?;
     backed_up.and(copied)
 }
 
@@ -89,6 +93,8 @@ struct Night<'a> {
     router: &'a Router,
     interrupt: &'a Interrupt,
     supervision: Supervision,
+    /// Of snapshots that are complete, until the copies are made: a summary is what a backup's JSON ends with.
+    summaries: Mutex<Vec<Summary>>,
     json: bool,
 }
 
@@ -132,6 +138,7 @@ impl Night<'_> {
             _ = self.interrupt.wait() => return Err(copy::interrupted()),
         };
         progress.finish();
+        copies::tell(self.config, self.router, &reports, self.supervision.run_id()).await;
         copy::tell(&reports, &progress, self.json)?;
         let complete = reports.iter().filter(|report| report.is_complete()).count();
         let required = self.config.vault.copies_required();
@@ -201,13 +208,24 @@ impl Night<'_> {
             Ok(()) => self.router.succeeded(Some(name), Task::Backup, id, Timestamp::now()).await,
             Err(error) => tell_failure(self.router, self.config, source, id, error).await,
         }
-        progress.summary(&summary)?;
-        if !self.json {
-            lifeboat_console::print(&summary.to_string())?;
+        progress.finish();
+        match self.json {
+            // Said at once as well: whoever watches need not wait for the copies.
+            true => print_json("snapshot", &summary)?,
+            false => lifeboat_console::print(&summary.to_string())?,
         }
+        self.summaries.lock().unwrap_or_else(PoisonError::into_inner).push(summary.clone());
         openable?;
         self.hold_back(name, id, &summary).await?;
         Ok(summary)
+    }
+
+    fn tell_summaries(&self) -> Result<(), CommandError> {
+        let summaries = std::mem::take(&mut *self.summaries.lock().unwrap_or_else(PoisonError::into_inner));
+        for summary in summaries.iter().filter(|_| self.json) {
+            print_json("summary", summary)?;
+        }
+        Ok(())
     }
 
     /// A snapshot that is unlike those before it is kept, told, and ends with a code of its own.

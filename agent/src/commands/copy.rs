@@ -3,43 +3,102 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use lifeboat_config::{Config, Copy};
-use lifeboat_console::{
-    Align, CommandError, Kind, Progress, Table, human_bytes, human_duration, print, print_json,
-};
+use jiff::tz::TimeZone;
+use lifeboat_config::{Config, Copy, Severity};
+use lifeboat_console::{Align, CommandError, Kind, Progress, Table, human_bytes, print, print_json};
 use lifeboat_vault::{CopyPlan, Stage, Vault, list_snapshots};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::check::chain;
 use crate::cli;
 use crate::copies::{self, Copies, CopyReport};
+use crate::event::{Check, Event};
+use crate::explain::described;
+use crate::history::{self, Ended};
 use crate::host;
 use crate::interrupt::Interrupt;
+use crate::job::{Job, Task};
+use crate::lock;
+use crate::notify::{Pace, Router};
+use crate::run_id::RunId;
+use crate::seen::Seen;
 
 /// Brings the named copies up to date, or all of them; with `--dry-run` says what they lack.
 pub async fn run(path: &Path, args: cli::Copy, json: bool) -> Result<(), CommandError> {
-    let config = Config::load(path)?;
+    let orders = args.supervision.orders(path)?;
+    let config = orders.config;
     let chosen = copies::choose(&config, &args.copy)?;
-    let interrupt = Interrupt::listen("the copying: what is copied already is not copied again", None)?;
-    let key = host::read_key(&config.agent)?;
-    let vault = interrupt.or(host::open_vault(&config, &key)).await?;
-    let (snapshots, _) = interrupt.or(list_snapshots(&vault)).await?;
-    let copies = Copies { config: &config, key: &key, vault: &vault, snapshots: &snapshots };
+    let stopped = "the copying: what is copied already is not copied again";
+    let interrupt = Interrupt::listen(stopped, orders.supervisor)?;
+    let call = Call { config: &config, chosen: &chosen, interrupt: &interrupt, json };
     if args.dry_run {
-        return show_plans(&copies, &chosen, json).await;
+        return call.show_plans().await;
     }
-    let progress = Progress::new(json);
-    progress.phase("copying");
-    let reports = tokio::select! {
-        reports = copies.bring_up_to_date(&chosen, &progress) => reports,
-        _ = interrupt.wait() => return Err(interrupted()),
-    };
-    progress.finish();
-    tell(&reports, &progress, json)?;
-    if json {
+    let (state, job) = (&config.agent.state, Job::of_vault(Task::Copy));
+    host::make_state(&config.agent)?;
+    let _lock = lock::of_job(state, &job)?;
+    let id = args.supervision.run_id();
+    let mut entry = history::ByHand::begin(state, &job, id, args.supervision).await;
+    let done = call.bring_up_to_date(id).await;
+    entry.end(done.as_ref().map_or_else(Ended::with_error, Ended::good)).await;
+    done.map(drop)
+}
+
+/// One call of the verb.
+struct Call<'a> {
+    config: &'a Config,
+    chosen: &'a [&'a Copy],
+    interrupt: &'a Interrupt,
+    json: bool,
+}
+
+impl Call<'_> {
+    /// Tells its own end: each copy's, and that none could be tried.
+    async fn bring_up_to_date(&self, id: RunId) -> Result<Value, CommandError> {
+        let config = self.config;
+        let router = Router::new(config, TimeZone::system(), Pace::AtOnce);
+        let work = async {
+            let key = host::read_key(&config.agent)?;
+            let vault = self.interrupt.or(host::open_vault(config, &key)).await?;
+            let (snapshots, _) = self.interrupt.or(list_snapshots(&vault)).await?;
+            let copies = Copies { config, key: &key, vault: &vault, snapshots: &snapshots };
+            let progress = Progress::new(self.json);
+            progress.phase("copying");
+            let reports = tokio::select! {
+                reports = copies.bring_up_to_date(self.chosen, &progress) => reports,
+                _ = self.interrupt.wait() => return Err(interrupted()),
+            };
+            progress.finish();
+            Seen::refresh(&config.agent.state, &vault).await;
+            Ok((reports, progress))
+        };
+        let now = Timestamp::now();
+        let (reports, progress) = match work.await {
+            Ok(done) => done,
+            Err(error) if error.kind() == Kind::Interrupted => return Err(error),
+            Err(error) => {
+                let (why, (_, next)) = (chain(error.error()), described(&error));
+                let event = Event::failed(Check::Copy, Severity::Critical, &config.branch, id, now);
+                router.tell(Event { why, next, ..event }).await;
+                return Err(error);
+            }
+        };
+        router.end(None, Check::Copy, None, id, now).await;
+        copies::tell(config, &router, &reports, id).await;
+        tell(&reports, &progress, self.json)?;
         let complete = reports.iter().filter(|report| report.is_complete()).count();
-        progress.summary(&json!({ "copies": reports.len(), "complete": complete }))?;
+        let summary = json!({ "copies": reports.len(), "complete": complete });
+        progress.summary(&summary)?;
+        judge(reports).map(|()| summary)
     }
-    judge(reports)
+
+    async fn show_plans(&self) -> Result<(), CommandError> {
+        let key = host::read_key(&self.config.agent)?;
+        let vault = self.interrupt.or(host::open_vault(self.config, &key)).await?;
+        let (snapshots, _) = self.interrupt.or(list_snapshots(&vault)).await?;
+        let copies = Copies { config: self.config, key: &key, vault: &vault, snapshots: &snapshots };
+        show_plans(&copies, self.chosen, self.json).await
+    }
 }
 
 /// A signal came while copies were made. Nothing is lost by it.
@@ -162,23 +221,5 @@ pub async fn status(path: &Path, json: bool) -> Result<(), CommandError> {
         let complete = statuses.iter().filter(|status| status.is_complete()).count();
         return Ok(print_json("summary", &json!({ "copies": statuses.len(), "complete": complete }))?);
     }
-    let mut table = Table::new([
-        ("copy", Align::Left),
-        ("holds", Align::Left),
-        ("behind for", Align::Left),
-        ("last complete", Align::Left),
-        ("size", Align::Right),
-        ("last problem", Align::Left),
-    ]);
-    for status in &statuses {
-        let holds = format!("{} of {} snapshots", status.held, status.snapshots);
-        let behind = match status.lag_seconds {
-            0 => "not behind".to_owned(),
-            lag => human_duration(std::time::Duration::from_secs(lag)),
-        };
-        let verified = status.verified.map_or_else(|| "never".to_owned(), |time| format!("{time:.0}"));
-        let problem = status.failure.as_ref().or(status.findings.first()).cloned().unwrap_or_default();
-        table.row([status.name.clone(), holds, behind, verified, human_bytes(status.bytes), problem]);
-    }
-    Ok(print(&table.to_string())?)
+    Ok(print(&copies::table(&statuses).to_string())?)
 }

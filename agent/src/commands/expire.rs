@@ -15,6 +15,7 @@ use crate::host;
 use crate::interrupt::Interrupt;
 use crate::job::{Job, Task};
 use crate::lock;
+use crate::seen::Seen;
 
 /// What an interrupted expiry leaves: snapshots are removed one by one, each whole.
 const STOPPED: &str = "the expiry: what is removed is removed, and the rest stays";
@@ -60,6 +61,7 @@ async fn work(
     let returned = lease.give_back().await;
     let (plan, expired) = (planned?, done?);
     returned?;
+    Seen::refresh(&config.agent.state, &vault).await;
     let held: Vec<_> = plan.sources.iter().filter(|source| !source.held_back.is_empty()).collect();
     let held: Vec<_> = held.iter().map(|source| source.source.as_str()).collect();
     let summary = json!({ "expired": expired.snapshots, "held_back": held, "damage": plan.damage });

@@ -5,26 +5,48 @@ use std::path::Path;
 use lifeboat_config::Config;
 use lifeboat_console::{CommandError, Kind, escape, human_bytes, print, print_json};
 use lifeboat_vault::{Lease, PruneOptions, PrunePlan, Pruned, SizedPack};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::count;
 use crate::cli::Prune;
+use crate::history::{self, Ended};
 use crate::host;
 use crate::interrupt::Interrupt;
+use crate::job::{Job, Task};
+use crate::lock;
+use crate::seen::Seen;
 
 /// Says what is to be done, and does it unless it is a dry run.
 pub async fn run(path: &Path, args: &Prune, json: bool) -> Result<(), CommandError> {
-    let config = Config::load(path)?;
-    let interrupt = Interrupt::listen("the prune: what was done is done, and nothing is lost", None)?;
-    let key = host::read_key(&config.agent)?;
-    let vault = interrupt.or(host::open_vault(&config, &key)).await?;
+    let orders = args.supervision.orders(path)?;
+    let config = orders.config;
+    let interrupt =
+        Interrupt::listen("the prune: what was done is done, and nothing is lost", orders.supervisor)?;
     host::make_state(&config.agent)?;
-    let (state, options) = (&config.agent.state, PruneOptions::default());
     if args.dry_run {
+        let vault = interrupt.or(host::open_vault(&config, &host::read_key(&config.agent)?)).await?;
+        let (state, options) = (&config.agent.state, PruneOptions::default());
         let plan = interrupt.or(PrunePlan::make(&vault, state, options, None)).await?;
         show(&plan, None, json)?;
         return ending(&plan, &[]);
     }
+    let (state, job) = (&config.agent.state, Job::of_vault(Task::Prune));
+    let _lock = lock::of_job(state, &job)?;
+    let mut entry = history::ByHand::begin(state, &job, args.supervision.run_id(), args.supervision).await;
+    let done = prune(&config, args, json, &interrupt).await;
+    entry.end(done.as_ref().map_or_else(Ended::with_error, Ended::good)).await;
+    done.map(drop)
+}
+
+async fn prune(
+    config: &Config,
+    args: &Prune,
+    json: bool,
+    interrupt: &Interrupt,
+) -> Result<Value, CommandError> {
+    let key = host::read_key(&config.agent)?;
+    let vault = interrupt.or(host::open_vault(config, &key)).await?;
+    let (state, options) = (&config.agent.state, PruneOptions::default());
     let mut lease = interrupt.or(Lease::take(&vault, &key, "pruning", args.deleting.alone)).await?;
     let work = async {
         let plan = PrunePlan::make(&vault, state, options, Some(&mut lease)).await?;
@@ -38,29 +60,33 @@ pub async fn run(path: &Path, args: &Prune, json: bool) -> Result<(), CommandErr
     let returned = lease.give_back().await;
     let (plan, pruned) = done?;
     returned?;
+    Seen::refresh(state, &vault).await;
     show(&plan, Some(&pruned), json)?;
-    ending(&plan, &pruned.damage)
+    ending(&plan, &pruned.damage).map(|()| summary(&plan, Some(&pruned)))
+}
+
+fn summary(plan: &PrunePlan, pruned: Option<&Pruned>) -> Value {
+    json!({
+        "snapshots": plan.snapshots,
+        "packs": plan.packs,
+        "bytes": plan.bytes,
+        "going": sum(&plan.going),
+        "waiting": sum(&plan.waiting),
+        "dead": sum(&plan.dead),
+        "mostly_dead": plan.mostly_dead.iter().map(|pack| pack.bytes).sum::<u64>(),
+        "young": sum(&plan.young),
+        "next": plan.next,
+        "freed_bytes": pruned.map(|pruned| pruned.freed_bytes),
+        "marked_bytes": pruned.map(|pruned| pruned.marked_bytes),
+        "moved_bytes": pruned.map(|pruned| pruned.moved_bytes),
+        "held_back": plan.held_back,
+        "damage": plan.damage.iter().chain(pruned.iter().flat_map(|pruned| &pruned.damage)).collect::<Vec<_>>(),
+    })
 }
 
 fn show(plan: &PrunePlan, pruned: Option<&Pruned>, json: bool) -> Result<(), CommandError> {
     if json {
-        let summary = json!({
-            "snapshots": plan.snapshots,
-            "packs": plan.packs,
-            "bytes": plan.bytes,
-            "going": sum(&plan.going),
-            "waiting": sum(&plan.waiting),
-            "dead": sum(&plan.dead),
-            "mostly_dead": plan.mostly_dead.iter().map(|pack| pack.bytes).sum::<u64>(),
-            "young": sum(&plan.young),
-            "next": plan.next,
-            "freed_bytes": pruned.map(|pruned| pruned.freed_bytes),
-            "marked_bytes": pruned.map(|pruned| pruned.marked_bytes),
-            "moved_bytes": pruned.map(|pruned| pruned.moved_bytes),
-            "held_back": plan.held_back,
-            "damage": plan.damage.iter().chain(pruned.iter().flat_map(|pruned| &pruned.damage)).collect::<Vec<_>>(),
-        });
-        return Ok(print_json("summary", &summary)?);
+        return Ok(print_json("summary", &summary(plan, pruned))?);
     }
     let mut text = format!(
         "{} in {}, needed by {}\n",

@@ -16,6 +16,7 @@ use crate::host;
 use crate::interrupt::Interrupt;
 use crate::job::{Job, Task};
 use crate::lock;
+use crate::seen::Seen;
 
 /// Verifies everything that the vault holds.
 pub async fn run(path: &Path, args: &Verify, json: bool) -> Result<(), CommandError> {
@@ -37,6 +38,7 @@ pub async fn run(path: &Path, args: &Verify, json: bool) -> Result<(), CommandEr
         progress.phase("verifying");
         let report =
             verify(&reader, &sync, &snapshots, &snapshots, &unreadable, Depth::Structure, &|_, _| ()).await?;
+        Seen::refresh(&config.agent.state, &vault).await;
         let covered = &report.covered;
         let summary = json!({
             "snapshots": covered.snapshots,

@@ -75,6 +75,22 @@ impl CopyReport {
         }
     }
 
+    /// Why it is not as it should be, and what to do next; nothing when it is.
+    pub fn trouble(&self) -> Option<(String, Vec<String>)> {
+        let hints = self.findings.iter().map(|(_, hint)| (*hint).to_owned());
+        if let Some(error) = &self.failure {
+            return Some((chain(error.error()), error.hints().iter().cloned().chain(hints).collect()));
+        }
+        let findings: Vec<_> = self.findings.iter().map(|(finding, _)| finding.as_str()).collect();
+        match (findings.is_empty(), self.is_complete()) {
+            (true, true) => None,
+            (true, false) => {
+                Some((format!("it holds {} of {} snapshots", self.held.len(), self.snapshots), Vec::new()))
+            }
+            (false, _) => Some((findings.join("; "), hints.collect())),
+        }
+    }
+
     /// One line of JSON.
     pub fn to_json(&self) -> Value {
         json!({

@@ -168,7 +168,8 @@ impl Watched {
             let _ = tell.try_send(Told { id: self.order.id, line: progress_line(&value) });
         }
         match kind {
-            "summary" => self.summary = Some(value),
+            // The second comes last, when copies are made too.
+            "snapshot" | "summary" => self.summary = Some(value),
             "error" => self.error = Some(value),
             _ => {}
         }

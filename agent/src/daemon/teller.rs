@@ -76,7 +76,7 @@ impl Teller {
         self.telling.spawn(async move { router.tell(event).await });
     }
 
-    /// A run has ended. A backup tells its own end, unless it was ended from outside.
+    /// A run has ended. A backup and a copy tell their own ends, unless they were ended from outside.
     pub fn ended(&mut self, job: &Job, id: RunId, ended: &Ended, now: Timestamp) {
         let (router, job) = (Arc::clone(&self.router), job.clone());
         if ended.outcome == RunOutcome::Good {
@@ -97,7 +97,7 @@ impl Teller {
                 match job.task {
                     Task::Backup => router.failed(event, code).await,
                     // Services that wait for a call wait for backups.
-                    Task::Verify | Task::Expire => router.tell(event).await,
+                    _ => router.tell(event).await,
                 }
             });
         }
@@ -113,6 +113,8 @@ const fn check(task: Task) -> Check {
         Task::Backup => Check::Backup,
         Task::Verify => Check::Verify,
         Task::Expire => Check::Expire,
+        Task::Prune => Check::Prune,
+        Task::Copy => Check::Copy,
     }
 }
 
@@ -139,12 +141,18 @@ fn missed(branch: &str, job: &Job, slots: &[Timestamp], now: Timestamp) -> Optio
 
 /// That a run failed, when it has told nobody itself.
 fn untold(branch: &str, job: &Job, id: RunId, ended: &Ended, now: Timestamp) -> Option<Event> {
-    let failed = matches!(ended.outcome, RunOutcome::Failed | RunOutcome::Killed);
-    let tells_itself = job.task == Task::Backup && ended.exit_code.is_some_and(|code| code != INTERRUPTED);
-    (failed && !tells_itself).then(|| Event {
+    let severity = match ended.outcome {
+        RunOutcome::Failed | RunOutcome::Killed => Severity::Critical,
+        // Some packs were left alone, or some sources were held back.
+        RunOutcome::Partial | RunOutcome::Held => Severity::Warning,
+        RunOutcome::Running | RunOutcome::Good | RunOutcome::Stopped => return None,
+    };
+    let tells_itself = matches!(job.task, Task::Backup | Task::Copy)
+        && ended.exit_code.is_some_and(|code| code != INTERRUPTED);
+    (!tells_itself).then(|| Event {
         source: job.source.clone(),
         why: ended.error.clone().unwrap_or_else(|| "it ended without a word".to_owned()),
-        ..Event::failed(check(job.task), Severity::Critical, branch, id, now)
+        ..Event::failed(check(job.task), severity, branch, id, now)
     })
 }
 
@@ -271,5 +279,10 @@ mod tests {
         assert_eq!(check(&crm, RunOutcome::Killed, None), Some("backup.failed".to_owned()));
         assert_eq!(check(&crm, RunOutcome::Stopped, Some(INTERRUPTED)), None);
         assert_eq!(check(&verify, RunOutcome::Failed, Some(20)), Some("verify.failed".to_owned()));
+        let (prune, copy) = (Job::of_vault(Task::Prune), Job::of_vault(Task::Copy));
+        assert_eq!(check(&prune, RunOutcome::Partial, Some(3)), Some("prune.failed".to_owned()));
+        assert_eq!(check(&copy, RunOutcome::Partial, Some(3)), None);
+        assert_eq!(check(&copy, RunOutcome::Killed, None), Some("copy.failed".to_owned()));
+        assert_eq!(check(&verify, RunOutcome::Good, Some(0)), None);
     }
 }

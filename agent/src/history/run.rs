@@ -1,5 +1,7 @@
 //! One run, from its beginning to its end.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use lifeboat_console::{CommandError, Kind};
 use serde::Serialize;
@@ -258,9 +260,11 @@ impl History {
         self.newest(job, "outcome <> 'running'").await
     }
 
-    /// The newest run of a job that did what it was for, by the point of its snapshot.
+    /// The newest run of a job that did what it was for, by the point of its snapshot. A backup that is partial
+    /// and has a snapshot lacks copies of it; the snapshot itself is whole.
     pub async fn last_good(&self, job: &Job) -> Result<Option<Run>, CommandError> {
-        self.newest(job, "outcome IN ('good', 'held')").await
+        self.newest(job, "outcome IN ('good', 'held') OR (outcome = 'partial' AND snapshot IS NOT NULL)")
+            .await
     }
 
     /// Every run of a job that is under way.
@@ -268,9 +272,23 @@ impl History {
         self.newest(job, "outcome = 'running'").await
     }
 
+    /// How many runs of a job have ended in which way.
+    pub async fn run_counts(&self, job: &Job) -> Result<BTreeMap<String, u64>, CommandError> {
+        let rows = sqlx::query(
+            "SELECT outcome, count(*) AS n FROM runs WHERE task = ? AND source = ? AND outcome <> 'running' \
+             AND origin <> 'vault' GROUP BY 1",
+        )
+        .bind(job.task.as_str())
+        .bind(job.source())
+        .fetch_all(&self.pool)
+        .await?;
+        let count = |row: &SqliteRow| row.get::<i64, _>("n").cast_unsigned();
+        Ok(rows.iter().map(|row| (row.get("outcome"), count(row))).collect())
+    }
+
     async fn newest(&self, job: &Job, such: &'static str) -> Result<Option<Run>, CommandError> {
         let query = format!(
-            "SELECT * FROM runs WHERE task = ? AND source = ? AND {such} \
+            "SELECT * FROM runs WHERE task = ? AND source = ? AND ({such}) \
              ORDER BY coalesce(point, started) DESC LIMIT 1"
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(query))

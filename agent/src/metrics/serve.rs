@@ -145,6 +145,7 @@ mod tests {
             rows: Some(1200),
             raw_bytes: Some(4096),
             new_raw_bytes: Some(1024),
+            stored_bytes: Some(512),
             ..Counts::default()
         };
         let ended = Ended { outcome: RunOutcome::Good, exit_code: Some(0), error: None, counts };
@@ -191,14 +192,61 @@ mod tests {
             format!("lifeboat_run_duration_seconds{{{crm}}} 90"),
             format!("lifeboat_rows{{{crm}}} 1200"),
             format!("lifeboat_dedup_ratio{{{crm}}} 0.25"),
+            format!("lifeboat_compression_ratio{{{crm}}} 0.5"),
+            format!("lifeboat_runs_total{{{crm},outcome=\"good\"}} 1"),
             r#"lifeboat_notify_deliveries_total{place="ops",outcome="rejected"} 2"#.to_owned(),
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
         assert!(text.contains(r#"lifeboat_rpo_target_seconds{branch="gz",source="crm"} "#), "{text}");
+        assert!(text.contains(&format!("lifeboat_schedule_seconds{{{crm}}} ")), "{text}");
+        // What has no schedule is not expected.
+        assert!(!text.contains(r#"lifeboat_schedule_seconds{branch="gz",task="verify"}"#), "{text}");
         let (status, kind, text) = get(&server, "/metrics", "application/openmetrics-text").await;
         assert_eq!((status, &*kind), (200, "application/openmetrics-text; version=1.0.0; charset=utf-8"));
         assert!(text.ends_with("\n# EOF\n"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn metrics_tell_what_the_vault_and_its_copies_hold() {
+        let state = tempfile::tempdir().expect("a scratch folder");
+        let id = |digit: &str| digit.repeat(64);
+        let (old, new) = ("2026-11-22T02:30:00Z", "2026-11-23T02:30:00Z");
+        let seen = serde_json::json!({
+            "time": new, "snapshots": { id("1"): old, id("2"): new }, "packs": 3, "bytes": 5000,
+            "recipients": { "high": 1, "medium": 2, "low": 2 },
+        });
+        std::fs::write(state.path().join("vault.json"), seen.to_string()).expect("what was seen");
+        let copy = serde_json::json!({
+            "url": "s3://crm/north", "held": [id("1")], "spared": [], "verified": old, "tried": new,
+            "failure": "the store does not answer", "findings": [], "objects": 7, "bytes": 4000,
+        });
+        let folder = state.path().join("copies/frankfurt");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join("copy.json"), copy.to_string()).expect("a copy's record");
+        let config = config(state.path(), &["crm"]);
+        let text =
+            config.to_masked_toml() + "[[vault.copy]]\nname = \"frankfurt\"\nurl = \"s3://crm/north\"\n";
+        let config = Config::parse(&text, Path::new("lifeboat.toml")).expect("a good configuration");
+        let server = start(&config, state.path()).await;
+        let (_, _, text) = get(&server, "/metrics", "*/*").await;
+        for line in [
+            r#"lifeboat_snapshots{branch="gz"} 2"#,
+            r#"lifeboat_snapshots{branch="gz",copy="frankfurt"} 1"#,
+            r#"lifeboat_stored_bytes{branch="gz"} 5000"#,
+            r#"lifeboat_stored_bytes{branch="gz",copy="frankfurt"} 4000"#,
+            r#"lifeboat_oldest_snapshot_timestamp_seconds{branch="gz"} 1795314600"#,
+            r#"lifeboat_recipients{branch="gz",grade="high"} 1"#,
+            r#"lifeboat_copy_complete_timestamp_seconds{branch="gz",copy="frankfurt"} 1795314600"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        let lag = text.lines().find_map(|line| {
+            line.strip_prefix(r#"lifeboat_copy_lag_seconds{branch="gz",copy="frankfurt"} "#)
+        });
+        let lag: i64 = lag.expect("a lag").parse().expect("a number");
+        let since = Timestamp::now().duration_since(new.parse().expect("a time")).as_secs();
+        assert!((since - 60..=since).contains(&lag), "{lag} and not {since}");
     }
 
     #[tokio::test]

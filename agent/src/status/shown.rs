@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lifeboat_console::{Align, Table, escape, human_bytes, human_duration};
+use lifeboat_console::{Align, Table, escape, human_bytes, human_duration, human_rows};
 
-use super::{Health, JobStatus, Status};
+use super::{Health, JobStatus, Status, VaultStatus};
+use crate::copies;
 use crate::history::{Run, RunOutcome};
 
 impl fmt::Display for Status {
@@ -18,6 +19,9 @@ impl fmt::Display for Status {
         }
         write!(f, "\n{}", self.table())?;
         self.notes(f)?;
+        if !self.copies.is_empty() {
+            write!(f, "\n{}", copies::table(&self.copies))?;
+        }
         let state = &self.state;
         let free = state.free_bytes.map_or_else(String::new, |free| format!(", {} free", human_bytes(free)));
         writeln!(
@@ -27,10 +31,10 @@ impl fmt::Display for Status {
             human_bytes(state.fingerprint_bytes),
             human_bytes(state.other_bytes)
         )?;
-        match self.vault_free_bytes {
-            Some(free) => writeln!(f, "vault: {} free on its disk", human_bytes(free)),
-            None => Ok(()),
-        }
+        let seen = self.seen.as_ref().map(|seen| self.seen(seen));
+        let free = self.vault_free_bytes.map(|free| format!("{} free on its disk", human_bytes(free)));
+        let vault: Vec<_> = seen.into_iter().chain(free).collect();
+        if vault.is_empty() { Ok(()) } else { writeln!(f, "vault: {}", vault.join("; ")) }
     }
 }
 
@@ -89,9 +93,19 @@ impl Status {
         Ok(())
     }
 
+    /// `12 snapshots and 3 packs, 1.2 GiB, on 2026-11-23 02:30 +08:00`.
+    fn seen(&self, seen: &VaultStatus) -> String {
+        let (snapshots, packs) = (count(seen.snapshots, "snapshot"), count(seen.packs, "pack"));
+        format!("{snapshots} and {packs}, {}, on {}", human_bytes(seen.bytes), self.at(seen.time))
+    }
+
     fn at(&self, at: Timestamp) -> String {
         at.to_zoned_datetime(self.zone.clone()).strftime("%F %H:%M %:z").to_string()
     }
+}
+
+fn count(number: u64, what: &str) -> String {
+    format!("{} {what}{}", human_rows(number), if number == 1 { "" } else { "s" })
 }
 
 fn is_well(run: &Run) -> bool {
@@ -111,6 +125,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use jiff::tz::TimeZone;
+    use lifeboat_vault::CopyStatus;
 
     use super::*;
     use crate::history::{Counts, Origin};
@@ -131,6 +146,7 @@ mod tests {
             last_ended: last_good.clone(),
             last_good,
             running: None,
+            runs: BTreeMap::new(),
             next: Some(time("2026-11-23T18:30:00Z")),
             slots: BTreeMap::new(),
         }
@@ -174,7 +190,29 @@ mod tests {
                 other_bytes: 12 << 20,
                 free_bytes: Some(10 << 30),
             },
-            vault_free_bytes: None,
+            seen: Some(VaultStatus {
+                time: time("2026-11-22T18:31:00Z"),
+                snapshots: 12,
+                oldest: Some(time("2026-11-11T18:30:00Z")),
+                packs: 1,
+                bytes: 270 << 20,
+                recipients: BTreeMap::new(),
+            }),
+            copies: vec![CopyStatus {
+                name: "frankfurt".into(),
+                url: "s3://crm/north".into(),
+                snapshots: 12,
+                held: 11,
+                lag_seconds: 45_000,
+                newest_held: Some(time("2026-11-21T18:30:00Z")),
+                verified: Some(time("2026-11-21T18:32:00Z")),
+                tried: Some(time("2026-11-22T18:31:00Z")),
+                failure: Some("the store does not answer".into()),
+                findings: Vec::new(),
+                objects: 30,
+                bytes: 250 << 20,
+            }],
+            vault_free_bytes: Some(80 << 30),
         };
         let expected = "\
 agent db1 at 2026-11-23 15:00 +08:00, vault s3://crm-backups/hamburg
@@ -189,7 +227,11 @@ shop: run r-7f3a19b1 failed at 2026-11-23 02:31 +08:00: connection refused
 shop: its schedule asks for one every 1 d 00 h
 forms: run r-7f3a19b1 since 2026-11-23 02:30 +08:00, reading: 1,200 of 3,000 rows, 2.00 MiB
 
+copy       holds               behind for   last complete            size  last problem
+frankfurt  11 of 12 snapshots  12 h 30 min  2026-11-21T18:32:00Z  250 MiB  the store does not answer
+
 state /var/lib/lifeboat: 48.0 MiB of fingerprints, 12.0 MiB of other files, 10.0 GiB free
+vault: 12 snapshots and 1 pack, 270 MiB, on 2026-11-23 02:31 +08:00; 80.0 GiB free on its disk
 ";
         assert_eq!(status.to_string(), expected);
     }

@@ -244,6 +244,54 @@ fn a_failing_backup_is_told_once_and_so_is_its_end() {
 }
 
 #[test]
+fn a_copy_that_is_behind_is_told_once_and_the_summary_stays_the_last_line() {
+    let lab = Lab::new();
+    let vendor = Vendor::new(r#"{"errcode":0,"errmsg":"ok"}"#);
+    std::fs::write(lab.path("robot.url"), vendor.url()).expect("a file");
+    let copy = "[[vault.copy]]\nname = \"barn\"\nurl = \"file://DIR/barn\"\n[people.wang]";
+    lab.config(&(lab.default_config().replacen("[people.wang]", copy, 1) + ROBOT));
+    lab.run(&["init"]);
+    std::fs::write(lab.path("crm.db"), "").expect("an empty database");
+    for verb in ["backup", "copy", "backup"] {
+        let (code, stdout, stderr) = lab.run(&[verb]);
+        assert!(code == Some(3) || verb == "copy" && code == Some(10), "{code:?} {stdout}{stderr}");
+    }
+    let requests = vendor.requests();
+    assert_eq!(requests.len(), 1, "{requests:#?}");
+    for words in ["[critical] db1/barn: a copy is behind", "is its disk mounted?", "Run: r-"] {
+        assert!(requests[0].contains(words), "{words}: {requests:#?}");
+    }
+    let (_, status, _) = lab.run(&["status"]);
+    for words in
+        ["barn  0 of 2 snapshots", "copy  none yet", "vault: 2 snapshots and 1 pack, ", " free on its disk"]
+    {
+        assert!(status.contains(words), "{words}: {status}");
+    }
+    std::fs::create_dir(lab.path("barn")).expect("the disk");
+    let (code, stdout, stderr) = lab.run(&["backup", "--json"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let lines: Vec<serde_json::Value> =
+        stdout.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    let kinds: Vec<_> = lines.iter().filter_map(|line| line["type"].as_str()).collect();
+    let end = &kinds[kinds.iter().position(|kind| *kind == "snapshot").expect("a snapshot")..];
+    let end: Vec<_> = end.iter().filter(|kind| !["phase", "progress"].contains(kind)).collect();
+    assert_eq!(end, [&"snapshot", &"copy", &"copies", &"summary"], "{stdout}");
+    let snapshot = lines.iter().find(|line| line["type"] == "snapshot").expect("a snapshot");
+    assert_eq!(snapshot["snapshot"], lines.last().expect("a line")["snapshot"]);
+    let requests = vendor.requests();
+    assert_eq!(requests.len(), 2, "{requests:#?}");
+    assert!(requests[1].contains("[recovered] db1/barn: the copy is complete again"), "{requests:#?}");
+    let (code, ..) = lab.run(&["copy"]);
+    assert_eq!((code, vendor.requests().len()), (Some(0), 2));
+    let (_, status, _) = lab.run(&["status", "--json"]);
+    let status: serde_json::Value =
+        serde_json::from_str(status.lines().last().expect("a line")).expect("JSON");
+    assert_eq!((&status["copies"][0]["held"], &status["copies"][0]["lag_seconds"]), (&3.into(), &0.into()));
+    assert_eq!(status["seen"]["recipients"]["high"], 2, "{status}");
+    assert!(status["maintenance"]["copy"]["last_good"].is_object(), "{status}");
+}
+
+#[test]
 fn a_vault_that_cannot_be_opened_is_told_for_each_source() {
     let lab = Lab::new();
     let vendor = Vendor::new(r#"{"errcode":0,"errmsg":"ok"}"#);
@@ -310,6 +358,17 @@ fn a_preview_crosses_changes_of_the_clock() {
     let agent = "[agent]\ntimezone = \"Europe/Berlin\"\nschedule = [\"daily 02:30\"]\n";
     let config =
         lab.default_config().replace("[agent]\n", agent) + "[maintenance]\nverify = [\"sun 06:00\"]\n";
+    let freeing = config.clone() + "prune = [\"sun 05:00\"]\ncopy = [\"sun 04:00\"]\n";
+    let copy = "[[vault.copy]]\nname = \"barn\"\nurl = \"file://DIR/barn\"\n[people.wang]";
+    lab.config(&freeing.replacen("[people.wang]", copy, 1));
+    let (_, sunday, _) = lab.run(&["schedule", "preview", "--next", "3", "--from", "2027-03-28T03:30"]);
+    let expected = "\
+when                            what    schedule
+Sun 2027-03-28 04:00:00 +02:00  copy    sun 04:00
+Sun 2027-03-28 05:00:00 +02:00  prune   sun 05:00
+Sun 2027-03-28 06:00:00 +02:00  verify  sun 06:00
+";
+    assert_eq!(sunday, expected);
     lab.config(&config);
     let (_, spring, _) = lab.run(&["schedule", "preview", "--next", "4", "--from", "2027-03-27"]);
     let expected = "\

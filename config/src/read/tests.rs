@@ -524,7 +524,8 @@ fn a_source_has_its_own_schedule_or_the_agents() {
     let text = GOOD.replace(
         "name = \"db1\"",
         "schedule = [\"daily 02:30\", \"0 0 14 * * *\"]\ntimezone = \"Asia/Shanghai\"\njitter = \"10m\"\nretries = 0\njobs = 2",
-    ) + "[[source]]\nname = \"forms\"\nurl = \"sqlite:///f.db\"\nschedule = [\"hourly\"]\n[maintenance]\nverify = [\"sun 06:00\"]\nexpire = [\"daily 07:00\"]\n";
+    ) + "[[source]]\nname = \"forms\"\nurl = \"sqlite:///f.db\"\nschedule = [\"hourly\"]\n[maintenance]\nverify = [\"sun 06:00\"]\nexpire = [\"daily 07:00\"]\nprune = [\"sun 05:00\"]\ncopy = [\"hourly\"]\n"
+        + COPY;
     let config = Config::parse(&text, Path::new("x")).expect("a good configuration");
     let words = |name: &str| {
         config.source(name).map(|source| source.schedule.iter().map(|s| s.as_str()).collect::<Vec<_>>())
@@ -534,8 +535,18 @@ fn a_source_has_its_own_schedule_or_the_agents() {
     assert_eq!(config.agent.timezone.as_ref().map(crate::Zone::name), Some("Asia/Shanghai"));
     assert_eq!((config.agent.jitter.as_secs(), config.agent.retries, config.agent.jobs), (600, 0, 2));
     assert_eq!((config.maintenance.verify.len(), config.maintenance.expire.len()), (1, 1));
+    assert_eq!((config.maintenance.prune.len(), config.maintenance.copy.len()), (1, 1));
     let shown = config.to_masked_toml();
     assert_eq!(Config::parse(&shown, Path::new("x")).expect("what is shown").to_masked_toml(), shown);
+}
+
+#[test]
+fn a_schedule_for_copies_that_are_not_there_is_refused() {
+    check_with(
+        "[people.wang]",
+        "[maintenance]\ncopy = [\"hourly\"]\n[people.wang]",
+        "error: lifeboat.toml:5:1: `copy` in [maintenance] has no [[vault.copy]] to serve\nhint: add one with `name` and `url`, or leave the line out",
+    );
 }
 
 #[test]

@@ -72,6 +72,7 @@ fn copies_in_other_accounts_and_clouds_restore_when_the_vault_is_gone() {
     let told = run(&mut company.agent(DB1, &["backup", "--json"])).success();
     let reports = reports(&told.stdout);
     assert_eq!(reports.len(), 3, "{}", told.stdout);
+    assert_eq!(told.last_json()["type"], "summary", "{}", told.stdout);
     for report in &reports {
         assert_eq!((&report["complete"], &report["held"]), (&true.into(), &2.into()), "{report}");
         assert!(report["copied_objects"].as_u64() < Some(10), "a day is copied, not the vault: {report}");

@@ -33,6 +33,13 @@ impl Table {
         Self { columns: headings.iter().map(|(_, align)| *align).collect(), rows: vec![titles] }
     }
 
+    /// A listing with as many columns as somebody else's names ask for; they are escaped like cells.
+    pub fn with_headings<S: AsRef<str>>(headings: impl IntoIterator<Item = (S, Align)>) -> Self {
+        let (titles, columns) =
+            headings.into_iter().map(|(title, align)| (escape(title.as_ref()).into_owned(), align)).unzip();
+        Self { columns, rows: vec![titles] }
+    }
+
     /// Adds a row. Missing cells are empty; cells without a heading are an error in the program.
     pub fn row<I>(&mut self, cells: I)
     where

@@ -6,6 +6,14 @@ use clap::{Args, Parser, Subcommand};
 use lifeboat_console::OutputArgs;
 use lifeboat_vault::Depth;
 
+mod audit;
+mod keys;
+
+pub use audit::{Audit, AuditCommand, AuditShow};
+pub use keys::{
+    Changing, Keys, KeysAdd, KeysCommand, KeysList, KeysQuorum, KeysRetire, KeysRotate, KeysShred, WhoCanOpen,
+};
+
 /// Lists, verifies and restores the snapshots in a Lifeboat vault.
 #[derive(Parser)]
 #[command(name = "lifeboat-restore", version, disable_help_subcommand = true)]
@@ -31,6 +39,10 @@ pub enum Command {
     Restore(Restore),
     /// Show the vaults of every branch in one table
     Fleet(Fleet),
+    /// Say who can open what, and change it
+    Keys(Keys),
+    /// Show and prove the record of who did what
+    Audit(Audit),
 }
 
 /// Which vault, and with what it is opened.
@@ -117,6 +129,9 @@ pub struct Restore {
     /// Say what would be done, look at the target, and change nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
     /// Create the database, which must not exist
     #[arg(long)]
     pub into_new: bool,

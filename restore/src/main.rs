@@ -10,6 +10,7 @@ mod explain;
 mod fleet;
 mod interrupt;
 mod open;
+mod record;
 mod restore;
 mod words;
 

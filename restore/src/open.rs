@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use age::cli_common::UiCallbacks;
-use lifeboat_config::{Branch, Config, SecretRef};
+use lifeboat_config::{Branch, Config, Copy, SecretRef};
 use lifeboat_console::{CommandError, Kind, Progress, ResultExt};
 use lifeboat_vault::store::StoreSettings;
 use lifeboat_vault::{
@@ -26,6 +26,18 @@ pub struct Opened {
     pub unreadable: Vec<Error>,
 }
 
+/// A vault, opened as far as the identities reach, with what it was opened with.
+pub struct AtHand {
+    /// The vault.
+    pub vault: Vault,
+    /// The people's identities that were given.
+    pub identities: Identities,
+    /// The agents' keys that were given.
+    pub agents: Vec<AgentKey>,
+    /// The configuration, where one was given.
+    pub config: Option<Config>,
+}
+
 /// What reads a snapshot, with the scratch files it needs.
 pub struct Reading {
     /// The reader.
@@ -43,8 +55,8 @@ pub struct Keys {
     agents: Vec<AgentKey>,
 }
 
-impl Opened {
-    /// Opens the vault and lists its snapshots.
+impl AtHand {
+    /// Opens the vault.
     pub async fn open(access: &Access, interrupt: &Interrupt) -> Result<Self, CommandError> {
         let config = access.config.as_deref().map(Config::load).transpose()?;
         let url = vault_url(access, config.as_ref())?;
@@ -52,18 +64,29 @@ impl Opened {
         let keys = Keys::read(&identity_files(access, config.as_ref())?)?;
         let settings = settings(access, config.as_ref())?;
         let store = Store::open_with(&url, false, &settings)?;
-        interrupt.or(Self::of(store, &keys, root)).await
+        let vault = interrupt.or(keys.open(store, root)).await?;
+        Ok(Self { vault, identities: keys.people, agents: keys.agents, config })
+    }
+}
+
+impl Opened {
+    /// Opens the vault and lists its snapshots.
+    pub async fn open(access: &Access, interrupt: &Interrupt) -> Result<Self, CommandError> {
+        Self::of(AtHand::open(access, interrupt).await?.vault, interrupt).await
+    }
+
+    /// Lists the snapshots of an open vault.
+    pub async fn of(vault: Vault, interrupt: &Interrupt) -> Result<Self, CommandError> {
+        interrupt.or(Self::list(vault)).await
     }
 
     /// Opens the vault of a branch.
     pub async fn branch(branch: &Branch, keys: &Keys) -> Result<Self, CommandError> {
-        let settings = branch.credentials.as_ref().map(settings_in).transpose()?.unwrap_or_default();
-        let store = Store::open_with(&branch.url, false, &settings)?;
-        Self::of(store, keys, branch.root.as_deref()).await
+        let store = Store::open_with(&branch.url, false, &settings_of(branch.credentials.as_ref())?)?;
+        Ok(Self::list(keys.open(store, branch.root.as_deref()).await?).await?)
     }
 
-    async fn of(store: Store, keys: &Keys, root: Option<&str>) -> Result<Self, CommandError> {
-        let vault = keys.open(store, root).await?;
+    async fn list(vault: Vault) -> Result<Self, Error> {
         let (snapshots, unreadable) = list_snapshots(&vault).await?;
         Ok(Self { vault, snapshots, unreadable })
     }
@@ -151,15 +174,23 @@ fn vault_url(access: &Access, config: Option<&Config>) -> Result<Url, CommandErr
 
 /// What leads to the store: the configuration's own settings for its own vault, else the environment.
 fn settings(access: &Access, config: Option<&Config>) -> Result<StoreSettings, CommandError> {
-    let own = config.filter(|_| access.vault.is_none()).and_then(|config| config.vault.credentials.as_ref());
-    own.map_or(Ok(StoreSettings::Environment), settings_in)
+    settings_of(
+        config.filter(|_| access.vault.is_none()).and_then(|config| config.vault.credentials.as_ref()),
+    )
 }
 
-fn settings_in(reference: &SecretRef) -> Result<StoreSettings, CommandError> {
+/// What leads to a store: the settings that a reference names, else the environment.
+fn settings_of(credentials: Option<&SecretRef>) -> Result<StoreSettings, CommandError> {
+    let Some(reference) = credentials else { return Ok(StoreSettings::Environment) };
     StoreSettings::parse(reference.resolve()?.expose()).map_err(|line| {
         let text = format!("line {line} of {reference} is not of the form NAME=VALUE");
         CommandError::new(Kind::ConfigInvalid, text)
     })
+}
+
+/// Opens the store of one of the vault's copies.
+pub fn copy_store(copy: &Copy) -> Result<Store, CommandError> {
+    Ok(Store::open_with(&copy.url, false, &settings_of(copy.credentials.as_ref())?)?)
 }
 
 /// The files given; on an agent's host, its own key when none is.

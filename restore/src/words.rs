@@ -4,11 +4,26 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lifeboat_console::human_rows;
+use lifeboat_vault::Grade;
 use url::Url;
 
 /// `1 table`, `3,100,000 rows`.
 pub fn counted(number: u64, what: &str) -> String {
     format!("{} {what}{}", human_rows(number), if number == 1 { "" } else { "s" })
+}
+
+/// `1 entry`, `12 entries`.
+pub fn entries(number: u64) -> String {
+    format!("{} entr{}", human_rows(number), if number == 1 { "y" } else { "ies" })
+}
+
+/// Where rows go, for the record: without account, password and options.
+pub fn place(url: &Url) -> String {
+    let mut url = url.clone();
+    // They fail for URLs that have none of these.
+    let _ = (url.set_username(""), url.set_password(None));
+    url.set_query(None);
+    url.to_string()
 }
 
 /// A stored time for a listing: `2026-11-23 03:00:00`; what is no time is shown as it is.
@@ -17,6 +32,11 @@ pub fn time(stored: &str) -> String {
         Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
         Err(_) => stored.to_owned(),
     }
+}
+
+/// `high, medium`.
+pub fn listed(grades: &[Grade]) -> String {
+    grades.iter().map(|grade| grade.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// Seconds to the millisecond.

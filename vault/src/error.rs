@@ -158,6 +158,15 @@ pub enum Error {
     /// Something forbids to delete now; nothing was.
     #[error("nothing is deleted: {0}")]
     HeldBack(String),
+    /// A change of keys that makes no sense.
+    #[error("the keys are left as they are: {0}")]
+    KeysRefused(String),
+    /// Somebody else changed the keys at the same time.
+    #[error("somebody else has changed the keys meanwhile: {object} is there")]
+    KeysChanged {
+        /// The keyring that this change would have made.
+        object: String,
+    },
     /// The local state cannot be used.
     #[error("the local state failed")]
     State(#[from] sqlx::Error),
@@ -205,6 +214,10 @@ impl Error {
             Self::LeaseLost { .. } => "run the same command again: it plans anew from what is there",
             Self::NotExclusive => {
                 "see to it that only one host ever expires and prunes this vault, and say so with `--alone`"
+            }
+            Self::KeysRefused(_) => "`lifeboat-restore keys list` shows who can open what",
+            Self::KeysChanged { .. } => {
+                "nothing was changed by this run; look at `lifeboat-restore keys list` and run it again if it is still needed"
             }
             Self::Removed { .. } => "run the same command again: what is missing is written anew",
             Self::Busy { .. } => "wait until it has ended; one that was killed holds nothing",

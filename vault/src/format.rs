@@ -5,6 +5,7 @@
 //! table of contents and a trailer), and an age file that wraps a key. Text inside is lines, so that
 //! a person with `age` and `zstd` can read it.
 
+pub mod audit;
 pub mod contents;
 pub mod copies;
 pub mod envelope;
@@ -41,6 +42,8 @@ pub mod names {
     pub const LEASE: &str = "lease";
     /// Folder of marks on packs that are to go.
     pub const MARKS: &str = "marks";
+    /// Folder of the record, one folder in it for each writer.
+    pub const AUDIT: &str = "audit";
     /// Folder of notes on snapshots.
     pub const NOTES: &str = "notes";
 
@@ -88,6 +91,18 @@ pub mod names {
     /// A note.
     pub fn note(id: NoteId) -> String {
         format!("{NOTES}/{id}")
+    }
+
+    /// An entry of a writer's record.
+    pub fn audit(writer: AgentId, sequence: u64) -> String {
+        format!("{AUDIT}/{writer}/{sequence:08}")
+    }
+
+    /// The writer and the sequence in the name of an entry; nothing for other names.
+    pub fn audit_entry(name: &str) -> Option<(AgentId, u64)> {
+        let (writer, digits) = name.strip_prefix(AUDIT)?.strip_prefix('/')?.split_once('/')?;
+        let sequence = digits.parse().ok().filter(|sequence| *sequence > 0)?;
+        (name == audit(writer.parse().ok()?, sequence)).then_some((writer.parse().ok()?, sequence))
     }
 
     /// A lease of this number.

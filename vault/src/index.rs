@@ -46,6 +46,7 @@ const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS indexes (id BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS named (index_id BLOB NOT NULL, pack INTEGER NOT NULL, PRIMARY KEY (index_id, pack)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS marked (id BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS shredded (realm TEXT NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (realm, epoch)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS packs (
     n INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE, bytes INTEGER NOT NULL,
     contents BLOB, -- as in an index, compressed, until an index object names the pack
@@ -96,6 +97,15 @@ pub struct SegmentLocation {
     pub epoch: u32,
     /// Of its sealed bytes.
     pub hash: [u8; 16],
+    /// Whether that key was destroyed on purpose: nobody opens it, and nothing in it may be reused.
+    pub shredded: bool,
+}
+
+impl SegmentLocation {
+    /// Whether a new snapshot may be built on it.
+    pub(crate) fn is_reusable(&self) -> bool {
+        self.present && !self.marked && !self.shredded
+    }
 }
 
 /// What a sync found wrong; none of it stops the sync.
@@ -185,6 +195,7 @@ impl ChunkIndex {
     /// Brings the file in line with the store.
     pub async fn sync(&self, vault: &Vault) -> Result<SyncReport> {
         let mut report = SyncReport::default();
+        self.set_shredded(vault.shredded()).await?;
         self.read_marks(vault, &mut report).await?;
         self.read_indexes(vault, &mut report).await?;
         let listed = vault.store().list(names::PACKS).await?;

@@ -3,11 +3,14 @@
 
 mod agent;
 mod derived;
+mod passphrases;
 mod people;
+mod signing;
 
 pub use agent::{AgentKey, EnrolmentRequest};
 pub(crate) use derived::Derived;
 pub use people::{Identities, Person};
+pub use signing::PersonKey;
 
 use ed25519_dalek::VerifyingKey;
 

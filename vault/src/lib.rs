@@ -7,6 +7,8 @@
 //! newlines: it knows no SQL and no schedules. What is stored is specified in `FORMAT.md`; the types
 //! are in [`mod@format`].
 
+mod access;
+mod audit;
 mod chunker;
 mod copy;
 mod delta;
@@ -36,6 +38,11 @@ mod vault;
 mod verify;
 mod write;
 
+pub use access::{Access, KeyAccess, KeyUse, Leftover, SnapshotKeys, Standing, ThinGrades, WrappedKey};
+pub use audit::{
+    Anchor, AuditFinding, AuditRecord, AuditReport, AuditWriter, NotAnAnchor, plan_id, read_audit,
+    read_audit_after, record,
+};
 pub use copy::{
     CopyError, CopyFinding, CopyMemory, CopyOutcome, CopyPlan, CopyStats, CopyStatus, Copying, Extent, Pace,
     Stage, copy_status,
@@ -46,7 +53,7 @@ pub use expire::{ExpirePlan, Expired};
 pub use grade::{Grade, Realm};
 pub use ids::{AgentId, ChunkId, IndexId, MarkId, NotAnId, NoteId, PackId, SnapshotId, VaultId};
 pub use index::SyncReport;
-pub use keys::{AgentKey, EnrolmentRequest, Identities, Person, fingerprint};
+pub use keys::{AgentKey, EnrolmentRequest, Identities, Person, PersonKey, fingerprint};
 pub use lease::Lease;
 pub use notes::{Hold, NoteAuthor, Notes, list_notes, write_note};
 pub use prune::{MostlyDead, PruneOptions, PrunePlan, Pruned, SizedPack};
@@ -54,6 +61,6 @@ pub use read::{Rows, Selector, Snapshot, SnapshotReader, list_snapshots};
 pub use retention::{Candidate, Dating, Keep, Reason, RetentionPlan, Verdict, judge};
 pub use split::Split;
 pub use store::Store;
-pub use vault::{NewVault, Opener, Vault, create};
+pub use vault::{KeyChange, KeyOutcome, KeyPlan, NewVault, Opener, StoreOutcome, Vault, create};
 pub use verify::{Covered, DamagedPart, Depth, NotOpened, SnapshotHealth, VerifyReport, verify};
 pub use write::{Comparison, Draft, Lane, SnapshotWriter, StreamWriter, StreamWritten, Written};

@@ -8,15 +8,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use age::x25519;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use ed25519_dalek::{SigningKey, VerifyingKey};
 
 use crate::format::envelope::{Envelope, Kind, Signer};
-use crate::format::keys::{Keyring, PersonRecord};
+use crate::format::keys::{Keyring, PersonRecord, SealingKey, Shares, ShreddedKey};
 use crate::format::names;
 use crate::format::record::VaultRecord;
-use crate::keys::{self, AgentKey, Derived, Identities};
+use crate::keys::{self, AgentKey, Derived, Identities, PersonKey};
 use crate::seal::{self, NotOpened};
 use crate::store::Store;
 use crate::{AgentId, Error, Grade, Realm, Result, RowDigest, VaultId};
@@ -24,10 +22,15 @@ use crate::{AgentId, Error, Grade, Realm, Result, RowDigest, VaultId};
 mod create;
 mod enrol;
 mod open;
+mod rekey;
+mod shares;
 mod unlock;
 mod wraps;
 
 pub use create::{NewVault, create};
+pub use rekey::{KeyChange, KeyOutcome, KeyPlan, StoreOutcome};
+pub(crate) use unlock::wrap as open_wrap;
+pub(crate) use wraps::tag;
 
 /// Who opens a vault.
 #[derive(Clone, Copy)]
@@ -52,6 +55,8 @@ pub(crate) struct Inner {
     root: VerifyingKey,
     keyring: Keyring,
     agents: HashMap<AgentId, Enrolled>,
+    /// Everybody whom the keyring lists and who has a signing key, the retired too.
+    people: HashMap<AgentId, (String, VerifyingKey)>,
     metadata: BTreeMap<u32, x25519::Identity>,
     grades: BTreeMap<(Grade, u32), x25519::Identity>,
     damage: Damage,
@@ -97,6 +102,8 @@ impl Damage {
 struct Enrolled {
     name: String,
     signing: VerifyingKey,
+    /// Not known of those enrolled by programs that did not write it down.
+    recipient: Option<x25519::Recipient>,
 }
 
 impl Vault {
@@ -119,8 +126,14 @@ impl Vault {
             Error::damaged(names::keyring(keyring.sequence), "its secrets are not what they should be")
         })?;
         let agents = agents.into_iter().map(|(id, (_, enrolled))| (id, enrolled)).collect();
+        // A list that cannot be read closes nothing but itself, and what people have signed.
+        let people = damage.or_open(open::people(&keyring, &metadata))?.unwrap_or_default();
+        let people = people.into_iter();
+        let people =
+            people.filter_map(|person| Some((person.id()?, (person.name.clone(), person.verifying_key()?))));
+        let people = people.collect();
         let grades = BTreeMap::new();
-        let inner = Inner { store, record, derived, root, keyring, agents, metadata, grades, damage };
+        let inner = Inner { store, record, derived, root, keyring, agents, people, metadata, grades, damage };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -169,14 +182,24 @@ impl Vault {
         Grade::ALL.into_iter().filter(open).collect()
     }
 
-    /// The people who may open something, with their grades.
+    /// The people who may open something, with their grades, and those who are retired, without.
     pub fn people(&self) -> Result<Vec<PersonRecord>> {
-        let name = names::keyring(self.inner.keyring.sequence);
-        let damaged = || Error::damaged(&name, "its list of people cannot be read");
-        let sealed = BASE64_STANDARD.decode(&self.inner.keyring.people).map_err(|_| damaged())?;
-        let identities = self.inner.metadata.values().map(|identity| identity as &dyn age::Identity);
-        let plain = seal::open(identities, &sealed).map_err(|_| damaged())?;
-        serde_json::from_slice(&plain).map_err(|_| damaged())
+        open::people(&self.inner.keyring, &self.inner.metadata)
+    }
+
+    /// The person whose identities these are, with the key that they sign with; nobody when the keyring lists
+    /// none of them, or was made before people had signing keys.
+    ///
+    /// # Errors
+    /// Damage of the keyring's list of people.
+    pub fn person_key(&self, identities: &Identities) -> Result<Option<PersonKey>> {
+        let people = self.people()?;
+        Ok(people.iter().filter(|person| person.is_active()).find_map(|person| person.open_key(identities)))
+    }
+
+    /// What a person who signs is called.
+    pub(crate) fn person_name(&self, id: AgentId) -> Option<String> {
+        self.inner.people.get(&id).map(|(name, _)| name.clone())
     }
 
     /// A digest of rows under this vault's key.
@@ -222,8 +245,32 @@ impl Vault {
         let key = match envelope.signer {
             Signer::Root => &self.inner.root,
             Signer::Agent(agent) => self.agent_key(name, agent)?,
+            Signer::Person(_) => {
+                return Err(Error::untrusted(name, "it is signed by a person, who writes no notes"));
+            }
         };
         let body = envelope.verify(name, key, self.id())?;
+        Ok((envelope.signer, self.open_metadata(name, body)?))
+    }
+
+    /// The key that vouches for an entry of the record.
+    pub(crate) fn audit_key(&self, name: &str, signer: Signer) -> Result<&VerifyingKey> {
+        match signer {
+            Signer::Agent(agent) => self.agent_key(name, agent),
+            Signer::Person(id) => self
+                .inner
+                .people
+                .get(&id)
+                .map(|(_, key)| key)
+                .ok_or_else(|| Error::untrusted(name, format!("the keyring lists no person {id}"))),
+            Signer::Root => Err(Error::untrusted(name, "the root keeps no record")),
+        }
+    }
+
+    /// Checks an entry of the record, and opens its body.
+    pub(crate) fn open_audit(&self, name: &str, object: &[u8]) -> Result<(Signer, Vec<u8>)> {
+        let envelope = Envelope::parse(name, Kind::Audit, object)?;
+        let body = envelope.verify(name, self.audit_key(name, envelope.signer)?, self.id())?;
         Ok((envelope.signer, self.open_metadata(name, body)?))
     }
 
@@ -245,8 +292,39 @@ impl Vault {
 
     /// The wrapped keys that the keyring in force names.
     pub(crate) fn wraps_in_force(&self) -> impl Iterator<Item = &str> {
-        let keyring = &self.inner.keyring;
-        keyring.keys.iter().map(|key| key.wrap.as_str()).chain([keyring.root_wrap.as_str()])
+        wraps::named_by(&self.inner.keyring)
+    }
+
+    /// Every sealing key, oldest epoch first.
+    pub(crate) fn sealing_keys(&self) -> &[SealingKey] {
+        &self.inner.keyring.keys
+    }
+
+    /// Keys that were destroyed on purpose, oldest first.
+    pub fn shredded(&self) -> &[ShreddedKey] {
+        &self.inner.keyring.shredded
+    }
+
+    /// A key that this vault was opened with and that has been destroyed since.
+    pub(crate) async fn shredded_meanwhile(&self) -> Result<Option<(Realm, u32)>> {
+        let mut damage = Damage::default();
+        let now = open::keyring(self.store(), &self.inner.root, self.id(), &mut damage).await?;
+        let is_gone = |key: &&SealingKey| {
+            now.shredded.iter().any(|gone| (gone.realm, gone.epoch) == (key.realm, key.epoch))
+        };
+        Ok(self.sealing_keys().iter().find(is_gone).map(|key| (key.realm, key.epoch)))
+    }
+
+    /// The object that wraps the root's secret key, or how it is split.
+    pub(crate) fn root_wrap(&self) -> (&str, Option<&Shares>) {
+        (&self.inner.keyring.root_wrap, self.inner.keyring.root_shares.as_ref())
+    }
+
+    /// How many people it takes together to open what is sealed to a grade now: one, unless a policy says
+    /// more.
+    pub fn quorum(&self, grade: Grade) -> u8 {
+        let newest = self.sealing_keys().iter().rfind(|key| key.realm == Realm::Rows(grade));
+        newest.and_then(|key| key.shares.as_ref()).map_or(1, |shares| shares.threshold)
     }
 
     pub(crate) fn open_metadata(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>> {
@@ -262,9 +340,19 @@ impl Vault {
             Realm::Metadata => self.inner.metadata.get(&epoch),
             Realm::Rows(grade) => self.inner.grades.get(&(grade, epoch)),
         };
+        let destroyed = self.shredded().iter().find(|key| key.realm == realm && key.epoch == epoch);
+        if let (None, Some(key)) = (identity, destroyed) {
+            return Err(shredded(key));
+        }
         identity.ok_or_else(|| match realm {
             Realm::Metadata => Error::no_key(format!("metadata of epoch {epoch}"), None),
-            Realm::Rows(grade) => Error::no_grade_key(grade, epoch),
+            Realm::Rows(grade) => match self.quorum(grade) {
+                1 => Error::no_grade_key(grade, epoch),
+                some => Error::no_key(
+                    format!("rows of grade {grade}, epoch {epoch}, which {some} people open together"),
+                    None,
+                ),
+            },
         })
     }
 
@@ -280,12 +368,19 @@ impl Vault {
 
     /// The root's secret key, for those people whom it is wrapped to.
     pub(crate) async fn root_key(&self, identities: &Identities) -> Result<SigningKey> {
-        let name = &self.inner.keyring.root_wrap;
-        let sealed = self.inner.store.get(name).await?;
-        let plain = seal::open(identities.iter(), &sealed).map_err(|error| match error {
-            NotOpened::NoKey(reason) => Error::no_key("the vault's root key", reason),
-            NotOpened::Damaged(reason) => Error::damaged(name, reason),
-        })?;
+        const WHAT: &str = "the vault's root key";
+        let (name, shares) = self.root_wrap();
+        let plain = match shares {
+            Some(shares) => shares::join(&self.inner.store, WHAT, shares, identities).await?,
+            None => {
+                let sealed = self.inner.store.get(name).await?;
+                seal::open(identities.iter(), &sealed).map_err(|error| match error {
+                    NotOpened::NoKey(reason) => Error::no_key(WHAT, reason),
+                    NotOpened::Damaged(reason) => Error::damaged(name, reason),
+                })?
+            }
+        };
+        let name = if name.is_empty() { WHAT } else { name };
         let mut seed = [0; 32];
         hex::decode_to_slice(plain.trim_ascii(), &mut seed)
             .map_err(|_| Error::damaged(name, "it holds no key"))?;
@@ -295,4 +390,9 @@ impl Vault {
         }
         Ok(key)
     }
+}
+
+/// What nobody can open any more, said where it is needed.
+fn shredded(ShreddedKey { realm, epoch, time, .. }: &ShreddedKey) -> Error {
+    Error::damaged(format!("what was sealed to {realm} {epoch}"), format!("its key was shredded at {time}"))
 }

@@ -1,8 +1,11 @@
 //! The vault: reachable, ours, writable, and agreeing with us about the time.
 
+use std::path::Path;
+
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_config::{Config, Source};
 use lifeboat_console::CommandError;
+use lifeboat_vault::format::keys::PersonRecord;
 use lifeboat_vault::store::Creation;
 use lifeboat_vault::{AgentKey, Snapshot, Vault, list_snapshots};
 
@@ -13,7 +16,7 @@ use crate::{copies, host};
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 
 /// Looks at the vault as the agent that it will be opened by.
-pub async fn all(config: &Config, sources: &[&Source], findings: &mut Findings) {
+pub async fn all(config: &Config, path: &Path, sources: &[&Source], findings: &mut Findings) {
     let key = match host::read_key(&config.agent) {
         Ok(key) => key,
         Err(error) => return findings.error(None, "key", error),
@@ -23,7 +26,7 @@ pub async fn all(config: &Config, sources: &[&Source], findings: &mut Findings) 
         Err(error) => return findings.error(None, "vault", error),
     };
     enrolled(config, &key, &vault, findings);
-    if let Err(error) = people(config, &vault, findings) {
+    if let Err(error) = people(config, path, &vault, findings) {
         findings.error(None, "people", error);
     }
     if let Err(error) = keys(&vault, findings).await {
@@ -61,29 +64,56 @@ fn enrolled(config: &Config, key: &AgentKey, vault: &Vault, findings: &mut Findi
     }
 }
 
-/// The vault keeps the people it was made with; the configuration may say something else by now.
-fn people(config: &Config, vault: &Vault, findings: &mut Findings) -> Result<(), CommandError> {
-    let kept = vault.people()?;
-    let missing =
-        config.people.iter().filter(|(_, person)| kept.iter().all(|kept| kept.recipient != person.recipient));
-    let missing: Vec<_> = missing.map(|(name, _)| name.as_str()).collect();
-    let gone =
-        kept.iter().filter(|kept| config.people.values().all(|person| kept.recipient != person.recipient));
-    let gone: Vec<_> = gone.map(|person| person.name.as_str()).collect();
-    if missing.is_empty() && gone.is_empty() {
+/// The vault's keyring says who can open it; the configuration says who should.
+fn people(config: &Config, path: &Path, vault: &Vault, findings: &mut Findings) -> Result<(), CommandError> {
+    let mut kept = vault.people()?;
+    kept.retain(PersonRecord::is_active);
+    let end = format!("--config {} --identity key.txt", path.display());
+    let before = findings.0.len();
+    for (name, person) in &config.people {
+        let with_key = kept.iter().find(|kept| kept.recipient.trim() == person.recipient.trim());
+        let kept_grades = with_key.map(|kept| &kept.grades[..]).unwrap_or_default();
+        let lacks = person.grades.iter().map(|grade| grade.as_str());
+        let lacks: Vec<_> =
+            lacks.filter(|grade| kept_grades.iter().all(|kept| kept.as_str() != *grade)).collect();
+        if !lacks.is_empty() {
+            let text = format!("{name} of the configuration cannot open grade {}", lacks.join(", "));
+            let add = format!(
+                "a person who may open grade high lets them in: lifeboat-restore keys add {name} --recipient '{}' --grades {} {end}",
+                person.recipient.trim(),
+                lacks.join(",")
+            );
+            findings.warning("people", text, Some(add));
+        }
+    }
+    for person in &kept {
+        let configured =
+            config.people.values().find(|other| other.recipient.trim() == person.recipient.trim());
+        let configured = configured.map(|person| &person.grades[..]).unwrap_or_default();
+        let more = person.grades.iter().map(|grade| grade.as_str());
+        let more: Vec<_> =
+            more.filter(|grade| configured.iter().all(|other| other.as_str() != *grade)).collect();
+        if !more.is_empty() {
+            let text = format!(
+                "{} can open grade {}, but the configuration no longer says so",
+                person.name,
+                more.join(", ")
+            );
+            let retire = format!(
+                "a person who may open grade high ends it: lifeboat-restore keys retire {} {end}",
+                person.name
+            );
+            findings.warning("people", text, Some(retire));
+        }
+    }
+    if findings.0.len() == before {
         let names: Vec<_> = kept.iter().map(|person| person.name.as_str()).collect();
         findings.ok("people", format!("{} can open the vault", names.join(", ")));
     }
-    if !missing.is_empty() {
-        let text = format!(
-            "{} of the configuration cannot open the vault with the key named there",
-            missing.join(", ")
-        );
-        findings.warning("people", text, Some("the vault keeps the people it was made with".into()));
-    }
-    if !gone.is_empty() {
-        let text = format!("{} can open the vault, but the configuration no longer says so", gone.join(", "));
-        findings.warning("people", text, Some("the vault keeps the people it was made with".into()));
+    for thin in vault.thin_grades()? {
+        let hint =
+            "add a second person, or an escrow key that is kept in a safe: `lifeboat-restore keys add`";
+        findings.warning("people", thin.to_string(), Some(hint.into()));
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ pub async fn run(path: &Path, names: &[String], json: bool) -> Result<(), Comman
     let sources = if config.sources.is_empty() { Vec::new() } else { host::choose(&config, names)? };
     check::host::state(&config, &mut findings);
     check::host::key_file(&config, &mut findings);
-    check::vault::all(&config, &sources, &mut findings).await;
+    check::vault::all(&config, path, &sources, &mut findings).await;
     for source in sources {
         check::source::all(source, &mut findings).await;
     }

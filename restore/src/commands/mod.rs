@@ -1,7 +1,9 @@
 //! One file for each verb.
 
+mod audit;
 mod fleet;
 mod keygen;
+mod keys;
 mod restore;
 mod show;
 mod snapshots;
@@ -20,6 +22,8 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Show(args) => show::run(&args, json).await,
         Command::Verify(args) => verify::run(&args, json).await,
         Command::Restore(args) => restore::run(&args, json).await,
+        Command::Audit(args) => audit::run(&args.command, json).await,
+        Command::Keys(args) => keys::run(&args.command, json).await,
         Command::Fleet(args) => fleet::run(&args, json).await,
     }
 }

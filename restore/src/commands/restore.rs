@@ -3,6 +3,7 @@
 //! Nothing is touched before the plan holds: keys and the snapshot's structure are checked first, and a
 //! target that is not empty is refused.
 
+use std::collections::BTreeSet;
 use std::slice;
 use std::thread::available_parallelism;
 use std::time::Instant;
@@ -12,13 +13,15 @@ use lifeboat_connectors::{
     CaptureOptions, Error as SourceError, LoadOptions, LoadReport, SchemaFile, Target, open_target,
 };
 use lifeboat_console::{CommandError, Kind, Progress, ResultExt, print};
-use lifeboat_vault::{Depth, Snapshot, SnapshotHealth, verify};
+use lifeboat_vault::format::audit::Deed;
+use lifeboat_vault::{Depth, Snapshot, SnapshotHealth, plan_id, verify};
 use serde_json::json;
 use url::Url;
 
 use crate::cli::Restore;
 use crate::interrupt::{Interrupt, stopped};
-use crate::open::{Opened, Reading};
+use crate::open::{AtHand, Opened, Reading};
+use crate::record::{Recorder, ended, kind_of};
 use crate::restore::{Ahead, Plan, Summary, choose, compare, load, prove, require_keys};
 use crate::words;
 
@@ -37,15 +40,38 @@ pub async fn run(args: &Restore, json: bool) -> Result<(), CommandError> {
         );
     }
     progress.phase("opening the vault");
-    let opened = Opened::open(&args.access, &interrupt).await?;
+    let at_hand = AtHand::open(&args.access, &interrupt).await?;
+    let recorder = Recorder::of(&at_hand);
+    let opened = Opened::of(at_hand.vault, &interrupt).await?;
     opened.warn(&progress);
     let snapshot = opened.find(&args.spec)?.clone();
-    require_keys(&opened.vault, &snapshot.manifest.files, &[])?;
+    let deed = deed(args, &snapshot, &url);
+    if let Err(error) = require_keys(&opened.vault, &snapshot.manifest.files, &[]) {
+        let refused: Result<(), _> = Err(error);
+        if !args.dry_run {
+            recorder.write(&ended(deed, &refused), &progress).await;
+        }
+        return refused;
+    }
     let reading = opened.reading(&args.access, &interrupt).await?;
     let cores = available_parallelism().map_or(WRITERS_MIN, usize::from);
     let writers = args.writers.map_or(cores.max(WRITERS_MIN), usize::from);
-    let run = Run { args, opened, snapshot, reading, target, writers, progress, interrupt, json };
+    let run =
+        Run { args, opened, snapshot, reading, target, writers, progress, interrupt, json, recorder, deed };
     run.restore(&url).await
+}
+
+/// What is recorded of it from the beginning.
+fn deed(args: &Restore, snapshot: &Snapshot, url: &Url) -> Deed {
+    Deed {
+        what: "restore".into(),
+        source: Some(snapshot.manifest.source.clone()),
+        snapshots: vec![snapshot.id],
+        target: Some(words::place(url)),
+        detail: Some(args.table.join(", ")).filter(|tables| !tables.is_empty()),
+        reason: args.reason.clone(),
+        ..Deed::default()
+    }
 }
 
 /// A restore under way.
@@ -59,11 +85,20 @@ struct Run<'a> {
     progress: Progress,
     interrupt: Interrupt,
     json: bool,
+    recorder: Recorder,
+    deed: Deed,
 }
 
 impl Run<'_> {
     async fn restore(&self, url: &Url) -> Result<(), CommandError> {
-        let mut plan = self.interrupt.or(self.plan(url)).await?;
+        let mut plan = match self.interrupt.or(self.plan(url)).await {
+            Err(error) if !self.args.dry_run && kind_of(&error) == Kind::NoUsableKey => {
+                let refused: Result<(), _> = Err(error);
+                self.recorder.write(&ended(self.deed.clone(), &refused), &self.progress).await;
+                return refused;
+            }
+            planned => planned?,
+        };
         let schema = self.interrupt.or(self.schema()).await?;
         let notes = self.interrupt.or(self.target.inspect(&plan.to_load_plan(&schema))).await?;
         if self.args.skip_damaged {
@@ -75,15 +110,39 @@ impl Run<'_> {
         if self.args.dry_run {
             return Ok(());
         }
+        // Before the first row is opened: a restore that is killed is on the record too.
+        let deed = self.deed_of(&plan);
+        let begun = Deed { result: "begun".into(), ..deed.clone() };
+        let recorded = self.recorder.write(&begun, &self.progress).await;
+        let done = self.carry_out(&plan, &schema).await;
+        if recorded {
+            self.recorder.write(&ended(deed, &done), &self.progress).await;
+        }
+        done
+    }
+
+    /// What is recorded once it is known what will be restored.
+    fn deed_of(&self, plan: &Plan) -> Deed {
+        let streams = plan.tables.iter().flat_map(|table| &table.record.streams);
+        let grades: BTreeSet<_> = streams.map(|stream| stream.grade).collect();
+        Deed {
+            grades: grades.into_iter().collect(),
+            rows: Some(plan.rows()),
+            plan: Some(plan_id(&plan.to_string())),
+            ..self.deed.clone()
+        }
+    }
+
+    async fn carry_out(&self, plan: &Plan, schema: &[SchemaFile]) -> Result<(), CommandError> {
         let started = Instant::now();
-        let report = self.load(&plan, &schema).await.map_err(|error| self.explain_damage(&plan, error))?;
+        let report = self.load(plan, schema).await.map_err(|error| self.explain_damage(plan, error))?;
         for damage in self.reading.reader.take_worked_around() {
             self.progress.warn(&format!("the vault is damaged: {damage}; another copy was read"));
         }
-        let mut summary = Summary::loaded(&plan, report, started.elapsed());
+        let mut summary = Summary::loaded(plan, report, started.elapsed());
         if !self.args.no_compare {
             let started = Instant::now();
-            let differences = self.compare(&plan).await;
+            let differences = self.compare(plan).await;
             let differences = differences.context(|| "the target is complete, but it was not compared")?;
             summary.compared(differences, started.elapsed());
         }

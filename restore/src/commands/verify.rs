@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use lifeboat_console::{
     Align, CommandError, Kind, Progress, Table, escape, human_bytes, human_duration, print,
 };
+use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::{
     Covered, DamagedPart, Depth, Grade, NotOpened, Snapshot, SnapshotHealth, VerifyReport, verify,
 };
@@ -12,14 +13,17 @@ use serde_json::{Value, json};
 
 use crate::cli::Verify;
 use crate::interrupt::Interrupt;
-use crate::open::Opened;
+use crate::open::{AtHand, Opened};
+use crate::record::{Recorder, ended};
 use crate::words;
 
 /// Verifies the named snapshots, or every one.
 pub async fn run(args: &Verify, json: bool) -> Result<(), CommandError> {
     let started = Instant::now();
     let interrupt = Interrupt::listen()?;
-    let opened = Opened::open(&args.access, &interrupt).await?;
+    let at_hand = AtHand::open(&args.access, &interrupt).await?;
+    let recorder = Recorder::of(&at_hand);
+    let opened = Opened::of(at_hand.vault, &interrupt).await?;
     let depth = args.read_data.unwrap_or(Depth::Structure);
     require_keys(&opened, depth)?;
     let chosen = choose(&opened, &args.specs)?;
@@ -38,7 +42,27 @@ pub async fn run(args: &Verify, json: bool) -> Result<(), CommandError> {
     if !json {
         print(&told(&report, depth, elapsed))?;
     }
-    ending(&report)
+    let ending = ending(&report);
+    recorder.write(&ended(deed(&report, &chosen, args), &ending), &progress).await;
+    ending
+}
+
+/// What of it is recorded: snapshots by their ids only where they were asked for.
+fn deed(report: &VerifyReport, chosen: &[Snapshot], args: &Verify) -> Deed {
+    let covered = &report.covered;
+    let named = if args.specs.is_empty() { &[][..] } else { chosen };
+    let what = words::counted(covered.snapshots, "snapshot");
+    Deed {
+        what: "verify".into(),
+        snapshots: named.iter().map(|snapshot| snapshot.id).collect(),
+        rows: args.read_data.map(|_| covered.rows),
+        detail: Some(match args.read_data {
+            None => format!("{what}, no rows read"),
+            Some(Depth::Sample { percent }) => format!("{what}, {percent} % of the rows read"),
+            Some(_) => format!("{what}, every row read"),
+        }),
+        ..Deed::default()
+    }
 }
 
 /// Rows that nobody here can open cannot be proven: better said before an hour of work.

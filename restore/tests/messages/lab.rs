@@ -268,6 +268,21 @@ fn comparable_line(line: &str) -> String {
         _ => line,
     };
     let line = without_age(&line);
+    // The record: when, and on which host.
+    let line = match line.split_once("  ") {
+        Some((time, rest)) if time.len() == 19 && time.starts_with("20") && rest.starts_with(['w', 'd']) => {
+            let mut words = rest.split_whitespace();
+            let (by, _) = (words.next().unwrap_or_default(), words.next());
+            format!("TIME {by} HOST {}", words.collect::<Vec<_>>().join(" "))
+        }
+        _ => line,
+    };
+    let line = match line.split_once("retired 20") {
+        Some((before, after)) => {
+            format!("{before}retired TIME{}", after.get("26-11-23 03:00:00".len()..).unwrap_or_default())
+        }
+        None => line,
+    };
     let line = match line.split_once("at offset ") {
         Some((before, _)) => format!("{before}at offset …"),
         None => line,

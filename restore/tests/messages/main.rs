@@ -104,6 +104,87 @@ fn snapshots_are_listed_and_shown() {
 }
 
 #[test]
+fn who_can_open_what_is_read_from_the_wraps() {
+    let lab = Lab::with_snapshot();
+    lab.check("keys-list", "keys list VAULT WANG");
+    lab.check("keys-list-as-agent", "keys list VAULT --identity agent.key");
+    lab.check("keys-who-can-open", "keys who-can-open crm@latest VAULT WANG");
+    let wrap = std::fs::read_dir(lab.path("vault/keys")).expect("the keys").filter_map(Result::ok);
+    let high = wrap.map(|entry| entry.path()).find(|path| path.display().to_string().contains("/high-1-"));
+    std::fs::remove_file(high.expect("a wrap")).expect("the wrap is lost");
+    lab.check("keys-list-lost-wrap", "keys list VAULT WANG");
+}
+
+#[test]
+fn people_come_and_go() {
+    let lab = Lab::with_snapshot();
+    let stranger = std::fs::read_to_string(lab.path("stranger.key")).expect("a key");
+    let stranger: age::x25519::Identity = stranger.parse().expect("a key");
+    let add = format!("keys add li --recipient {} --grades high,low VAULT WANG", stranger.to_public());
+    lab.check("keys-add-dry-run", &format!("{add} --dry-run"));
+    lab.check("keys-add", &add);
+    assert_eq!(lab.run("snapshots VAULT --identity stranger.key").0, Some(0), "li opens it now");
+    lab.check("keys-list-two", "keys list VAULT WANG");
+    lab.check("keys-retire", "keys retire li VAULT WANG");
+    lab.check("keys-retired", "snapshots VAULT --identity stranger.key");
+    lab.check("keys-list-retired", "keys list VAULT WANG");
+    lab.check("keys-retire-unknown", "keys retire zhao VAULT WANG");
+    lab.check("keys-retire-last", "keys retire wang VAULT WANG");
+    lab.check("keys-rewrap-as-agent", "keys rewrap VAULT --identity agent.key");
+    lab.check("keys-rotate", "keys rotate low VAULT WANG");
+    lab.check("keys-rotate-unknown", "keys rotate lowest VAULT WANG");
+    lab.snapshot();
+    lab.check("keys-verify-afterwards", "verify --read-data VAULT WANG");
+    lab.check("keys-shred-source", "keys shred --source crm VAULT WANG");
+    lab.check("keys-shred-unasked", "keys shred --grade high VAULT WANG");
+    lab.check("keys-shred-dry-run", "keys shred --grade high --dry-run VAULT WANG");
+    lab.check("keys-shred", "keys shred --grade high --epoch 1 --yes VAULT WANG");
+    let (code, told, _) = lab.run("verify VAULT WANG");
+    assert_eq!(code, Some(20));
+    assert!(told.contains("table contacts is damaged: its key high 1 was shredded"), "{told}");
+}
+
+#[test]
+fn what_was_done_is_on_the_record() {
+    let lab = Lab::with_snapshot();
+    lab.check("audit-show-none", "audit show VAULT WANG");
+    let (code, ..) = lab.run("restore crm@latest --to TARGET VAULT WANG --reason drill");
+    assert_eq!(code, Some(0));
+    lab.run("verify --read-data VAULT WANG");
+    lab.run("verify VAULT --identity agent.key");
+    lab.run("restore crm@latest --to TARGET VAULT --identity agent.key");
+    lab.run("keys rotate low VAULT WANG");
+    lab.check("audit-show", "audit show VAULT --identity agent.key");
+    lab.check("audit-show-restores", "audit show --what restore --by wang VAULT WANG");
+    lab.check("audit-verify", "audit verify VAULT WANG");
+    let (_, anchor, _) = lab.run("audit anchor VAULT WANG");
+    std::fs::write(lab.path("anchor.txt"), &anchor).expect("the anchor");
+    lab.check("audit-verify-anchor", "audit verify --anchor anchor.txt VAULT WANG");
+    std::fs::write(lab.path("not.txt"), "something else").expect("a file");
+    lab.check("audit-verify-no-anchor", "audit verify --anchor not.txt VAULT WANG");
+    let (_, export, _) = lab.run("audit export VAULT WANG");
+    let lines =
+        export.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON lines"));
+    let restores: Vec<_> = lines.filter(|line| line["what"] == "restore").collect();
+    assert_eq!(restores.len(), 3, "{export}");
+    assert_eq!((&restores[1]["result"], &restores[1]["rows"]), (&"done".into(), &4.into()), "{export}");
+    assert_eq!((&restores[2]["result"], &restores[2]["kind"]), (&"refused".into(), &"no usable key".into()));
+    assert!(!export.contains("Ada") && !export.contains("AGE-SECRET"), "neither rows nor secrets: {export}");
+    let chains = std::fs::read_dir(lab.path("vault/audit")).expect("the record").filter_map(Result::ok);
+    let last = chains.map(|chain| chain.path().join("00000004")).find(|entry| entry.exists());
+    std::fs::remove_file(last.expect("wang's last entry")).expect("it is removed");
+    lab.check("audit-broken", "audit verify --anchor anchor.txt VAULT WANG");
+}
+
+#[test]
+fn a_restore_with_credentials_that_may_only_read_is_told_not_to_be_recorded_and_goes_on() {
+    let lab = Lab::with_snapshot();
+    // A file where the record's folder would be: as good as a store that denies every write below it.
+    std::fs::write(lab.path("vault/audit"), "").expect("a file in the way");
+    lab.check("restore-not-recorded", "restore crm@latest --to TARGET VAULT WANG");
+}
+
+#[test]
 fn verify_says_how_far_it_looked() {
     let lab = Lab::with_snapshot();
     lab.check("verify", "verify VAULT WANG");

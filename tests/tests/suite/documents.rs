@@ -31,7 +31,7 @@ const VERBS: [(&str, &[&str]); 2] = [
             "config",
         ],
     ),
-    ("lifeboat-restore", &["keygen", "snapshots", "show", "verify", "restore", "fleet"]),
+    ("lifeboat-restore", &["keygen", "snapshots", "show", "verify", "restore", "fleet", "keys", "audit"]),
 ];
 
 /// Names in ARCHITECTURE.md that look like a type's and come from elsewhere.
@@ -160,6 +160,16 @@ fn check_options(document: &str) {
 fn help(name: &str, verb: &str) -> String {
     let own = run(program(name).args([verb, "--help"])).success().stdout;
     match verb {
+        "keys" | "audit" => {
+            let below: &[&str] = match verb {
+                "keys" => &["list", "who-can-open", "add", "retire", "rotate", "rewrap", "quorum", "shred"],
+                _ => &["show", "verify", "export", "anchor"],
+            };
+            let helps = below
+                .iter()
+                .map(|verb_below| run(program(name).args([verb, verb_below, "--help"])).success().stdout);
+            own + &helps.collect::<String>()
+        }
         "schedule" | "retention" => {
             own + &run(program(name).args([verb, "preview", "--help"])).success().stdout
         }

@@ -31,6 +31,8 @@ pub enum Stage {
     Notes,
     /// Manifests: from here on the snapshots are there.
     Manifests,
+    /// The record: what is not there yet keeps no snapshot back.
+    Audit,
 }
 
 /// An object of either store.
@@ -190,7 +192,7 @@ impl Copying<'_> {
     async fn own_index_and_keys(&self) -> Result<Vec<(Stage, Object)>> {
         let store = self.vault.store();
         let mut own = Vec::new();
-        for folder in [names::INDEX, names::NOTES, names::AGENTS, names::KEYS] {
+        for folder in [names::INDEX, names::NOTES, names::AUDIT, names::AGENTS, names::KEYS] {
             let listed = store.list(folder).await?;
             own.extend(listed.into_iter().filter_map(|object| Some((stage(&object.name)?, object.into()))));
         }
@@ -390,6 +392,7 @@ fn stage(name: &str) -> Option<Stage> {
         Some((names::AGENTS, own)) => own.parse::<AgentId>().ok().map(|_| Stage::Enrolments),
         Some((names::INDEX, own)) => own.parse::<IndexId>().ok().map(|_| Stage::Index),
         Some((names::NOTES, own)) => own.parse::<NoteId>().ok().map(|_| Stage::Notes),
+        Some((names::AUDIT, _)) => names::audit_entry(name).map(|_| Stage::Audit),
         Some((names::SNAPSHOTS, own)) => own.parse::<SnapshotId>().ok().map(|_| Stage::Manifests),
         _ => None,
     }

@@ -12,6 +12,7 @@ pub(super) fn prove(vault: &Vault, name: &str, object: &[u8]) -> Result<()> {
         "" => return vault.check_record(object),
         names::AGENTS => return vault.check_enrolment(name, object),
         names::KEYS if names::keyring_sequence(name).is_some() => return vault.check_keyring(name, object),
+        names::AUDIT => return vault.open_audit(name, object).map(drop),
         // The tag in a wrap's name is the beginning of its hash.
         names::KEYS => own
             .strip_suffix(".age")

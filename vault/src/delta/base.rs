@@ -164,7 +164,7 @@ fn chunk_use(
     located: &HashMap<ChunkId, Location>,
 ) -> ChunkUse {
     // A chunk of another number of rows than remembered is as good as lost, and so is one that is to go.
-    let usable = |at: &&Location| at.segment.present && !at.segment.marked && at.rows == unused.rows;
+    let usable = |at: &&Location| at.segment.is_reusable() && at.rows == unused.rows;
     let (mut used, mut lost) = (unused, false);
     for (stream, id) in ids.enumerate() {
         let location = located.get(&id);

@@ -38,6 +38,8 @@ pub enum Kind {
     Lease,
     /// A mark: sealed, signed by an agent.
     Mark,
+    /// An entry of the record: sealed, signed by an agent or a person.
+    Audit,
 }
 
 impl Kind {
@@ -51,6 +53,7 @@ impl Kind {
             Self::Note => "note",
             Self::Lease => "lease",
             Self::Mark => "mark",
+            Self::Audit => "audit",
         }
     }
 }
@@ -62,6 +65,8 @@ pub enum Signer {
     Root,
     /// An enrolled agent.
     Agent(AgentId),
+    /// A person whom the keyring lists.
+    Person(AgentId),
 }
 
 impl std::fmt::Display for Signer {
@@ -69,6 +74,7 @@ impl std::fmt::Display for Signer {
         match self {
             Self::Root => f.write_str("root"),
             Self::Agent(id) => write!(f, "agent {id}"),
+            Self::Person(id) => write!(f, "person {id}"),
         }
     }
 }
@@ -132,6 +138,9 @@ impl<'a> Envelope<'a> {
             ["signer", "root"] => Signer::Root,
             ["signer", "agent", id] => {
                 Signer::Agent(id.parse().map_err(|_| damaged("its signer is not an agent's id"))?)
+            }
+            ["signer", "person", id] => {
+                Signer::Person(id.parse().map_err(|_| damaged("its signer is not a person's id"))?)
             }
             _ => return Err(damaged("its second line names no signer")),
         };

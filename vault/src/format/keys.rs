@@ -18,10 +18,41 @@ pub struct Keyring {
     pub secrets: String,
     /// Every sealing key, oldest epoch first; a realm's last one seals what is written now.
     pub keys: Vec<SealingKey>,
-    /// Where the root's secret key is wrapped.
+    /// Where the root's secret key is wrapped. Empty when it is split.
     pub root_wrap: String,
+    /// How the root's secret key is split, if several people open it together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_shares: Option<Shares>,
     /// A JSON list of [`PersonRecord`] in an age file to the newest metadata key, base64.
     pub people: String,
+    /// The metadata identities for agents that were enrolled before the newest of them was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<AgentKeys>,
+    /// Keys that were destroyed on purpose: nobody opens what they sealed, and nobody should look for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shredded: Vec<ShreddedKey>,
+}
+
+/// A key that was destroyed on purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShreddedKey {
+    /// What it sealed.
+    pub realm: Realm,
+    /// Of which epoch.
+    pub epoch: u32,
+    /// Its public half.
+    pub recipient: String,
+    /// When its wraps were taken away: RFC 3339, UTC.
+    pub time: String,
+}
+
+/// What a keyring gives to an agent beyond its enrolment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentKeys {
+    /// Which agent.
+    pub id: AgentId,
+    /// As in [`Enrolment::metadata`].
+    pub metadata: String,
 }
 
 /// What a program must understand beyond version 1; a name it does not know makes it refuse.
@@ -42,8 +73,21 @@ pub struct SealingKey {
     pub epoch: u32,
     /// The public half, `age1…`.
     pub recipient: String,
-    /// The object that holds its identity: an age file to the people who may read this.
+    /// The object that holds its identity: an age file to the people who may read this. Empty when it is
+    /// split.
     pub wrap: String,
+    /// How it is split, if several people open it together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shares: Option<Shares>,
+}
+
+/// A secret that several people open together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shares {
+    /// How many of them it takes.
+    pub threshold: u8,
+    /// The objects that hold a share each: age files to one person.
+    pub wraps: Vec<String>,
 }
 
 /// A person who may open something.
@@ -53,8 +97,24 @@ pub struct PersonRecord {
     pub name: String,
     /// Any kind of age recipient.
     pub recipient: String,
-    /// What they may open.
+    /// What they may open; nothing once they are retired.
     pub grades: Vec<Grade>,
+    /// When they were retired: RFC 3339, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired: Option<String>,
+    /// What they sign the record with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing: Option<PersonSigning>,
+}
+
+/// A person's signing key, which Lifeboat made for them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonSigning {
+    /// The public half, hex.
+    pub public: String,
+    /// The secret half, 32 bytes in hex in an age file to their recipient, base64; not of who is retired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
 }
 
 /// The JSON body of `agents/ID`, signed by the root.
@@ -68,6 +128,9 @@ pub struct Enrolment {
     pub created: String,
     /// Its public Ed25519 key, hex.
     pub signing: String,
+    /// Its age recipient, so that it can be given what is made after its enrolment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<String>,
     /// The metadata identities it may use, one a line, in an age file to the agent's own recipient,
     /// base64.
     pub metadata: String,

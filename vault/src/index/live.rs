@@ -104,7 +104,7 @@ impl ChunkIndex {
     pub(crate) async fn live_segments(&self, pack: PackId) -> Result<Vec<SegmentLocation>> {
         let query = format!(
             "SELECT s.n, p.id, p.present, p.id IN (SELECT id FROM marked), s.at, s.sealed_bytes, s.raw_bytes,
-                    s.realm, s.epoch, s.hash
+                    s.realm, s.epoch, s.hash, (s.realm, s.epoch) IN (SELECT realm, epoch FROM shredded)
              FROM segments AS s JOIN packs AS p ON p.n = s.pack WHERE p.id = ? AND {ALIVE} ORDER BY s.at"
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(query)).bind(&pack.0[..]);

@@ -8,6 +8,7 @@ use sqlx::{Row, Sqlite, Transaction};
 
 use super::{ChunkIndex, Location, SegmentLocation};
 use crate::format::contents::{PackContents, SegmentContents, pack_to_text, segments_to_text};
+use crate::format::keys::ShreddedKey;
 use crate::pack::{compress_text, decompress_text};
 use crate::{ChunkId, IndexId, PackId, Result};
 
@@ -23,7 +24,7 @@ JOIN chunks AS c ON c.id = unhex(wanted.value)";
 
 const SEGMENTS: &str = "
 SELECT s.n, p.id, p.present, p.id IN (SELECT id FROM marked), s.at, s.sealed_bytes, s.raw_bytes, s.realm,
-       s.epoch, s.hash
+       s.epoch, s.hash, (s.realm, s.epoch) IN (SELECT realm, epoch FROM shredded)
 FROM json_each(?) AS wanted
 JOIN segments AS s ON s.n = wanted.value
 JOIN packs AS p ON p.n = s.pack";
@@ -33,7 +34,8 @@ SELECT c.id, p.id FROM json_each(?) AS wanted
 JOIN chunks AS c ON c.id = unhex(wanted.value)
 JOIN segments AS s ON s.n = c.segment
 JOIN packs AS p ON p.n = s.pack
-WHERE p.present AND p.id NOT IN (SELECT id FROM marked)";
+WHERE p.present AND p.id NOT IN (SELECT id FROM marked)
+  AND (s.realm, s.epoch) NOT IN (SELECT realm, epoch FROM shredded)";
 
 /// Packs that no index object names any more, and that do not wait for one.
 const UNNAMED: &str = "contents IS NULL AND n NOT IN (SELECT pack FROM named)";
@@ -68,14 +70,15 @@ impl ChunkIndex {
         Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
     }
 
-    /// Where these chunks lie; of several places one that is present, and better one that is not to go.
+    /// Where these chunks lie; of several places one that is present, that somebody can open, and better one
+    /// that is not to go.
     /// Unknown ones are left out.
     pub async fn locate(&self, ids: &[ChunkId]) -> Result<HashMap<ChunkId, Location>> {
         let mut found: HashMap<ChunkId, Location> = HashMap::with_capacity(ids.len());
         let mut segments = HashMap::new();
         for ids in ids.chunks(IDS_AT_ONCE) {
             for (id, location) in self.locate_some(ids, &mut segments).await? {
-                let worth = |at: &Location| (at.segment.present, !at.segment.marked);
+                let worth = |at: &Location| (at.segment.present, !at.segment.shredded, !at.segment.marked);
                 let better = |known: &Location| worth(known) < worth(&location);
                 if found.get(&id).is_none_or(better) {
                     found.insert(id, location);
@@ -110,6 +113,15 @@ impl ChunkIndex {
         Ok(located.collect())
     }
 
+    /// Every place of these chunks, in packs that are there or not.
+    pub(crate) async fn all_places(&self, ids: &[ChunkId]) -> Result<Vec<(ChunkId, Location)>> {
+        let (mut places, mut segments) = (Vec::new(), HashMap::new());
+        for ids in ids.chunks(IDS_AT_ONCE) {
+            places.extend(self.locate_some(ids, &mut segments).await?);
+        }
+        Ok(places)
+    }
+
     /// Every place of a chunk that is present.
     pub(crate) async fn places(&self, id: ChunkId) -> Result<Vec<Location>> {
         let places = self.locate_some(&[id], &mut HashMap::new()).await?;
@@ -136,6 +148,20 @@ impl ChunkIndex {
             .bind(ids_json(&packs))
             .execute(&mut *change)
             .await?;
+        Ok(change.commit().await?)
+    }
+
+    /// Replaces what is known of keys that were destroyed.
+    pub(super) async fn set_shredded(&self, keys: &[ShreddedKey]) -> Result<()> {
+        let mut change = self.begin().await?;
+        sqlx::query("DELETE FROM shredded").execute(&mut *change).await?;
+        for key in keys {
+            sqlx::query("INSERT OR IGNORE INTO shredded VALUES (?, ?)")
+                .bind(key.realm.as_str())
+                .bind(key.epoch)
+                .execute(&mut *change)
+                .await?;
+        }
         Ok(change.commit().await?)
     }
 
@@ -332,7 +358,7 @@ fn read_place(line: &str) -> Option<Place> {
 }
 
 /// Reads a segment: number, pack, whether that is present, whether it is marked, offset, sealed bytes, raw
-/// bytes, realm, epoch, hash.
+/// bytes, realm, epoch, hash, whether its key was destroyed.
 pub(super) fn read_segment(row: &SqliteRow) -> Option<SegmentLocation> {
     let small = |at: usize| u32::try_from(row.get::<i64, _>(at)).ok();
     Some(SegmentLocation {
@@ -346,6 +372,7 @@ pub(super) fn read_segment(row: &SqliteRow) -> Option<SegmentLocation> {
         realm: row.get::<&str, _>(7).parse().ok()?,
         epoch: small(8)?,
         hash: row.get::<&[u8], _>(9).try_into().ok()?,
+        shredded: row.get(10),
     })
 }
 

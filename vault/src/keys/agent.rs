@@ -146,6 +146,6 @@ impl FromStr for EnrolmentRequest {
     }
 }
 
-fn id_of(key: &VerifyingKey) -> AgentId {
+pub(super) fn id_of(key: &VerifyingKey) -> AgentId {
     AgentId::from_slice(&blake3::hash(key.as_bytes()).as_bytes()[..16]).expect("16 of 32 bytes")
 }

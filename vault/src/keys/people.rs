@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::str::FromStr;
 
+use super::passphrases::Remembering;
+use crate::format::keys::PersonRecord;
 use crate::{Error, Grade, Result};
 
 /// A person who may open something of a vault.
@@ -50,16 +52,24 @@ impl Person {
     }
 }
 
+impl PersonRecord {
+    /// Whether they may open anything, and so are not retired.
+    pub fn is_active(&self) -> bool {
+        !self.grades.is_empty()
+    }
+}
+
 /// What a person opens things with.
 pub struct Identities(Vec<Box<dyn age::Identity>>);
 
 impl Identities {
     /// Reads an age identity file (native, plugin, or protected by a passphrase that is asked for
-    /// through `callbacks`) or an unencrypted or encrypted SSH private key.
+    /// through `callbacks`, once) or an unencrypted or encrypted SSH private key.
     ///
     /// # Errors
     /// `BadKey` when it is none of these, `Io` when it cannot be read.
     pub fn read(path: &Path, callbacks: impl age::Callbacks) -> Result<Self> {
+        let callbacks = Remembering::new(callbacks);
         let text = std::fs::read(path).map_err(|error| Error::io(path, error))?;
         let what = path.display().to_string();
         let bad = |reason: String| Error::BadKey { what: what.clone(), reason };

@@ -146,5 +146,12 @@ pub(crate) fn usable<'a>(
     if !location.segment.present {
         return Err(Error::Missing { object: names::pack(location.segment.pack) });
     }
+    if location.segment.shredded {
+        let SegmentLocation { realm, epoch, .. } = location.segment;
+        return Err(Error::damaged(
+            what,
+            format!("its key {realm} {epoch} was shredded: nobody can open it"),
+        ));
+    }
     Ok(location)
 }

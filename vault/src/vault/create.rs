@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::enrol;
 use super::wraps::tag;
 use crate::format::envelope::{Kind, Signer, sign};
-use crate::format::keys::{Keyring, Needs, PersonRecord, SealingKey, Secrets};
+use crate::format::keys::{Keyring, Needs, PersonRecord, PersonSigning, SealingKey, Secrets};
 use crate::format::names;
 use crate::format::record::{ChunkSizes, VaultRecord};
 use crate::keys::{self, EnrolmentRequest, Person};
@@ -62,7 +62,13 @@ pub async fn create(store: Store, people: &[Person], chunks: ChunkSizes, now: Ti
         let secret = identity.to_string();
         let wrap =
             wrap(&store, realm.as_str(), 1, secret.expose_secret().as_bytes(), people, &grades).await?;
-        sealing_keys.push(SealingKey { realm, epoch: 1, recipient: identity.to_public().to_string(), wrap });
+        sealing_keys.push(SealingKey {
+            realm,
+            epoch: 1,
+            recipient: identity.to_public().to_string(),
+            wrap,
+            shares: None,
+        });
     }
 
     let metadata_recipient = metadata.to_public();
@@ -74,7 +80,10 @@ pub async fn create(store: Store, people: &[Person], chunks: ChunkSizes, now: Ti
         secrets: seal_json(&metadata_recipient, &secrets),
         keys: sealing_keys,
         root_wrap,
-        people: seal_json(&metadata_recipient, &people.iter().map(PersonRecord::from).collect::<Vec<_>>()),
+        root_shares: None,
+        people: seal_json(&metadata_recipient, &listed(people)?),
+        agents: Vec::new(),
+        shredded: Vec::new(),
     };
     write_signed(&store, &names::keyring(1), Kind::Keyring, &root, id, &keyring).await?;
 
@@ -107,14 +116,25 @@ fn refuse_unopenable(people: &[Person]) -> Result<()> {
     for person in people {
         person.to_recipient()?;
     }
-    let closed =
-        Grade::ALL.into_iter().find(|grade| !people.iter().any(|person| person.grades.contains(grade)));
-    match closed {
+    match closed_grade(people) {
         Some(grade) => {
             Err(Error::no_key(format!("rows of grade {grade}: no person of the configuration may"), None))
         }
         None => Ok(()),
     }
+}
+
+/// A grade that none of these people may open.
+pub(super) fn closed_grade(people: &[Person]) -> Option<Grade> {
+    Grade::ALL.into_iter().find(|grade| !people.iter().any(|person| person.grades.contains(grade)))
+}
+
+/// The people as the keyring lists them, each with a signing key.
+fn listed(people: &[Person]) -> Result<Vec<PersonRecord>> {
+    let record = |person: &Person| {
+        Ok(PersonRecord { signing: Some(PersonSigning::make(person)?), ..PersonRecord::from(person) })
+    };
+    people.iter().map(record).collect()
 }
 
 /// Seals a secret to the people who have one of `grades` and writes it as a wrap.
@@ -126,17 +146,28 @@ async fn wrap(
     people: &[Person],
     grades: &[Grade],
 ) -> Result<String> {
+    let (name, sealed) = sealed(key, epoch, secret, people, grades)?;
+    store.create(&name, Bytes::from(sealed)).await?;
+    Ok(name)
+}
+
+/// A secret sealed to the people who have one of `grades`, and the name of that wrap.
+pub(super) fn sealed(
+    key: &str,
+    epoch: u32,
+    secret: &[u8],
+    people: &[Person],
+    grades: &[Grade],
+) -> Result<(String, Vec<u8>)> {
     let mut recipients = Vec::new();
     for person in people.iter().filter(|person| person.grades.iter().any(|grade| grades.contains(grade))) {
         recipients.push(person.to_recipient()?);
     }
     let sealed = seal(recipients.iter().map(|recipient| &**recipient as &dyn age::Recipient), secret)?;
-    let name = names::wrap(key, epoch, &tag(&sealed));
-    store.create(&name, Bytes::from(sealed)).await?;
-    Ok(name)
+    Ok((names::wrap(key, epoch, &tag(&sealed)), sealed))
 }
 
-fn seal_json(recipient: &x25519::Recipient, value: &impl serde::Serialize) -> String {
+pub(super) fn seal_json(recipient: &x25519::Recipient, value: &impl serde::Serialize) -> String {
     let plain = serde_json::to_vec(value).expect("plain data serialises");
     BASE64_STANDARD.encode(seal_to(recipient, &plain))
 }
@@ -159,8 +190,15 @@ pub(super) async fn write_signed(
     }
 }
 
+impl From<&PersonRecord> for Person {
+    fn from(record: &PersonRecord) -> Self {
+        Self { name: record.name.clone(), recipient: record.recipient.clone(), grades: record.grades.clone() }
+    }
+}
+
 impl From<&Person> for PersonRecord {
     fn from(person: &Person) -> Self {
-        Self { name: person.name.clone(), recipient: person.recipient.clone(), grades: person.grades.clone() }
+        let Person { name, recipient, grades } = person.clone();
+        Self { name, recipient, grades, retired: None, signing: None }
     }
 }

@@ -43,15 +43,20 @@ pub(super) async fn write(
     now: Timestamp,
 ) -> Result<AgentId> {
     let id = request.id();
-    let lines = metadata.iter().map(|identity| format!("{}\n", identity.to_string().expose_secret()));
-    let sealed = seal_to(&request.recipient, lines.collect::<String>().as_bytes());
     let enrolment = Enrolment {
         id,
         name: request.name.clone(),
         created: now.to_string(),
         signing: hex::encode(request.signing.as_bytes()),
-        metadata: BASE64_STANDARD.encode(sealed),
+        recipient: Some(request.recipient.to_string()),
+        metadata: for_agent(&request.recipient, metadata),
     };
     create::write_signed(store, &names::agent(id), Kind::Agent, root, vault, &enrolment).await?;
     Ok(id)
+}
+
+/// The metadata identities, sealed to an agent.
+pub(super) fn for_agent(recipient: &x25519::Recipient, metadata: &[x25519::Identity]) -> String {
+    let lines = metadata.iter().map(|identity| format!("{}\n", identity.to_string().expose_secret()));
+    BASE64_STANDARD.encode(seal_to(recipient, lines.collect::<String>().as_bytes()))
 }

@@ -9,13 +9,16 @@ use ed25519_dalek::VerifyingKey;
 
 use super::{Damage, Enrolled, unlock};
 use crate::format::envelope::{Envelope, Kind, Signer};
-use crate::format::keys::{Enrolment, Keyring};
+use crate::format::keys::{Enrolment, Keyring, PersonRecord};
 use crate::format::record::VaultRecord;
 use crate::format::{VERSION, names};
 use crate::keys::{self, AgentKey};
 use crate::seal;
 use crate::store::Store;
 use crate::{AgentId, Error, Realm, Result, VaultId};
+
+/// What a program must know to read keys that several people open together.
+pub(super) const QUORUM: &str = "quorum";
 
 pub(super) type Agents = HashMap<AgentId, (Enrolment, Enrolled)>;
 
@@ -56,7 +59,7 @@ pub(super) async fn keyring(
     sequences.sort_unstable();
     for sequence in sequences.into_iter().rev() {
         if let Some(keyring) = damage.or_open(read_keyring(store, sequence, root, vault).await)? {
-            if let Some(need) = keyring.needs.read.first() {
+            if let Some(need) = keyring.needs.read.iter().find(|need| **need != QUORUM) {
                 let found = format!("{VERSION} with {need}");
                 return Err(Error::Unsupported { found, known: VERSION.to_string() });
             }
@@ -125,7 +128,8 @@ pub(super) fn check_agent(
     if names::id(name) != Some(enrolment.id) {
         return Err(Error::untrusted(name, "it is another agent's enrolment under this name"));
     }
-    let enrolled = Enrolled { name: enrolment.name.clone(), signing };
+    let recipient = enrolment.recipient.as_ref().and_then(|recipient| recipient.parse().ok());
+    let enrolled = Enrolled { name: enrolment.name.clone(), signing, recipient };
     Ok((enrolment, enrolled))
 }
 
@@ -144,10 +148,10 @@ fn read_signed_by_root<T: serde::de::DeserializeOwned>(
     serde_json::from_slice(body).map_err(|error| Error::damaged(name, error))
 }
 
-/// The metadata identities that an agent's enrolment gives it.
+/// The metadata identities that an agent's enrolment, and the keyring, give it.
 ///
 /// # Errors
-/// `NoKey` when it is not enrolled; the damage, when its enrolment is what is damaged.
+/// `NoKey` when it is not enrolled, or was given no identity of the newest epoch; the damage, when its enrolment is what is damaged.
 pub(super) fn agent_metadata(
     keyring: &Keyring,
     agent: &AgentKey,
@@ -159,19 +163,38 @@ pub(super) fn agent_metadata(
         let what = format!("the vault's metadata: agent {} is not enrolled in it", agent.name);
         return Err(damage.about(&name).unwrap_or_else(|| Error::no_key(what, None)));
     };
-    let sealed = BASE64_STANDARD.decode(&enrolment.metadata);
-    let sealed = sealed.map_err(|_| Error::damaged(&name, "its metadata keys are not base64"))?;
-    let plain = seal::open_own(&agent.identity, &name, &sealed)?;
+    let later = keyring.agents.iter().filter(|keys| keys.id == agent.id());
     let mut opened = BTreeMap::new();
-    for line in plain.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let identity = unlock::parse_identity(&name, line)?;
-        let recipient = identity.to_public().to_string();
-        let own =
-            keyring.keys.iter().filter(|key| key.realm == Realm::Metadata && key.recipient == recipient);
-        opened.extend(own.map(|key| (key.epoch, identity.clone())));
+    for sealed in later.map(|keys| &keys.metadata).chain([&enrolment.metadata]) {
+        let sealed = BASE64_STANDARD.decode(sealed);
+        let sealed = sealed.map_err(|_| Error::damaged(&name, "its metadata keys are not base64"))?;
+        let plain = seal::open_own(&agent.identity, &name, &sealed)?;
+        for line in plain.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let identity = unlock::parse_identity(&name, line)?;
+            let recipient = identity.to_public().to_string();
+            let own =
+                keyring.keys.iter().filter(|key| key.realm == Realm::Metadata && key.recipient == recipient);
+            opened.extend(own.map(|key| (key.epoch, identity.clone())));
+        }
     }
-    if opened.is_empty() {
-        return Err(Error::no_key("the vault's metadata: this agent's keys are of no epoch of it", None));
+    let newest = keyring.keys.iter().rfind(|key| key.realm == Realm::Metadata);
+    if newest.is_none_or(|key| !opened.contains_key(&key.epoch)) {
+        let what =
+            "the vault's metadata: its newest key was not given to this agent, which must be enrolled anew";
+        return Err(Error::no_key(what, None));
     }
     Ok(opened)
+}
+
+/// Opens the keyring's list of people.
+pub(super) fn people(
+    keyring: &Keyring,
+    metadata: &BTreeMap<u32, x25519::Identity>,
+) -> Result<Vec<PersonRecord>> {
+    let name = names::keyring(keyring.sequence);
+    let damaged = || Error::damaged(&name, "its list of people cannot be read");
+    let sealed = BASE64_STANDARD.decode(&keyring.people).map_err(|_| damaged())?;
+    let identities = metadata.values().map(|identity| identity as &dyn age::Identity);
+    let plain = seal::open(identities, &sealed).map_err(|_| damaged())?;
+    serde_json::from_slice(&plain).map_err(|_| damaged())
 }

@@ -7,7 +7,7 @@ use age::x25519;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::Damage;
+use super::{Damage, shares};
 use crate::format::keys::{Keyring, SealingKey, Secrets};
 use crate::format::names;
 use crate::keys::Identities;
@@ -41,17 +41,23 @@ pub(super) async fn metadata(
 }
 
 /// Opens one wrap. It carries no signature: the keyring says which key it must hold.
-pub(super) async fn wrap(
+pub(crate) async fn wrap(
     store: &Store,
     key: &SealingKey,
     identities: &Identities,
 ) -> Result<x25519::Identity> {
-    let name = &key.wrap;
-    let sealed = store.get(name).await?;
-    let plain = seal::open(identities.iter(), &sealed).map_err(|error| match error {
-        NotOpened::NoKey(reason) => Error::no_key(name, reason),
-        NotOpened::Damaged(reason) => Error::damaged(name, reason),
-    })?;
+    let split = format!("{} {}", key.realm, key.epoch);
+    let name = if key.shares.is_some() { &split } else { &key.wrap };
+    let plain = match &key.shares {
+        Some(shares) => shares::join(store, name, shares, identities).await?,
+        None => {
+            let sealed = store.get(name).await?;
+            seal::open(identities.iter(), &sealed).map_err(|error| match error {
+                NotOpened::NoKey(reason) => Error::no_key(name, reason),
+                NotOpened::Damaged(reason) => Error::damaged(name, reason),
+            })?
+        }
+    };
     let identity = parse_identity(name, &plain)?;
     if identity.to_public().to_string() != key.recipient {
         return Err(Error::untrusted(name, "it holds another key than the keyring names"));

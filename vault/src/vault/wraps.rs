@@ -4,6 +4,7 @@
 //! every wrap, without a key that opens it.
 
 use super::Vault;
+use crate::format::keys::Keyring;
 use crate::format::names;
 use crate::{Error, Result};
 
@@ -14,9 +15,8 @@ impl Vault {
     /// # Errors
     /// What kept it from looking: a store that does not answer.
     pub async fn check_wraps(&self) -> Result<Vec<Error>> {
-        let keyring = &self.inner.keyring;
         let mut damage = Vec::new();
-        for name in keyring.keys.iter().map(|key| &key.wrap).chain([&keyring.root_wrap]) {
+        for name in self.wraps_in_force() {
             match self.store().get(name).await {
                 Ok(wrap) if names::wrap_tag(name) == Some(&*tag(&wrap)) => {}
                 Ok(_) => damage.push(Error::damaged(name, "its bytes do not hash to its name")),
@@ -28,7 +28,17 @@ impl Vault {
     }
 }
 
+/// Every wrap and share that a keyring names.
+pub(super) fn named_by(keyring: &Keyring) -> impl Iterator<Item = &str> {
+    let keys = keyring.keys.iter().map(|key| (&key.wrap, key.shares.as_ref()));
+    let all = keys.chain([(&keyring.root_wrap, keyring.root_shares.as_ref())]);
+    let names = all.flat_map(|(wrap, shares)| {
+        shares.into_iter().flat_map(|shares| &shares.wraps).chain([wrap]).map(String::as_str)
+    });
+    names.filter(|name| !name.is_empty())
+}
+
 /// What a wrap's name ends with: the first 4 bytes of its hash, in hex.
-pub(super) fn tag(wrap: &[u8]) -> String {
+pub(crate) fn tag(wrap: &[u8]) -> String {
     hex::encode(&blake3::hash(wrap).as_bytes()[..4])
 }

@@ -246,9 +246,7 @@ fn load(parts: &[Remembered], shared: &Shared) -> Result<Option<OldPart>> {
     let first = recalled.chunks.iter().map(|chunk| chunk.id);
     let ids: Vec<_> = first.chain(recalled.more.iter().flatten().copied()).collect();
     let located = shared.runtime.block_on(shared.index.locate(&ids))?;
-    shared.count_on(
-        located.values().map(|at| &at.segment).filter(|at| at.present && !at.marked).map(|at| at.pack),
-    );
+    shared.count_on(located.values().map(|at| &at.segment).filter(|at| at.is_reusable()).map(|at| at.pack));
     let parts = match parts {
         [one] => Some(std::iter::once(&one.part).chain(&one.more).cloned().collect::<Vec<_>>()),
         _ => None,

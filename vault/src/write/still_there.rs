@@ -21,17 +21,38 @@ pub(super) struct Needs<'a> {
     pub(super) catalogue: &'a Text,
 }
 
-/// A number that changes whenever somebody is about to delete.
-pub(super) async fn deletions(shared: &Shared) -> Result<Option<u64>> {
-    Ok(lease::newest(&shared.vault).await?.map(|(number, _)| number))
+/// What changes whenever somebody is about to delete, or has changed the keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Deletions {
+    lease: Option<u64>,
+    keyring: Option<u32>,
+}
+
+/// What it is now.
+pub(super) async fn deletions(shared: &Shared) -> Result<Deletions> {
+    let lease = lease::newest(&shared.vault).await?.map(|(number, _)| number);
+    let listed = shared.vault.store().list(names::KEYS).await?;
+    let keyring = listed.iter().filter_map(|object| names::keyring_sequence(&object.name)).max();
+    Ok(Deletions { lease, keyring })
+}
+
+/// What was sealed to a key that is destroyed meanwhile, nobody will open.
+async fn refuse_shredded(shared: &Shared) -> Result<()> {
+    match shared.vault.shredded_meanwhile().await? {
+        Some((realm, epoch)) => {
+            Err(Error::Removed { reason: format!("the key {realm} {epoch} was shredded") })
+        }
+        None => Ok(()),
+    }
 }
 
 /// Proves that all packs that were counted on are there and not marked, or that every chunk that is needed
-/// has a place in one that is.
+/// has a place in one that is; and that no key was destroyed.
 ///
 /// # Errors
 /// `Removed`: the run must not write its manifest.
 pub(super) async fn prove(shared: &Shared, needs: &Needs<'_>) -> Result<()> {
+    refuse_shredded(shared).await?;
     let counted: HashSet<PackId> = shared.counted_on.lock().unwrap_or_else(PoisonError::into_inner).clone();
     shared.index.read_marks(&shared.vault, &mut SyncReport::default()).await?;
     let mut doubtful = !shared.index.marked_of(&counted).await?.is_empty();
@@ -54,7 +75,7 @@ pub(super) async fn prove_again(
     shared: &Shared,
     needs: &Needs<'_>,
     snapshot: SnapshotId,
-    before: Option<u64>,
+    before: Deletions,
 ) -> Result<()> {
     if deletions(shared).await? == before {
         return Ok(());

@@ -2,6 +2,7 @@
 //! that misbehave, and random days against a plain model.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod audit;
 mod clock;
 mod copies;
 mod crash;
@@ -10,6 +11,7 @@ mod delta;
 mod expire;
 mod grades;
 mod growth;
+mod keys;
 mod lab;
 mod lease;
 mod model;

@@ -1,0 +1,151 @@
+//! `keys`, as an operator types it.
+
+use clap::{Args, Subcommand};
+use lifeboat_vault::{Grade, Realm};
+
+use super::Access;
+
+/// `keys`.
+#[derive(Args)]
+pub struct Keys {
+    #[command(subcommand)]
+    pub command: KeysCommand,
+}
+
+/// What to do with keys.
+#[derive(Subcommand)]
+pub enum KeysCommand {
+    /// List every key and who can open it, read from the wrapped keys in the vault
+    List(KeysList),
+    /// Say which keys a snapshot is sealed with, and who can open them
+    WhoCanOpen(WhoCanOpen),
+    /// Let a person open grades, of snapshots past and to come
+    Add(KeysAdd),
+    /// End a person's access: new keys for what is written next, old wrapped keys taken away
+    Retire(KeysRetire),
+    /// Seal what is written from now on to a new key
+    Rotate(KeysRotate),
+    /// Wrap every key anew to the people that the vault lists, and take leftovers away
+    Rewrap(KeysRewrap),
+    /// Say how many people it takes together to open a grade
+    Quorum(KeysQuorum),
+    /// Destroy keys: nobody opens what was sealed to them, in any snapshot, ever again
+    Shred(KeysShred),
+}
+
+/// `keys list`.
+#[derive(Args)]
+pub struct KeysList {
+    #[command(flatten)]
+    pub access: Access,
+}
+
+/// `keys who-can-open`.
+#[derive(Args)]
+pub struct WhoCanOpen {
+    #[command(flatten)]
+    pub access: Access,
+    /// source@latest, source@2026-11-22, source@2026-11-22T02:30 or the beginning of an id
+    #[arg(value_name = "SNAPSHOT")]
+    pub spec: String,
+}
+
+/// How a change of keys is made.
+#[derive(Args)]
+pub struct Changing {
+    #[command(flatten)]
+    pub access: Access,
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// `keys add`.
+#[derive(Args)]
+pub struct KeysAdd {
+    #[command(flatten)]
+    pub changing: Changing,
+    /// What the person is called
+    pub name: String,
+    /// Their public key: age1…, ssh-ed25519 …, ssh-rsa … or that of a plugin
+    #[arg(long)]
+    pub recipient: String,
+    /// What they may open, parted by commas: high, medium, low
+    #[arg(long, required = true, value_delimiter = ',', value_parser = grade)]
+    pub grades: Vec<Grade>,
+}
+
+/// `keys retire`.
+#[derive(Args)]
+pub struct KeysRetire {
+    #[command(flatten)]
+    pub changing: Changing,
+    /// What the person is called
+    pub name: String,
+    /// Start no new metadata key: names and counts stay open to them, and every agent goes on as it is
+    #[arg(long)]
+    pub keep_metadata: bool,
+}
+
+/// `keys rotate`.
+#[derive(Args)]
+pub struct KeysRotate {
+    #[command(flatten)]
+    pub changing: Changing,
+    /// high, medium, low or metadata
+    #[arg(value_name = "KEY", value_parser = realm)]
+    pub realm: Realm,
+}
+
+/// `keys rewrap`.
+#[derive(Args)]
+pub struct KeysRewrap {
+    #[command(flatten)]
+    pub changing: Changing,
+}
+
+/// `keys quorum`.
+#[derive(Args)]
+pub struct KeysQuorum {
+    #[command(flatten)]
+    pub changing: Changing,
+    /// high, medium or low
+    #[arg(value_parser = grade)]
+    pub grade: Grade,
+    /// So many of those who have it, together; 1 lets any of them open it alone
+    #[arg(value_name = "PEOPLE", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub people: u8,
+}
+
+/// `keys shred`.
+#[derive(Args)]
+pub struct KeysShred {
+    #[command(flatten)]
+    pub changing: Changing,
+    /// Destroy the keys of this grade: high, medium or low
+    #[arg(long, value_parser = grade, required_unless_present = "source")]
+    pub grade: Option<Grade>,
+    /// Only this epoch of it, as `keys list` shows
+    #[arg(long, value_name = "N", requires = "grade")]
+    pub epoch: Option<u32>,
+    /// Refused: this format has no keys of a single source
+    #[arg(long, value_name = "NAME", conflicts_with = "grade")]
+    pub source: Option<String>,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+fn realm(text: &str) -> Result<Realm, String> {
+    text.parse().map_err(|_| "write high, medium, low or metadata".into())
+}
+
+fn grade(text: &str) -> Result<Grade, String> {
+    match text.parse() {
+        Ok(Realm::Rows(grade)) => Ok(grade),
+        _ => Err("write high, medium or low".into()),
+    }
+}

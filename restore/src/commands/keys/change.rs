@@ -1,0 +1,265 @@
+//! `keys add`, `retire`, `rotate` and `rewrap`: a plan, carried out in the vault and in every copy that the
+//! configuration names, and what it does not undo.
+
+use jiff::Timestamp;
+use lifeboat_console::{CommandError, Kind, Progress, escape, print, print_json};
+use lifeboat_vault::format::audit::Deed;
+use lifeboat_vault::{Error, KeyChange, KeyOutcome, KeyPlan, Person, Realm, StoreOutcome, WrappedKey};
+use serde_json::json;
+
+use super::honest;
+use crate::cli::{Changing, KeysAdd, KeysQuorum, KeysRetire, KeysRotate};
+use crate::interrupt::Interrupt;
+use crate::open::{AtHand, copy_store};
+use crate::record::{Recorder, kind_of};
+use crate::words;
+
+/// Lets a person open grades.
+pub async fn add(args: &KeysAdd, json: bool) -> Result<(), CommandError> {
+    let (name, recipient, grades) = (args.name.clone(), args.recipient.clone(), args.grades.clone());
+    let done = format!("{} can open grade {}", escape(&name), words::listed(&grades));
+    let change = KeyChange::Add(Person { name, recipient, grades });
+    Changed::make(&args.changing, &change, false, json).await?.tell(&done, "add", None)
+}
+
+/// Ends a person's access.
+pub async fn retire(args: &KeysRetire, json: bool) -> Result<(), CommandError> {
+    let done = format!("{} is retired", escape(&args.name));
+    let change = KeyChange::Retire { name: args.name.clone() };
+    let changed = Changed::make(&args.changing, &change, args.keep_metadata, json).await?;
+    changed.tell(&done, "retire", Some(&args.name))
+}
+
+/// Starts a new epoch.
+pub async fn rotate(args: &KeysRotate, json: bool) -> Result<(), CommandError> {
+    let done = format!("what is written from now on is sealed to a new key of {}", args.realm);
+    Changed::make(&args.changing, &KeyChange::Rotate(args.realm), false, json)
+        .await?
+        .tell(&done, "rotate", None)
+}
+
+/// Says how many people it takes together.
+pub async fn quorum(args: &KeysQuorum, json: bool) -> Result<(), CommandError> {
+    let (grade, people) = (args.grade, args.people);
+    let done = match people {
+        1 => format!("any of those who have grade {grade} opens it alone"),
+        some => format!("grade {grade} takes {some} people together"),
+    };
+    let change = KeyChange::Quorum { grade, people };
+    Changed::make(&args.changing, &change, false, json).await?.tell(&done, "quorum", None)
+}
+
+/// Makes every wrap anew.
+pub async fn rewrap(args: &Changing, json: bool) -> Result<(), CommandError> {
+    let done = "every key is wrapped anew to the people that the vault lists";
+    Changed::make(args, &KeyChange::Rewrap, false, json).await?.tell(done, "rewrap", None)
+}
+
+/// A change, made or only planned.
+pub(super) struct Changed {
+    plan: KeyPlan,
+    /// Nothing of a dry run.
+    outcome: Option<KeyOutcome>,
+    /// Whether the configuration could say which copies there are.
+    copies_known: bool,
+    json: bool,
+}
+
+impl Changed {
+    pub(super) async fn make(
+        args: &Changing,
+        change: &KeyChange,
+        keep_metadata: bool,
+        json: bool,
+    ) -> Result<Self, CommandError> {
+        let interrupt = Interrupt::listen()?;
+        let at_hand = AtHand::open(&args.access, &interrupt).await?;
+        let recorder = Recorder::of(&at_hand);
+        let AtHand { vault, identities, config, .. } = at_hand;
+        let progress = Progress::new(json);
+        let making = async { KeyPlan::make(&vault, &identities, change).await.map_err(needs_the_root) };
+        let deed = |result: &str, detail: String| Deed {
+            what: "keys".into(),
+            result: result.into(),
+            detail: Some(detail),
+            reason: args.reason.clone(),
+            ..Deed::default()
+        };
+        let asked = in_words(change);
+        let mut plan = match interrupt.or(making).await {
+            Err(error) if !args.dry_run && kind_of(&error) == Kind::NoUsableKey => {
+                let kind = Some(Kind::NoUsableKey.as_str().to_owned());
+                recorder.write(&Deed { kind, ..deed("refused", asked) }, &progress).await;
+                return Err(error);
+            }
+            made => made?,
+        };
+        if keep_metadata {
+            plan.keep_metadata();
+        }
+        let copies_known = config.is_some();
+        if args.dry_run {
+            return Ok(Self { plan, outcome: None, copies_known, json });
+        }
+        let (mut stores, mut closed) = (Vec::new(), Vec::new());
+        for copy in config.iter().flat_map(|config| &config.vault.copies) {
+            match copy_store(copy) {
+                Ok(store) => stores.push(store),
+                Err(error) => closed.push(unreachable(copy.url.as_str(), &error)),
+            }
+        }
+        progress.phase("changing keys");
+        // Not to be dropped half-way: what is in force must be carried to the copies too.
+        let now = Timestamp::now();
+        let mut outcome = plan.carry_out(&stores, now).await?;
+        outcome.stores.extend(closed);
+        let detail = format!("{asked}: keyring {}", outcome.keyring);
+        let result = if outcome.is_complete() { "done" } else { "partial" };
+        let recorder = recorder.after_change(&identities).await;
+        recorder.write_at(&deed(result, detail), now, &progress).await;
+        progress.finish();
+        Ok(Self { plan, outcome: Some(outcome), copies_known, json })
+    }
+
+    /// Says what was done, what is left, and what a retired person can open still.
+    pub(super) fn tell(&self, done: &str, verb: &str, retired: Option<&str>) -> Result<(), CommandError> {
+        if self.json {
+            print_json("summary", &self.summary(verb, retired))?;
+        } else {
+            print(&self.told(done, retired))?;
+        }
+        match &self.outcome {
+            Some(outcome) if !outcome.is_complete() => Err(incomplete(outcome)),
+            _ => Ok(()),
+        }
+    }
+
+    fn told(&self, done: &str, retired: Option<&str>) -> String {
+        let plan = &self.plan;
+        let mut text = match &self.outcome {
+            Some(outcome) => format!("{done}: keyring {} is in force\n", outcome.keyring),
+            None => "nothing was changed: this was a dry run, which would do this\n".to_owned(),
+        };
+        if !plan.new_epochs.is_empty() {
+            text.push_str(&format!("  new keys      {}\n", epochs(&plan.new_epochs)));
+        }
+        if !plan.shredded.is_empty() {
+            text.push_str(&format!("  destroyed     {}\n", epochs(&plan.shredded)));
+        }
+        if !plan.rewrapped.is_empty() {
+            text.push_str(&format!("  wrapped anew  {}\n", keys(&plan.rewrapped)));
+        }
+        for store in self.outcome.iter().flat_map(|outcome| &outcome.stores) {
+            text.push_str(&told_of_store(store));
+        }
+        if !self.copies_known {
+            text.push_str(
+                "  not looked at: copies of the vault in other stores, which --config would name\n",
+            );
+        }
+        for agent in &plan.shut_out {
+            text.push_str(&format!(
+                "  agent {} does not have the new metadata key: run `lifeboat-agent enroll` there, with a new key\n",
+                escape(agent)
+            ));
+        }
+        if !plan.shredded.is_empty() {
+            text.push_str(&honest::about_shredded(&epochs(&plan.shredded), self.outcome.as_ref()));
+        }
+        if let Some(name) = retired {
+            text.push_str(&honest::about_retired(name, plan, self.outcome.as_ref()));
+        }
+        text
+    }
+
+    fn summary(&self, verb: &str, retired: Option<&str>) -> serde_json::Value {
+        let stores = self.outcome.iter().flat_map(|outcome| &outcome.stores).map(|store| {
+            let left = store.left.iter();
+            let left = left.map(|(object, reason)| json!({ "object": object, "reason": reason.to_string() }));
+            json!({
+                "url": store.url,
+                "removed": store.removed,
+                "left": left.collect::<Vec<_>>(),
+                "failed": store.failed.as_ref().map(ToString::to_string),
+            })
+        });
+        json!({
+            "did": verb,
+            "dry_run": self.outcome.is_none(),
+            "keyring": self.outcome.as_ref().map(|outcome| outcome.keyring),
+            "retired": retired,
+            "new_keys": self.plan.new_epochs.iter().map(|(realm, epoch)| format!("{realm} {epoch}")).collect::<Vec<_>>(),
+            "destroyed": self.plan.shredded.iter().map(|(realm, epoch)| format!("{realm} {epoch}")).collect::<Vec<_>>(),
+            "wrapped_anew": self.plan.rewrapped.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "agents_to_enrol": self.plan.shut_out,
+            "stores": stores.collect::<Vec<_>>(),
+            "copies_known": self.copies_known,
+        })
+    }
+}
+
+/// The change in a few words, for the record.
+fn in_words(change: &KeyChange) -> String {
+    match change {
+        KeyChange::Add(person) => format!("add {} for grade {}", person.name, words::listed(&person.grades)),
+        KeyChange::Retire { name } => format!("retire {name}"),
+        KeyChange::Rotate(realm) => format!("rotate {realm}"),
+        KeyChange::Rewrap => "rewrap".into(),
+        KeyChange::Quorum { grade, people } => format!("grade {grade} takes {people} together"),
+        KeyChange::Shred { grade, epoch: Some(epoch) } => format!("shred {grade} {epoch}"),
+        KeyChange::Shred { grade, epoch: None } => format!("shred {grade}"),
+    }
+}
+
+fn told_of_store(store: &StoreOutcome) -> String {
+    let url = escape(&store.url);
+    if let Some(error) = &store.failed {
+        return format!("  FAILED        {url}: {}\n", escape(&error.to_string()));
+    }
+    let mut text = match store.removed.len() as u64 {
+        0 => format!("  nothing old   in {url}\n"),
+        some => format!("  taken away    {} from {url}\n", words::counted(some, "old wrapped key")),
+    };
+    for (object, reason) in &store.left {
+        text.push_str(&format!(
+            "  STILL THERE   {} in {url}: {}\n",
+            escape(object),
+            escape(&reason.to_string())
+        ));
+    }
+    text
+}
+
+fn epochs(epochs: &[(Realm, u32)]) -> String {
+    epochs.iter().map(|(realm, epoch)| format!("{realm} {epoch}")).collect::<Vec<_>>().join(", ")
+}
+
+fn keys(keys: &[WrappedKey]) -> String {
+    keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A copy whose store cannot even be opened.
+fn unreachable(url: &str, error: &CommandError) -> StoreOutcome {
+    let failed = Some(Error::BadStore { url: url.to_owned(), reason: error.error().to_string() });
+    StoreOutcome { url: url.to_owned(), removed: Vec::new(), left: Vec::new(), failed }
+}
+
+fn needs_the_root(error: Error) -> CommandError {
+    let hint = match &error {
+        Error::NoKey { what, .. } if what.contains("root") => {
+            "keys are changed by a person who may open grade high, never by an agent: give theirs with `--identity`"
+        }
+        Error::NoKey { .. } => {
+            "what is to be wrapped anew must be opened first: give the identity of somebody who can, beside yours"
+        }
+        _ => return error.into(),
+    };
+    CommandError::new(Kind::NoUsableKey, error).hint(hint)
+}
+
+fn incomplete(outcome: &KeyOutcome) -> CommandError {
+    let text = format!("keyring {} is in force, but old wrapped keys are left", outcome.keyring);
+    CommandError::new(Kind::Partial, text)
+        .hint("with credentials that may delete below keys/, and every copy within reach: lifeboat-restore keys rewrap")
+        .hint("or remove these objects by hand; the keyring in force does not name them")
+}

@@ -1,0 +1,88 @@
+//! `keys list`: every key of the vault and who can open it.
+
+use lifeboat_console::{Align, CommandError, Kind, Table, escape, print, print_json};
+use lifeboat_vault::Access;
+use serde_json::json;
+
+use super::matrix;
+use crate::cli::KeysList;
+use crate::interrupt::Interrupt;
+use crate::open::AtHand;
+use crate::words;
+
+/// Lists the people, then the matrix, then what does not fit.
+pub async fn run(args: &KeysList, json: bool) -> Result<(), CommandError> {
+    let interrupt = Interrupt::listen()?;
+    let at_hand = AtHand::open(&args.access, &interrupt).await?;
+    let access = interrupt.or(at_hand.vault.access(&at_hand.identities)).await?;
+    let doubts = matrix::doubts(&access, access.keys.iter());
+    match json {
+        true => print_json("summary", &summary(&access, &doubts))?,
+        false => print(&told(&access, &doubts))?,
+    }
+    match doubts.len() as u64 {
+        0 => Ok(()),
+        some => {
+            let text = format!("{} in who can open what", words::counted(some, "contradiction"));
+            Err(CommandError::new(Kind::Damage, text)
+                .hint("put what is missing or damaged back from a copy of the vault, as it was")
+                .hint("where a key opens still, this wraps it anew to the people listed: lifeboat-restore keys rewrap"))
+        }
+    }
+}
+
+fn told(access: &Access, doubts: &[String]) -> String {
+    let mut text = format!("keyring {}\n\n{}\n", access.keyring, people(access));
+    text.push_str(&matrix::table(access, access.keys.iter()).to_string());
+    text.push_str(matrix::UNKNOWN);
+    text.extend(doubts.iter().map(|doubt| format!("does not fit: {doubt}\n")));
+    text.extend(warnings(access).iter().map(|warning| format!("warning: {warning}\n")));
+    text
+}
+
+fn people(access: &Access) -> Table {
+    let headings = [("person", Align::Left), ("grades", Align::Left), ("recipient", Align::Left)];
+    let mut table = Table::new(headings);
+    for person in &access.people {
+        let grades = match &person.retired {
+            Some(since) => format!("retired {}", words::time(since)),
+            None => words::listed(&person.grades),
+        };
+        table.row([&person.name, &grades, &person.recipient]);
+    }
+    table
+}
+
+/// What is no contradiction and should not stay so.
+fn warnings(access: &Access) -> Vec<String> {
+    let mut warnings: Vec<_> =
+        access.thin().iter().map(|thin| escape(&thin.to_string()).into_owned()).collect();
+    for leftover in &access.leftovers {
+        let recipients = leftover.recipients.map_or_else(
+            || "it cannot be read".to_owned(),
+            |some| format!("{} can open it", words::counted(some, "recipient")),
+        );
+        warnings.push(format!(
+            "{} is no longer in force, and still there: {recipients}",
+            escape(&leftover.object)
+        ));
+    }
+    warnings
+}
+
+fn summary(access: &Access, doubts: &[String]) -> serde_json::Value {
+    let people = access
+        .people
+        .iter()
+        .map(|person| json!({ "name": person.name, "recipient": person.recipient, "grades": person.grades }));
+    let leftovers =
+        access.leftovers.iter().map(|left| json!({ "object": left.object, "recipients": left.recipients }));
+    json!({
+        "keyring": access.keyring,
+        "people": people.collect::<Vec<_>>(),
+        "keys": matrix::json(access, access.keys.iter()),
+        "leftovers": leftovers.collect::<Vec<_>>(),
+        "contradictions": doubts,
+        "warnings": warnings(access),
+    })
+}

@@ -1,0 +1,65 @@
+//! Entries of the record: who did what, each naming the one before it of the same writer.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AgentId, Grade, SnapshotId};
+
+/// The JSON inside the sealed body of `audit/WRITER/SEQUENCE`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// Its place in its writer's chain, from 1.
+    pub sequence: u64,
+    /// BLAKE3 of the object before it in that chain, hex; of the first nothing.
+    pub previous: Option<String>,
+    /// The last entry that the writer saw in every other chain: its sequence and BLAKE3. So a chain that
+    /// loses its end is found out by the others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seen: BTreeMap<AgentId, (u64, String)>,
+    /// When, by the writer's clock: RFC 3339, UTC.
+    pub time: String,
+    /// The keyring in force.
+    pub keyring: u32,
+    /// On which host, for people.
+    pub host: String,
+    /// What was done.
+    #[serde(flatten)]
+    pub deed: Deed,
+}
+
+/// What was done, and to what. No secret, no row, no person's data.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deed {
+    /// `backup`, `verify`, `restore`, `expire`, `prune`, `keys`, or what a later version does.
+    pub what: String,
+    /// How it ended: `begun`, `done`, `partial`, `failed`, `refused`.
+    pub result: String,
+    /// How it failed, or what was refused: the word for the program's exit code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The snapshots.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub snapshots: Vec<SnapshotId>,
+    /// Grades of the rows that were read or written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grades: Vec<Grade>,
+    /// Rows read or written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// Where rows went, without account and password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// BLAKE3 of the plan that was carried out, hex: the same plan has the same one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// More about it, in words of the program's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Why, in words of whoever did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}

@@ -1,0 +1,535 @@
+//! Changing who can open what: people come and go, keys get new epochs.
+//!
+//! A change is a plan first, then three steps in an order that a crash survives: new wraps under new names,
+//! the keyring of the next sequence, and only then the old wraps are taken away, here and in every copy. Two
+//! changes at once cannot both create that keyring, and a change takes away only wraps that it saw before
+//! its own keyring was there: so none takes away what the other's keyring names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use age::secrecy::ExposeSecret;
+use age::x25519;
+use bytes::Bytes;
+use ed25519_dalek::SigningKey;
+use jiff::Timestamp;
+
+use super::open::QUORUM;
+use super::{Enrolled, Vault, create, enrol, shares, unlock};
+use crate::access::WrappedKey;
+use crate::format::envelope::{Kind, Signer, sign};
+use crate::format::keys::{AgentKeys, Keyring, PersonRecord, PersonSigning, SealingKey, Shares, ShreddedKey};
+use crate::format::names;
+use crate::keys::{Identities, Person};
+use crate::store::{Created, Store};
+use crate::{Error, Grade, Realm, Result};
+
+/// What is to change.
+#[derive(Debug, Clone)]
+pub enum KeyChange {
+    /// Somebody may open these grades, of every epoch; or more grades than before.
+    Add(Person),
+    /// Somebody may open nothing any more.
+    Retire {
+        /// As the keyring names them.
+        name: String,
+    },
+    /// What is written from now on is sealed to a new key.
+    Rotate(Realm),
+    /// Keys of a grade are destroyed: nobody opens what was sealed to them, in any snapshot.
+    Shred {
+        /// The grade.
+        grade: Grade,
+        /// One epoch, or all of them.
+        epoch: Option<u32>,
+    },
+    /// So many people who have this grade open it together from now on, none of them alone; one means that
+    /// any of them does.
+    Quorum {
+        /// The grade.
+        grade: Grade,
+        /// How many.
+        people: u8,
+    },
+    /// Every wrap is made anew, to the people that the keyring lists.
+    Rewrap,
+}
+
+/// A change that can be carried out, and what it will do.
+pub struct KeyPlan {
+    /// The keyring that the change is made to.
+    pub from: u32,
+    /// Everybody after the change, the retired too.
+    pub people: Vec<PersonRecord>,
+    /// Keys that are made, by realm and epoch.
+    pub new_epochs: Vec<(Realm, u32)>,
+    /// Keys whose wraps are made anew.
+    pub rewrapped: Vec<WrappedKey>,
+    /// How many people open each grade together afterwards.
+    pub quorum: Vec<(Grade, u8)>,
+    /// Keys that are destroyed.
+    pub shredded: Vec<(Realm, u32)>,
+    /// Agents that could not be given the new metadata key and so are to be enrolled anew, by name. Only
+    /// where there is a new metadata key.
+    pub shut_out: Vec<String>,
+    vault: Vault,
+    root: SigningKey,
+}
+
+/// What became of the wraps in one store.
+#[derive(Debug)]
+pub struct StoreOutcome {
+    /// The store.
+    pub url: String,
+    /// Old wraps that are gone now.
+    pub removed: Vec<String>,
+    /// Old wraps that are still there, and why.
+    pub left: Vec<(String, Error)>,
+    /// Why it was not given the new keys, or was not seen to be without the old ones.
+    pub failed: Option<Error>,
+}
+
+/// A change that is in force.
+#[derive(Debug)]
+pub struct KeyOutcome {
+    /// The keyring in force.
+    pub keyring: u32,
+    /// The vault's store, then the copies'.
+    pub stores: Vec<StoreOutcome>,
+}
+
+impl KeyOutcome {
+    /// Whether an old wrap, or a copy without the new keys, is left.
+    pub fn is_complete(&self) -> bool {
+        self.stores.iter().all(|store| store.left.is_empty() && store.failed.is_none())
+    }
+}
+
+impl KeyPlan {
+    /// Plans a change with identities that open the root. `vault` is opened and unlocked with them: what is
+    /// to be wrapped anew must be open.
+    ///
+    /// # Errors
+    /// `NoKey` when these identities do not open the root or a key that is to be wrapped anew, or nobody
+    /// could open a grade afterwards; `KeysRefused` when the change makes no sense; `BadKey` for a
+    /// recipient that cannot be used.
+    pub async fn make(vault: &Vault, by: &Identities, change: &KeyChange) -> Result<Self> {
+        let root = vault.root_key(by).await?;
+        let mut people = vault.people()?;
+        let Effect { touched, rotated, shredded } = apply(vault, &mut people, change)?;
+        if let Some(grade) = create::closed_grade(&active(&people)) {
+            return Err(Error::KeysRefused(format!("nobody could open grade {grade} any more")));
+        }
+        let quorum = quorum_after(vault, &people, change)?;
+        let in_force = vault.sealing_keys().iter().map(|key| WrappedKey::Sealing(key.realm, key.epoch));
+        let rewrapped: Vec<_> =
+            in_force.chain([WrappedKey::Root]).filter(|key| key.is_for(&touched)).collect();
+        for key in &rewrapped {
+            if let WrappedKey::Sealing(realm, epoch) = *key {
+                vault.identity(realm, epoch)?;
+            }
+        }
+        let newest = |realm| vault.sealing(realm).map(|(epoch, _)| (realm, epoch + 1));
+        let new_epochs = rotated.into_iter().map(newest).collect::<Result<Vec<_>>>()?;
+        let from = vault.keyring_sequence();
+        let (shut_out, vault) = (Vec::new(), vault.clone());
+        let mut plan = Self { from, people, new_epochs, rewrapped, quorum, shredded, shut_out, vault, root };
+        if plan.new_metadata() {
+            let unknown = plan.vault.inner.agents.values().filter(|agent| agent.recipient.is_none());
+            plan.shut_out = unknown.map(|agent| agent.name.clone()).collect();
+            plan.shut_out.sort_unstable();
+        }
+        Ok(plan)
+    }
+
+    /// Starts no new epoch of the metadata key, so that every agent goes on as it is: names and counts of
+    /// what is written next stay open to whoever had the key.
+    pub fn keep_metadata(&mut self) {
+        self.new_epochs.retain(|(realm, _)| *realm != Realm::Metadata);
+        self.shut_out.clear();
+    }
+
+    /// Whether the metadata key gets a new epoch.
+    pub fn new_metadata(&self) -> bool {
+        self.new_epochs.iter().any(|(realm, _)| *realm == Realm::Metadata)
+    }
+
+    /// Carries the change out, in the vault and in its `copies`.
+    ///
+    /// # Errors
+    /// Nothing is in force when it fails, unless the store lied; wraps may be left, which the next change
+    /// takes away. `KeysChanged` when somebody else changed the keys meanwhile.
+    pub async fn carry_out(&self, copies: &[Store], now: Timestamp) -> Result<KeyOutcome> {
+        let store = self.vault.store();
+        let before = wraps(store).await?;
+        let mut before_there = Vec::new();
+        for copy in copies {
+            before_there.push(self.look_at(copy).await);
+        }
+        let (keyring, objects) = self.keyring(now)?;
+        for (name, wrap) in &objects {
+            store.create_confirmed(name, wrap.clone()).await?;
+        }
+        let name = names::keyring(keyring.sequence);
+        let signed = self.signed(&keyring);
+        if let Err(error) = self.put_in_force(&name, &signed).await {
+            if matches!(error, Error::KeysChanged { .. }) {
+                for name in objects.keys() {
+                    // What stays is taken away by the next change.
+                    let _ = store.remove(name).await;
+                }
+            }
+            return Err(error);
+        }
+        let in_force = super::wraps::named_by(&keyring).map(str::to_owned).collect();
+        let mut stores = vec![clean(store, &before, &in_force).await];
+        for (copy, before) in copies.iter().zip(before_there) {
+            let carried = match before {
+                Ok(before) => self.carry_to(copy, &in_force, (&name, &signed), &before).await,
+                Err(error) => Err(error),
+            };
+            stores.push(carried.unwrap_or_else(|error| StoreOutcome {
+                url: copy.url().to_owned(),
+                removed: Vec::new(),
+                left: Vec::new(),
+                failed: Some(error),
+            }));
+        }
+        Ok(KeyOutcome { keyring: keyring.sequence, stores })
+    }
+
+    /// A copy's wraps. Another vault there is refused.
+    async fn look_at(&self, copy: &Store) -> Result<Vec<String>> {
+        let record = match copy.get(names::VAULT).await {
+            Err(Error::Missing { .. }) => return Err(Error::NoVault { url: copy.url().to_owned() }),
+            record => record?,
+        };
+        self.vault.check_record(&record)?;
+        wraps(copy).await
+    }
+
+    async fn put_in_force(&self, name: &str, keyring: &Bytes) -> Result<()> {
+        let store = self.vault.store();
+        match store.create(name, keyring.clone()).await? {
+            Created::Exists => return Err(Error::KeysChanged { object: name.to_owned() }),
+            Created::New => {}
+        }
+        match store.size(name).await? {
+            Some(bytes) if bytes == keyring.len() as u64 => Ok(()),
+            _ => Err(Error::Missing { object: name.to_owned() }),
+        }
+    }
+
+    /// Gives a copy the wraps and the keyring in force, then takes the old wraps away there.
+    async fn carry_to(
+        &self,
+        copy: &Store,
+        in_force: &BTreeSet<String>,
+        (name, keyring): (&str, &Bytes),
+        before: &[String],
+    ) -> Result<StoreOutcome> {
+        for wrap in in_force {
+            if copy.size(wrap).await?.is_none() {
+                let bytes = self.vault.store().get(wrap).await?;
+                copy.create_confirmed(wrap, bytes).await?;
+            }
+        }
+        copy.create_confirmed(name, keyring.clone()).await?;
+        Ok(clean(copy, before, in_force).await)
+    }
+
+    /// The next keyring and the wraps that are to be written for it.
+    fn keyring(&self, now: Timestamp) -> Result<(Keyring, BTreeMap<String, Bytes>)> {
+        let (vault, people) = (&self.vault, active(&self.people));
+        let mut objects = BTreeMap::new();
+        // To one for any of them, or in shares.
+        let mut wrap =
+            |key: WrappedKey, secret: &[u8], grades: &[Grade]| -> Result<(String, Option<Shares>)> {
+                let (word, epoch) = match key {
+                    WrappedKey::Sealing(realm, epoch) => (realm.as_str(), epoch),
+                    WrappedKey::Root => ("root", 1),
+                };
+                match self.quorum_of(key) {
+                    1 => {
+                        let (name, sealed) = create::sealed(word, epoch, secret, &people, grades)?;
+                        objects.insert(name.clone(), Bytes::from(sealed));
+                        Ok((name, None))
+                    }
+                    some => {
+                        let (shares, sealed) = shares::split(word, epoch, secret, some, &people, grades)?;
+                        objects.extend(sealed);
+                        Ok((String::new(), Some(shares)))
+                    }
+                }
+            };
+        let mut shredded = vault.shredded().to_vec();
+        let (gone, mut keys): (Vec<_>, Vec<_>) = vault
+            .sealing_keys()
+            .iter()
+            .cloned()
+            .partition(|key| self.shredded.contains(&(key.realm, key.epoch)));
+        shredded.extend(gone.into_iter().map(|SealingKey { realm, epoch, recipient, .. }| ShreddedKey {
+            realm,
+            epoch,
+            recipient,
+            time: now.to_string(),
+        }));
+        for key in &mut keys {
+            let named = WrappedKey::Sealing(key.realm, key.epoch);
+            if self.rewrapped.contains(&named) {
+                let identity = vault.identity(key.realm, key.epoch)?.to_string();
+                let secret = identity.expose_secret().as_bytes();
+                (key.wrap, key.shares) = wrap(named, secret, &grades_of(key.realm))?;
+            }
+        }
+        let mut metadata: Vec<_> = vault.inner.metadata.values().cloned().collect();
+        for (realm, epoch) in &self.new_epochs {
+            let identity = x25519::Identity::generate();
+            let secret = identity.to_string();
+            let named = WrappedKey::Sealing(*realm, *epoch);
+            let (wrap, shares) = wrap(named, secret.expose_secret().as_bytes(), &grades_of(*realm))?;
+            let recipient = identity.to_public().to_string();
+            keys.push(SealingKey { realm: *realm, epoch: *epoch, recipient, wrap, shares });
+            if *realm == Realm::Metadata {
+                metadata.push(identity);
+            }
+        }
+        keys.sort_by_key(|key| key.epoch);
+        let (root_wrap, root_shares) = match self.rewrapped.contains(&WrappedKey::Root) {
+            true => wrap(WrappedKey::Root, hex::encode(self.root.to_bytes()).as_bytes(), &[Grade::High])?,
+            false => {
+                let (wrap, shares) = vault.root_wrap();
+                (wrap.to_owned(), shares.cloned())
+            }
+        };
+        let mut needs = vault.inner.keyring.needs.clone();
+        needs.read.retain(|need| need != QUORUM);
+        if root_shares.is_some() || keys.iter().any(|key| key.shares.is_some()) {
+            needs.read.push(QUORUM.to_owned());
+        }
+        let newest = metadata.last().expect("an open vault has a metadata key").to_public();
+        let secrets = unlock::secrets(&vault.inner.keyring, &vault.inner.metadata)?;
+        let keyring = Keyring {
+            sequence: self.from + 1,
+            created: now.to_string(),
+            needs,
+            secrets: create::seal_json(&newest, &secrets),
+            keys,
+            root_wrap,
+            root_shares,
+            people: create::seal_json(&newest, &self.people_at(now)?),
+            agents: self.agents(&metadata),
+            shredded,
+        };
+        Ok((keyring, objects))
+    }
+
+    /// How many people open a key together after the change. The metadata opens for each of them; the root, which
+    /// could make another policy, goes with grade high.
+    fn quorum_of(&self, key: WrappedKey) -> u8 {
+        let grade = match key {
+            WrappedKey::Sealing(Realm::Metadata, _) => return 1,
+            WrappedKey::Sealing(Realm::Rows(grade), _) => grade,
+            WrappedKey::Root => Grade::High,
+        };
+        self.quorum.iter().find(|(known, _)| *known == grade).map_or(1, |(_, people)| *people)
+    }
+
+    /// Whoever is retired by this change is so from now on, and signs nothing more; whoever has no signing key
+    /// yet is given one.
+    fn people_at(&self, now: Timestamp) -> Result<Vec<PersonRecord>> {
+        let listed = |person: &PersonRecord| {
+            let mut person = person.clone();
+            if person.is_active() {
+                if person.signing.is_none() {
+                    person.signing = Some(PersonSigning::make(&Person::from(&person))?);
+                }
+                return Ok(person);
+            }
+            person.retired.get_or_insert_with(|| now.to_string());
+            person.signing.iter_mut().for_each(|signing| signing.secret = None);
+            Ok(person)
+        };
+        self.people.iter().map(listed).collect()
+    }
+
+    /// What agents need beyond their enrolments, once there is more than one metadata key.
+    fn agents(&self, metadata: &[x25519::Identity]) -> Vec<AgentKeys> {
+        if metadata.len() < 2 {
+            return Vec::new();
+        }
+        let mut agents: Vec<_> = self.vault.inner.agents.iter().collect();
+        agents.sort_unstable_by_key(|(id, _)| **id);
+        let keys = |(id, agent): (&crate::AgentId, &Enrolled)| {
+            let recipient = agent.recipient.as_ref()?;
+            Some(AgentKeys { id: *id, metadata: enrol::for_agent(recipient, metadata) })
+        };
+        agents.into_iter().filter_map(keys).collect()
+    }
+
+    fn signed(&self, keyring: &Keyring) -> Bytes {
+        let mut body = serde_json::to_vec_pretty(keyring).expect("plain data serialises");
+        body.push(b'\n');
+        Bytes::from(sign(Kind::Keyring, Signer::Root, &self.root, self.vault.id(), &body))
+    }
+}
+
+/// What a change does beside changing the people.
+#[derive(Default)]
+struct Effect {
+    /// Grades whose wraps are made anew.
+    touched: Vec<Grade>,
+    /// Realms that get a new epoch.
+    rotated: Vec<Realm>,
+    /// Keys that go.
+    shredded: Vec<(Realm, u32)>,
+}
+
+/// Changes the people, and returns what else is to be done.
+fn apply(vault: &Vault, people: &mut Vec<PersonRecord>, change: &KeyChange) -> Result<Effect> {
+    let everything = || Effect { touched: Grade::ALL.to_vec(), ..Effect::default() };
+    match change {
+        KeyChange::Add(person) => {
+            person.to_recipient()?;
+            Ok(Effect { touched: add(people, person)?, ..Effect::default() })
+        }
+        KeyChange::Retire { name } => {
+            let Some(person) = people.iter_mut().find(|person| person.name == *name && person.is_active())
+            else {
+                return match people.iter().any(|person| person.name == *name) {
+                    // Retired by a run that was interrupted: what it left is taken away now.
+                    true => Ok(everything()),
+                    false => Err(Error::KeysRefused(format!(
+                        "nobody is called {name} in keyring {}",
+                        vault.keyring_sequence()
+                    ))),
+                };
+            };
+            let touched = std::mem::take(&mut person.grades);
+            let realms = touched.iter().copied().map(Realm::Rows);
+            let rotated = [Realm::Metadata].into_iter().chain(realms).collect();
+            Ok(Effect { touched, rotated, ..Effect::default() })
+        }
+        // Whoever could open a key alone may have kept it: what is written next has another.
+        KeyChange::Quorum { grade, .. } => {
+            Ok(Effect { touched: vec![*grade], rotated: vec![Realm::Rows(*grade)], ..Effect::default() })
+        }
+        KeyChange::Rotate(realm) => Ok(Effect { rotated: vec![*realm], ..Effect::default() }),
+        KeyChange::Shred { grade, epoch } => shred(vault, *grade, *epoch),
+        KeyChange::Rewrap => Ok(everything()),
+    }
+}
+
+/// How many people open each grade together after a change.
+fn quorum_after(vault: &Vault, people: &[PersonRecord], change: &KeyChange) -> Result<Vec<(Grade, u8)>> {
+    let mut quorum = Vec::new();
+    for grade in Grade::ALL {
+        let needed = match change {
+            KeyChange::Quorum { grade: changed, people } if *changed == grade => *people,
+            _ => vault.quorum(grade),
+        };
+        let there = people.iter().filter(|person| person.grades.contains(&grade)).count();
+        if needed == 0 || there < usize::from(needed) {
+            let reason = format!("grade {grade} would take {needed} people together, and {there} have it");
+            return Err(Error::KeysRefused(reason));
+        }
+        quorum.push((grade, needed));
+    }
+    Ok(quorum)
+}
+
+/// The keys that go. Without its newest key a grade gets another first, so that the next backup seals to it.
+fn shred(vault: &Vault, grade: Grade, epoch: Option<u32>) -> Result<Effect> {
+    let realm = Realm::Rows(grade);
+    let of_grade = vault.sealing_keys().iter().filter(|key| key.realm == realm).map(|key| key.epoch);
+    let going: Vec<_> = of_grade.filter(|known| epoch.is_none_or(|epoch| epoch == *known)).collect();
+    let (newest, _) = vault.sealing(realm)?;
+    match epoch {
+        Some(epoch) if vault.shredded().iter().any(|key| key.realm == realm && key.epoch == epoch) => {
+            // By a run that was interrupted: whatever it left is taken away now.
+            Ok(Effect::default())
+        }
+        Some(epoch) if going.is_empty() => {
+            Err(Error::KeysRefused(format!("the vault has no key {grade} {epoch}")))
+        }
+        _ => Ok(Effect {
+            rotated: going.contains(&newest).then_some(realm).into_iter().collect(),
+            shredded: going.into_iter().map(|epoch| (realm, epoch)).collect(),
+            ..Effect::default()
+        }),
+    }
+}
+
+/// Adds a person, or grades to one who is there. Returns the grades that are new to them; all, when none is,
+/// so that what an interrupted run left is made whole.
+fn add(people: &mut Vec<PersonRecord>, person: &Person) -> Result<Vec<Grade>> {
+    let refused = |reason: String| Err(Error::KeysRefused(reason));
+    if person.grades.is_empty() {
+        return refused(format!("{} would be able to open nothing", person.name));
+    }
+    if let Some(known) = people.iter_mut().find(|known| known.name == person.name && known.is_active()) {
+        if known.recipient.trim() != person.recipient.trim() {
+            return refused(format!(
+                "{} is there with another key: retire them first, or choose another name",
+                person.name
+            ));
+        }
+        let new: Vec<_> =
+            person.grades.iter().filter(|grade| !known.grades.contains(grade)).copied().collect();
+        known.grades.extend(&new);
+        known.grades.sort_unstable();
+        return Ok(if new.is_empty() { Grade::ALL.to_vec() } else { new });
+    }
+    let same_key = |known: &&PersonRecord| known.recipient.trim() == person.recipient.trim();
+    if let Some(other) = people.iter().filter(|known| known.is_active()).find(same_key) {
+        return refused(format!(
+            "{} has this key already: two people with one key are one person",
+            other.name
+        ));
+    }
+    people.push(PersonRecord::from(person));
+    Ok(person.grades.clone())
+}
+
+fn active(people: &[PersonRecord]) -> Vec<Person> {
+    people.iter().filter(|person| person.is_active()).map(Person::from).collect()
+}
+
+/// Who is given a realm's key: those who have one of these grades.
+fn grades_of(realm: Realm) -> Vec<Grade> {
+    match realm {
+        Realm::Metadata => Grade::ALL.to_vec(),
+        Realm::Rows(grade) => vec![grade],
+    }
+}
+
+/// The wraps that a store has, whoever they are of.
+async fn wraps(store: &Store) -> Result<Vec<String>> {
+    let listed = store.list(names::KEYS).await?.into_iter().map(|object| object.name);
+    Ok(listed.filter(|name| name.ends_with(".age")).collect())
+}
+
+/// Takes away the wraps that were there before and are not in force, and asks the store what it lists then.
+async fn clean(store: &Store, before: &[String], in_force: &BTreeSet<String>) -> StoreOutcome {
+    let mut outcome =
+        StoreOutcome { url: store.url().to_owned(), removed: Vec::new(), left: Vec::new(), failed: None };
+    for name in before.iter().filter(|name| !in_force.contains(*name)) {
+        match store.remove(name).await {
+            Ok(_) => outcome.removed.push(name.clone()),
+            Err(error) => outcome.left.push((name.clone(), error)),
+        }
+    }
+    match wraps(store).await {
+        Ok(listed) => {
+            let still = |name: &String| !listed.contains(name);
+            let (gone, there) = outcome.removed.into_iter().partition(still);
+            outcome.removed = gone;
+            let told = |name: String| {
+                let error = Error::damaged(&name, "the store says that it was removed, and still lists it");
+                (name, error)
+            };
+            outcome.left.extend(Vec::into_iter(there).map(told));
+        }
+        Err(error) => outcome.failed = Some(error),
+    }
+    outcome
+}

@@ -1,0 +1,94 @@
+//! Keys that several people open together: split by Shamir's scheme, each share sealed to one person.
+//!
+//! Whether the shares at hand are enough and whole, the key itself says: it must belong to the recipient that
+//! the keyring names. So a share that was put in another's place opens nothing, and nothing wrong.
+
+use blahaj::{Share, Sharks};
+use bytes::Bytes;
+
+use crate::format::keys::Shares;
+use crate::format::names;
+use crate::keys::{Identities, Person};
+use crate::seal::{self, NotOpened};
+use crate::store::Store;
+use crate::{Error, Grade, Result};
+
+use super::wraps::tag;
+
+/// The line in a share's age file begins so; what follows is the share in hex, its number in the first byte.
+const FIRST_WORDS: &str = "lifeboat-share 1 ";
+
+/// Splits a secret so that any `threshold` of the people who have one of `grades` open it together. Returns
+/// what the keyring says of it, and the objects that are to be written.
+///
+/// # Errors
+/// `BadKey` when a person's recipient cannot be sealed to.
+pub(super) fn split(
+    key: &str,
+    epoch: u32,
+    secret: &[u8],
+    threshold: u8,
+    people: &[Person],
+    grades: &[Grade],
+) -> Result<(Shares, Vec<(String, Bytes)>)> {
+    let holders = people.iter().filter(|person| person.grades.iter().any(|grade| grades.contains(grade)));
+    let mut objects = Vec::new();
+    for (person, share) in holders.zip(Sharks(threshold).dealer(secret)) {
+        let text = format!("{FIRST_WORDS}{}\n", hex::encode(Vec::from(&share)));
+        let recipient = person.to_recipient()?;
+        let recipients = std::iter::once(&*recipient as &dyn age::Recipient);
+        let sealed = seal::seal(recipients, text.as_bytes())?;
+        objects.push((names::wrap(key, epoch, &tag(&sealed)), Bytes::from(sealed)));
+    }
+    let wraps = objects.iter().map(|(name, _)| name.clone()).collect();
+    Ok((Shares { threshold, wraps }, objects))
+}
+
+/// Opens the shares that these identities open and puts the secret together. A share that is lost or damaged
+/// is done without, as long as enough are left.
+///
+/// # Errors
+/// `NoKey` with how many there are when they are too few; the damage, when it is that.
+pub(super) async fn join(
+    store: &Store,
+    what: &str,
+    shares: &Shares,
+    identities: &Identities,
+) -> Result<Vec<u8>> {
+    let (mut open, mut unusable, mut damage) = (Vec::<Share>::new(), None, None);
+    for name in &shares.wraps {
+        match open_share(store, name, identities).await {
+            Ok(share) if open.iter().any(|known| known.x == share.x) => {}
+            Ok(share) => open.push(share),
+            Err(Error::NoKey { reason, .. }) => unusable = unusable.or(reason),
+            Err(error) if error.is_damage() => damage = damage.or(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    let (have, needed) = (open.len(), usize::from(shares.threshold));
+    if have < needed {
+        let whole = shares.wraps.len() - usize::from(damage.is_some());
+        return Err(match damage {
+            Some(damage) if whole < needed => damage,
+            _ => Error::no_key(
+                format!("{what}: it takes {needed} people together, and {have} of them opened their share"),
+                unusable,
+            ),
+        });
+    }
+    Sharks(shares.threshold)
+        .recover(&open)
+        .map_err(|reason| Error::damaged(what, format!("its shares do not fit together: {reason}")))
+}
+
+async fn open_share(store: &Store, name: &str, identities: &Identities) -> Result<Share> {
+    let sealed = store.get(name).await?;
+    let plain = seal::open(identities.iter(), &sealed).map_err(|error| match error {
+        NotOpened::NoKey(reason) => Error::no_key(name, reason),
+        NotOpened::Damaged(reason) => Error::damaged(name, reason),
+    })?;
+    let text = std::str::from_utf8(&plain).ok().and_then(|text| text.trim_end().strip_prefix(FIRST_WORDS));
+    let bytes = text.and_then(|text| hex::decode(text).ok());
+    let share = bytes.and_then(|bytes| Share::try_from(&bytes[..]).ok());
+    share.ok_or_else(|| Error::damaged(name, "it holds no share"))
+}

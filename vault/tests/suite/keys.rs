@@ -1,0 +1,644 @@
+//! People come and go: who opens what before and after, with every kind of identity, at every crash.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use age::secrecy::SecretString;
+use lifeboat_vault::store::Store;
+use lifeboat_vault::{
+    AgentKey, Error, Grade, Identities, KeyChange, KeyPlan, Opener, Person, Realm, Result, SnapshotReader,
+    Standing, Vault, WrappedKey, create, list_snapshots,
+};
+use object_store::memory::InMemory;
+
+use crate::lab::{Day, Lab, first_day, impatient, next_day, now, read_day, small_chunks};
+use crate::stores::{Fault, Faulty};
+
+const SSH_KEY: &str = "-----BEGIN OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW
+QyNTUxOQAAACDf3djAnSMwAWSCsnAII2bc/RZjSyAtoRmwL4ScWuvpJgAAAIgPAD30DwA9
+9AAAAAtzc2gtZWQyNTUxOQAAACDf3djAnSMwAWSCsnAII2bc/RZjSyAtoRmwL4ScWuvpJg
+AAAEAcZKeNJsyhG61KEzJCvdhSHLeATEYaeXb+VxFSt6RqmN/d2MCdIzABZIKycAgjZtz9
+FmNLIC2hGbAvhJxa6+kmAAAABHRlc3QB
+-----END OPENSSH PRIVATE KEY-----
+";
+const SSH_RECIPIENT: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN/d2MCdIzABZIKycAgjZtz9FmNLIC2hGbAvhJxa6+km test";
+const PASSPHRASE: &str = "correct horse battery staple";
+
+/// An SSH key that a passphrase protects.
+const LOCKED_SSH_KEY: &str = "-----BEGIN OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0AAAAGAAAABDLsdJ6hb
+YjI1vs+u9arzbyAAAAAQAAAAEAAAAzAAAAC3NzaC1lZDI1NTE5AAAAIGg0szyzWoi7NnpX
+GH5Xlu4ds/EfxwphMJ1M+vYiJPb9AAAAkMocV1YtZsP0Frpmeeyx2RE0P6RgYAz4gTVYBa
+25gSxPD1kN6UBIP0tj1+5LsmsFC7XGvQB2FRbZBUZL+aolBQi3KdW/05DAuYoGV0SrFUU7
+BhBrXLcf4t30JzzHWaFaz9OzLpDmOgwpKxLhhkHy7zStZ//UeLnJrd63DuG8MT8HhShAoL
+yU8rVMoPRzsm4HbA==
+-----END OPENSSH PRIVATE KEY-----
+";
+const LOCKED_SSH_RECIPIENT: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGg0szyzWoi7NnpXGH5Xlu4ds/EfxwphMJ1M+vYiJPb9 test";
+
+/// Counts how often it is asked.
+#[derive(Clone, Default)]
+struct Asked(Arc<AtomicUsize>);
+
+impl age::Callbacks for Asked {
+    fn display_message(&self, _: &str) {}
+    fn confirm(&self, _: &str, _: &str, _: Option<&str>) -> Option<bool> {
+        None
+    }
+    fn request_public_string(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn request_passphrase(&self, _: &str) -> Option<SecretString> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Some(SecretString::from("correct horse".to_owned()))
+    }
+}
+
+#[derive(Clone)]
+struct Knows(&'static str);
+
+impl age::Callbacks for Knows {
+    fn display_message(&self, _: &str) {}
+    fn confirm(&self, _: &str, _: &str, _: Option<&str>) -> Option<bool> {
+        None
+    }
+    fn request_public_string(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn request_passphrase(&self, _: &str) -> Option<SecretString> {
+        Some(SecretString::from(self.0.to_owned()))
+    }
+}
+
+/// Somebody with a key file.
+struct Member {
+    person: Person,
+    file: tempfile::NamedTempFile,
+}
+
+impl Member {
+    fn with_file(name: &str, recipient: &str, grades: &[Grade], key: &[u8]) -> Self {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(key).unwrap();
+        file.flush().unwrap();
+        Self {
+            person: Person { name: name.into(), recipient: recipient.into(), grades: grades.to_vec() },
+            file,
+        }
+    }
+
+    fn native(name: &str, grades: &[Grade]) -> Self {
+        use age::secrecy::ExposeSecret;
+        let identity = age::x25519::Identity::generate();
+        let (public, secret) = (identity.to_public().to_string(), identity.to_string());
+        Self::with_file(name, &public, grades, secret.expose_secret().as_bytes())
+    }
+
+    fn ssh(name: &str, grades: &[Grade]) -> Self {
+        Self::with_file(name, SSH_RECIPIENT, grades, SSH_KEY.as_bytes())
+    }
+
+    /// A native key in a file that a passphrase protects, as `age -p` makes it.
+    fn passphrase(name: &str, grades: &[Grade]) -> Self {
+        use age::secrecy::ExposeSecret;
+        let identity = age::x25519::Identity::generate();
+        let mut recipient = age::scrypt::Recipient::new(SecretString::from(PASSPHRASE.to_owned()));
+        recipient.set_work_factor(2);
+        let sealed = age::encrypt(&recipient, identity.to_string().expose_secret().as_bytes()).unwrap();
+        Self::with_file(name, &identity.to_public().to_string(), grades, &sealed)
+    }
+
+    fn identities(&self) -> Identities {
+        Identities::read(self.file.path(), Knows(PASSPHRASE)).unwrap()
+    }
+
+    async fn open(&self, store: Store) -> Result<Vault> {
+        let identities = self.identities();
+        Vault::open(store, Opener::Person(&identities), None).await?.unlock(&identities).await
+    }
+}
+
+/// A vault with these people and an agent.
+struct Team {
+    objects: Arc<InMemory>,
+    agent: AgentKey,
+    state: tempfile::TempDir,
+}
+
+impl Team {
+    async fn new(members: &[&Member]) -> Self {
+        let people: Vec<_> = members.iter().map(|member| member.person.clone()).collect();
+        let (objects, agent) = (Arc::new(InMemory::new()), AgentKey::generate("db1"));
+        let made = create(impatient(objects.clone()), &people, small_chunks(), now()).await.unwrap();
+        made.enrol(&agent.request(), now()).await.unwrap();
+        Self { objects, agent, state: tempfile::tempdir().unwrap() }
+    }
+
+    fn store(&self) -> Store {
+        impatient(self.objects.clone())
+    }
+
+    async fn back_up(&self, day: &Day) -> Result<()> {
+        let vault = Vault::open(self.store(), Opener::Agent(&self.agent), None).await?;
+        crate::lab::back_up(&vault, &self.agent, self.state.path(), day, 1).await.map(drop)
+    }
+
+    async fn change(&self, by: &Member, change: KeyChange) -> Result<lifeboat_vault::KeyOutcome> {
+        change_in(self.store(), by, &change, &[]).await
+    }
+
+    async fn wraps(&self) -> Vec<String> {
+        let listed = self.store().list("keys").await.unwrap().into_iter().map(|object| object.name);
+        listed.filter(|name| name.ends_with(".age")).collect()
+    }
+}
+
+async fn change_in(
+    store: Store,
+    by: &Member,
+    change: &KeyChange,
+    copies: &[Store],
+) -> Result<lifeboat_vault::KeyOutcome> {
+    let vault = by.open(store).await?;
+    KeyPlan::make(&vault, &by.identities(), change).await?.carry_out(copies, now()).await
+}
+
+fn retire(name: &str) -> KeyChange {
+    KeyChange::Retire { name: name.into() }
+}
+
+async fn newest_day(vault: &Vault) -> Result<Day> {
+    let (snapshots, damage) = list_snapshots(vault).await?;
+    assert!(damage.is_empty(), "{damage:?}");
+    read_day(vault, snapshots.last().unwrap()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_identity_opens_its_own_grades_and_no_other() {
+    let members = [
+        Member::native("wang", &Grade::ALL),
+        Member::ssh("li", &[Grade::Medium, Grade::Low]),
+        Member::passphrase("zhao", &[Grade::High]),
+        Member::native("auditor", &[Grade::Low]),
+    ];
+    let team = Team::new(&members.each_ref()).await;
+    let check = async |expected_epochs: usize| {
+        for member in &members {
+            let vault = member.open(team.store()).await.unwrap();
+            assert_eq!(vault.unlocked(), member.person.grades, "{}", member.person.name);
+            let access = vault.access(&member.identities()).await.unwrap();
+            for key in &access.keys {
+                let expected = key.key.is_for(&member.person.grades);
+                assert_eq!(key.opened, expected, "{} and {}", member.person.name, key.key);
+                assert_eq!(key.strangers, 0, "{}", key.key);
+                for (person, standing) in access.people.iter().zip(&key.people) {
+                    let expected = match (key.key.is_for(&person.grades), person.name == "li") {
+                        (true, true) => Standing::Seen,
+                        (true, false) => Standing::Counted,
+                        (false, _) => Standing::Closed,
+                    };
+                    assert_eq!(*standing, expected, "{} and {}", person.name, key.key);
+                }
+            }
+            assert_eq!(access.keys.len(), expected_epochs + 1);
+            assert!(access.leftovers.is_empty());
+        }
+    };
+    check(4).await;
+    team.change(&members[0], KeyChange::Rotate(Realm::Rows(Grade::High))).await.unwrap();
+    team.change(&members[0], KeyChange::Rewrap).await.unwrap();
+    check(5).await;
+    // A person without the root, and the agent, change nothing.
+    for without in [&members[1], &members[3]] {
+        let refused = team.change(without, KeyChange::Rewrap).await;
+        assert!(matches!(refused, Err(Error::NoKey { .. })), "{refused:?}");
+    }
+    let vault = Vault::open(team.store(), Opener::Agent(&team.agent), None).await.unwrap();
+    let nobody = Identities::new(Vec::new());
+    assert!(matches!(KeyPlan::make(&vault, &nobody, &KeyChange::Rewrap).await, Err(Error::NoKey { .. })));
+    // Somebody with the root who cannot open what is to be wrapped anew.
+    let refused = team.change(&members[2], KeyChange::Rewrap).await;
+    assert!(matches!(refused, Err(Error::NoKey { .. })), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_a_passphrase_is_asked_for_it_once() {
+    let wang = Member::with_file("wang", LOCKED_SSH_RECIPIENT, &Grade::ALL, LOCKED_SSH_KEY.as_bytes());
+    let team = Team::new(&[&wang]).await;
+    let asked = Asked::default();
+    let identities = Identities::read(wang.file.path(), asked.clone()).unwrap();
+    let vault = Vault::open(team.store(), Opener::Person(&identities), None).await.unwrap();
+    let vault = vault.unlock(&identities).await.unwrap();
+    assert_eq!(vault.unlocked(), Grade::ALL);
+    KeyPlan::make(&vault, &identities, &KeyChange::Rewrap)
+        .await
+        .unwrap()
+        .carry_out(&[], now())
+        .await
+        .unwrap();
+    assert_eq!(vault.person_key(&identities).unwrap().unwrap().name, "wang");
+    assert_eq!(asked.0.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_is_added_opens_snapshots_of_before_and_after() {
+    let (wang, li) = (Member::native("wang", &Grade::ALL), Member::ssh("li", &[Grade::High]));
+    let team = Team::new(&[&wang]).await;
+    let (first, second) = (first_day(), next_day(&first_day(), 1));
+    team.back_up(&first).await.unwrap();
+    assert!(matches!(li.open(team.store()).await, Err(Error::NoKey { .. })));
+    let outcome = team.change(&wang, KeyChange::Add(li.person.clone())).await.unwrap();
+    assert_eq!((outcome.keyring, outcome.is_complete()), (2, true));
+    assert_eq!(newest_day(&li.open(team.store()).await.unwrap()).await.unwrap(), first);
+    team.back_up(&second).await.unwrap();
+    assert_eq!(newest_day(&li.open(team.store()).await.unwrap()).await.unwrap(), second);
+    assert_eq!(li.open(team.store()).await.unwrap().unlocked(), [Grade::High]);
+    // Grades are added to those they have; the same again changes nobody's access.
+    let more = Person { grades: vec![Grade::Low], ..li.person.clone() };
+    for _ in 0..2 {
+        team.change(&wang, KeyChange::Add(more.clone())).await.unwrap();
+        assert_eq!(li.open(team.store()).await.unwrap().unlocked(), [Grade::High, Grade::Low]);
+    }
+    assert_eq!(team.wraps().await.len(), 5, "old wraps are taken away");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retired_person_opens_nothing_that_is_written_afterwards() {
+    let (wang, li) = (Member::native("wang", &Grade::ALL), Member::native("li", &[Grade::High, Grade::Low]));
+    let team = Team::new(&[&wang, &li]).await;
+    team.back_up(&first_day()).await.unwrap();
+    // What li may have copied before: everything.
+    let kept = team.objects.fork();
+    let outcome = team.change(&wang, retire("li")).await.unwrap();
+    assert!(outcome.is_complete(), "{outcome:?}");
+    let mut second = first_day();
+    second.insert("secret".into(), [b"written after li left\n".to_vec()].into_iter().collect());
+    team.back_up(&second).await.unwrap();
+    assert_eq!(newest_day(&wang.open(team.store()).await.unwrap()).await.unwrap(), second);
+    assert!(matches!(li.open(team.store()).await, Err(Error::NoKey { .. })));
+
+    // With the old wraps and the old keyring put back beside the new objects, li reads what they could read
+    // before and nothing else: not even that there is another snapshot.
+    let objects = team.objects.fork();
+    let (old, new) = (impatient(Arc::new(kept)), impatient(Arc::new(objects)));
+    for object in old.list("keys").await.unwrap() {
+        new.create(&object.name, old.get(&object.name).await.unwrap()).await.unwrap();
+    }
+    let stranger = li.open(new.clone()).await;
+    assert!(matches!(stranger, Err(Error::Damaged { .. } | Error::NoKey { .. })), "{:?}", stranger.map(drop));
+    assert_eq!(newest_day(&li.open(old).await.unwrap()).await.unwrap(), first_day());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_new_metadata_key_a_retired_person_sees_names_and_no_new_row() {
+    let (wang, li) = (Member::native("wang", &Grade::ALL), Member::native("li", &[Grade::High]));
+    let team = Team::new(&[&wang, &li]).await;
+    team.back_up(&first_day()).await.unwrap();
+    let kept = impatient(Arc::new(team.objects.fork()));
+    let vault = wang.open(team.store()).await.unwrap();
+    let mut plan = KeyPlan::make(&vault, &wang.identities(), &retire("li")).await.unwrap();
+    plan.keep_metadata();
+    plan.carry_out(&[], now()).await.unwrap();
+    let mut second = first_day();
+    second.insert("secret".into(), [b"written after li left\n".to_vec()].into_iter().collect());
+    team.back_up(&second).await.unwrap();
+    // The newest keyring is taken away with the wraps: as the vault was, with what was written since.
+    let objects = impatient(Arc::new(team.objects.fork()));
+    for object in kept.list("keys").await.unwrap() {
+        objects.create(&object.name, kept.get(&object.name).await.unwrap()).await.unwrap();
+    }
+    let rolled_back = Arc::new(InMemory::new());
+    for object in objects.list("").await.unwrap().iter().filter(|o| o.name != "keys/keyring-00000002") {
+        let bytes = objects.get(&object.name).await.unwrap();
+        impatient(rolled_back.clone()).create(&object.name, bytes).await.unwrap();
+    }
+    let vault = li.open(impatient(rolled_back)).await.unwrap();
+    let (snapshots, _) = list_snapshots(&vault).await.unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let (reader, _) = SnapshotReader::open(&vault, scratch.path()).await.unwrap();
+    let tables = reader.tables(&snapshots[1]).await.unwrap();
+    let table = |name: &str| tables.iter().find(|table| table.table.name == name).unwrap();
+    let secret = crate::lab::read_table(&vault, &reader, table("secret")).await;
+    assert!(matches!(secret, Err(Error::NoKey { .. })), "{secret:?}");
+    // Rows that have not changed stay under the old key: said by `keys retire`, and so it is.
+    crate::lab::read_table(&vault, &reader, table("accounts")).await.unwrap();
+    let keys = reader.keys_of(&snapshots[1]).await.unwrap();
+    let high = |epoch| keys.keys[&(Realm::Rows(Grade::High), epoch)].tables.clone();
+    assert_eq!(high(2).into_iter().collect::<Vec<_>>(), ["secret"]);
+    assert!(high(1).contains("accounts") && !high(1).contains("secret"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_are_given_the_new_metadata_key_and_new_agents_every_one() {
+    let wang = Member::native("wang", &Grade::ALL);
+    let mut team = Team::new(&[&wang]).await;
+    let first = first_day();
+    team.back_up(&first).await.unwrap();
+    for _ in 0..2 {
+        team.change(&wang, KeyChange::Rotate(Realm::Metadata)).await.unwrap();
+    }
+    team.back_up(&next_day(&first, 1)).await.unwrap();
+    team.agent = AgentKey::generate("db2");
+    team.state = tempfile::tempdir().unwrap();
+    let vault = wang.open(team.store()).await.unwrap();
+    vault.enrol(&team.agent.request(), &wang.identities(), now()).await.unwrap();
+    let last = next_day(&first, 2);
+    team.back_up(&last).await.unwrap();
+    assert_eq!(newest_day(&wang.open(team.store()).await.unwrap()).await.unwrap(), last);
+    let seen = Vault::open(team.store(), Opener::Agent(&team.agent), None).await.unwrap();
+    assert_eq!(list_snapshots(&seen).await.unwrap().0.len(), 3, "an agent reads metadata of every epoch");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_would_close_a_grade_or_makes_no_sense_changes_nothing() {
+    let (wang, li) = (Member::native("wang", &Grade::ALL), Member::native("li", &[Grade::Low]));
+    let team = Team::new(&[&wang, &li]).await;
+    let before = team.wraps().await;
+    let other_key =
+        Person { recipient: Member::native("li", &[Grade::Low]).person.recipient, ..li.person.clone() };
+    let same_key = Person { name: "somebody".into(), ..li.person.clone() };
+    let typo = Person { name: "zhao".into(), recipient: "age1typo".into(), grades: vec![Grade::Low] };
+    for change in [
+        retire("wang"),
+        retire("nobody"),
+        KeyChange::Add(other_key),
+        KeyChange::Add(same_key),
+        KeyChange::Add(typo),
+    ] {
+        let refused = team.change(&wang, change.clone()).await;
+        let expected =
+            matches!(refused, Err(Error::NoKey { .. } | Error::KeysRefused(_) | Error::BadKey { .. }));
+        assert!(expected, "{change:?}: {refused:?}");
+    }
+    assert_eq!(team.wraps().await, before);
+}
+
+/// Retires a person against a store that fails at every call in turn: the vault opens for who stays, the
+/// agent backs up, and the same command once more ends what was begun.
+async fn check_crash(fault: impl Fn(u64) -> Fault) {
+    let (wang, li) = (Member::native("wang", &Grade::ALL), Member::native("li", &[Grade::High]));
+    let mut team = Team::new(&[&wang, &li]).await;
+    team.back_up(&first_day()).await.unwrap();
+    let before = team.objects.fork();
+    for call in 1.. {
+        team.objects = Arc::new(before.fork());
+        let copy = impatient(Arc::new(before.fork()));
+        let faulty = Faulty::new(Arc::clone(&team.objects) as _, fault(call)).await;
+        let change = retire("li");
+        let first = change_in(impatient(faulty.clone()), &wang, &change, std::slice::from_ref(&copy)).await;
+        let met = faulty.calls() >= call;
+        let vault = wang.open(team.store()).await.unwrap_or_else(|error| panic!("call {call}: {error}"));
+        assert_eq!(vault.unlocked(), Grade::ALL, "call {call}");
+        assert!(vault.check_wraps().await.unwrap().is_empty(), "call {call}");
+        assert_eq!(newest_day(&vault).await.unwrap(), first_day(), "call {call}");
+        team.state = tempfile::tempdir().unwrap();
+        team.back_up(&next_day(&first_day(), 1)).await.unwrap_or_else(|error| panic!("call {call}: {error}"));
+
+        if !first.as_ref().is_ok_and(|outcome| outcome.is_complete()) {
+            let again = change_in(team.store(), &wang, &change, std::slice::from_ref(&copy)).await;
+            let again = again.unwrap_or_else(|error| panic!("after call {call}: {error}"));
+            assert!(again.is_complete(), "after call {call}: {again:?}");
+        }
+        for store in [team.store(), copy] {
+            let vault = wang.open(store.clone()).await.unwrap();
+            let access = vault.access(&wang.identities()).await.unwrap();
+            assert!(access.leftovers.is_empty(), "after call {call}: {:?}", access.leftovers);
+            assert!(access.keys.iter().all(|key| key.opened && key.strangers == 0), "after call {call}");
+            let closed = li.open(store).await;
+            assert!(matches!(closed, Err(Error::NoKey { .. })), "after call {call}");
+        }
+        if !met {
+            assert!(first.is_ok() && call > 20, "the loop ended early: {first:?}");
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_killed_at_any_call_leaves_a_vault_that_opens() {
+    check_crash(Fault::FailsFrom).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_with_one_failing_call_leaves_a_vault_that_opens() {
+    check_crash(Fault::FailsOnce).await;
+    check_crash(Fault::LiesAboutFailing).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_changes_at_once_one_is_in_force_and_loses_no_wrap() {
+    let (wang, li) = (Member::native("wang", &Grade::ALL), Member::native("li", &Grade::ALL));
+    let team = Team::new(&[&wang, &li]).await;
+    let (one, two) = (wang.open(team.store()).await.unwrap(), li.open(team.store()).await.unwrap());
+    let zhao = Member::native("zhao", &[Grade::Low]);
+    let one = KeyPlan::make(&one, &wang.identities(), &KeyChange::Rewrap).await.unwrap();
+    let two = KeyPlan::make(&two, &li.identities(), &KeyChange::Add(zhao.person.clone())).await.unwrap();
+    let (one, two) = tokio::join!(one.carry_out(&[], now()), two.carry_out(&[], now()));
+    let lost = [one.as_ref().err(), two.as_ref().err()].into_iter().flatten().collect::<Vec<_>>();
+    assert!(matches!(lost[..], [Error::KeysChanged { .. }]), "{one:?} {two:?}");
+    let vault = wang.open(team.store()).await.unwrap();
+    assert!(vault.check_wraps().await.unwrap().is_empty());
+    let access = vault.access(&wang.identities()).await.unwrap();
+    assert!(access.leftovers.is_empty(), "{:?}", access.leftovers);
+    assert_eq!(zhao.open(team.store()).await.is_ok(), two.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_vault_in_the_place_of_a_copy_is_left_alone() {
+    let (wang, li) = (Member::native("wang", &Grade::ALL), Member::native("li", &[Grade::High]));
+    let team = Team::new(&[&wang, &li]).await;
+    let other = Lab::new().await;
+    let before = other.store().list("").await.unwrap().len();
+    let change = change_in(team.store(), &wang, &retire("li"), &[other.store()]).await.unwrap();
+    assert!(!change.is_complete());
+    assert!(matches!(change.stores[1].failed, Some(Error::Untrusted { .. })), "{change:?}");
+    assert_eq!(other.store().list("").await.unwrap().len(), before);
+    assert!(matches!(li.open(team.store()).await, Err(Error::NoKey { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrap_with_somebody_whom_nobody_listed_shows() {
+    let wang = Member::native("wang", &Grade::ALL);
+    let team = Team::new(&[&wang]).await;
+    let vault = wang.open(team.store()).await.unwrap();
+    // A keyring signed by the root whose list of people leaves one out: what a malicious root holder could do.
+    let stray = Member::native("stray", &[Grade::High]);
+    team.change(&wang, KeyChange::Add(stray.person.clone())).await.unwrap();
+    let with_stray = team.wraps().await;
+    let access = vault.access(&wang.identities()).await.unwrap();
+    let damaged: Vec<_> = access.keys.iter().filter(|key| key.damage.is_some()).map(|key| key.key).collect();
+    assert_eq!(damaged.len(), 3, "the old keyring's wraps of what stray may open are gone: {damaged:?}");
+    assert!(damaged.contains(&WrappedKey::Root));
+    assert_eq!(access.leftovers.len(), 3);
+    assert!(
+        access.leftovers.iter().all(|left| with_stray.contains(&left.object) && left.recipients == Some(2))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shredded_opens_for_nobody_from_no_copy_and_is_stored_anew() {
+    let (wang, li) = (Member::native("wang", &Grade::ALL), Member::ssh("li", &[Grade::High]));
+    let team = Team::new(&[&wang, &li]).await;
+    let first = first_day();
+    team.back_up(&first).await.unwrap();
+    let copies: Vec<_> = (0..2).map(|_| impatient(Arc::new(team.objects.fork()))).collect();
+    let shred = KeyChange::Shred { grade: Grade::High, epoch: None };
+    let outcome = change_in(team.store(), &wang, &shred, &copies).await.unwrap();
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert_eq!(outcome.stores.len(), 3);
+    for store in [team.store()].iter().chain(&copies) {
+        let left = store.list("keys").await.unwrap();
+        assert!(left.iter().all(|object| !object.name.starts_with("keys/high-1-")), "{left:?}");
+        for member in [&wang, &li] {
+            let vault = member.open(store.clone()).await.unwrap();
+            let read = newest_day(&vault).await;
+            assert!(matches!(read, Err(Error::Damaged { .. })), "{}: {read:?}", member.person.name);
+        }
+    }
+    // The agent knows the rows still, and reuses none that nobody can open.
+    team.back_up(&first).await.unwrap();
+    assert_eq!(newest_day(&wang.open(team.store()).await.unwrap()).await.unwrap(), first);
+    let again = KeyChange::Shred { grade: Grade::High, epoch: Some(1) };
+    assert!(team.change(&wang, again).await.unwrap().is_complete(), "a second time is no harm");
+    assert_eq!(newest_day(&li.open(team.store()).await.unwrap()).await.unwrap(), first);
+    let unknown = KeyChange::Shred { grade: Grade::High, epoch: Some(9) };
+    assert!(matches!(team.change(&wang, unknown).await, Err(Error::KeysRefused(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_epoch_is_shredded_by_itself() {
+    let wang = Member::native("wang", &Grade::ALL);
+    let team = Team::new(&[&wang]).await;
+    team.back_up(&first_day()).await.unwrap();
+    team.change(&wang, KeyChange::Rotate(Realm::Rows(Grade::High))).await.unwrap();
+    let mut second = first_day();
+    second.insert("new".into(), [b"of the second epoch\n".to_vec()].into_iter().collect());
+    team.back_up(&second).await.unwrap();
+    team.change(&wang, KeyChange::Shred { grade: Grade::High, epoch: Some(1) }).await.unwrap();
+    let vault = wang.open(team.store()).await.unwrap();
+    assert_eq!(vault.unlocked(), Grade::ALL);
+    let (snapshots, _) = list_snapshots(&vault).await.unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let (reader, _) = SnapshotReader::open(&vault, scratch.path()).await.unwrap();
+    for table in reader.tables(&snapshots[1]).await.unwrap().iter().filter(|table| table.rows > 0) {
+        let read = crate::lab::read_table(&vault, &reader, table).await;
+        assert_eq!(read.is_ok(), table.table.name == "new", "{}: {read:?}", table.table.name);
+    }
+    team.back_up(&second).await.unwrap();
+    assert_eq!(newest_day(&wang.open(team.store()).await.unwrap()).await.unwrap(), second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_sealed_to_a_key_which_is_shredded_meanwhile_is_not_reported_good() {
+    let wang = Member::native("wang", &Grade::ALL);
+    let team = Team::new(&[&wang]).await;
+    let vault = Vault::open(team.store(), Opener::Agent(&team.agent), None).await.unwrap();
+    let run = crate::lab::Run { vault: &vault, agent: &team.agent, state: team.state.path(), slices: 1 };
+    let (writer, draft) = run.write(&first_day()).await.unwrap();
+    team.change(&wang, KeyChange::Shred { grade: Grade::High, epoch: None }).await.unwrap();
+    let finished = writer.finish(draft).await;
+    assert!(matches!(finished, Err(Error::Removed { .. })), "{:?}", finished.map(drop));
+    let opened = wang.open(team.store()).await.unwrap();
+    assert!(list_snapshots(&opened).await.unwrap().0.is_empty());
+    team.back_up(&first_day()).await.unwrap();
+    assert_eq!(newest_day(&wang.open(team.store()).await.unwrap()).await.unwrap(), first_day());
+}
+
+/// Everybody's identities together on one machine.
+fn together(members: &[&Member]) -> Identities {
+    let mut all = Identities::new(Vec::new());
+    members.iter().for_each(|member| all.extend(member.identities()));
+    all
+}
+
+async fn open_together(store: Store, members: &[&Member]) -> Result<Vault> {
+    let identities = together(members);
+    Vault::open(store, Opener::Person(&identities), None).await?.unlock(&identities).await
+}
+
+async fn change_together(
+    team: &Team,
+    by: &[&Member],
+    change: KeyChange,
+) -> Result<lifeboat_vault::KeyOutcome> {
+    let vault = open_together(team.store(), by).await?;
+    KeyPlan::make(&vault, &together(by), &change).await?.carry_out(&[], now()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quorum_opens_together_and_one_share_too_few_opens_nothing() {
+    let all = [Grade::High, Grade::Low];
+    let (wang, li) = (Member::native("wang", &Grade::ALL), Member::ssh("li", &all));
+    let (zhao, clerk) =
+        (Member::passphrase("zhao", &all), Member::native("clerk", &[Grade::Medium, Grade::Low]));
+    let team = Team::new(&[&wang, &li, &zhao, &clerk]).await;
+    team.back_up(&first_day()).await.unwrap();
+    let quorum = KeyChange::Quorum { grade: Grade::High, people: 2 };
+    team.change(&wang, quorum).await.unwrap();
+    team.back_up(&next_day(&first_day(), 1)).await.unwrap();
+    for (members, opens) in [
+        (vec![&wang], false),
+        (vec![&li], false),
+        (vec![&zhao], false),
+        (vec![&wang, &clerk], false),
+        (vec![&wang, &wang], false),
+        (vec![&wang, &li], true),
+        (vec![&li, &zhao], true),
+        (vec![&wang, &li, &zhao], true),
+    ] {
+        let vault = open_together(team.store(), &members).await.unwrap();
+        assert_eq!(vault.unlocked().contains(&Grade::High), opens);
+        let read = newest_day(&vault).await;
+        match opens {
+            true => assert_eq!(read.unwrap(), next_day(&first_day(), 1)),
+            false => assert!(matches!(read, Err(Error::NoKey { .. })), "{read:?}"),
+        }
+        // Nor does one of them change keys, which goes with grade high.
+        let plan =
+            KeyPlan::make(&vault, &together(&members), &KeyChange::Rotate(Realm::Rows(Grade::Low))).await;
+        assert_eq!(plan.is_ok(), opens);
+    }
+    // Low and medium open for any of their people, and metadata for everybody.
+    assert!(wang.open(team.store()).await.unwrap().unlocked().contains(&Grade::Low));
+    let access = wang.open(team.store()).await.unwrap().access(&together(&[&wang, &li])).await.unwrap();
+    for key in &access.keys {
+        let split = matches!(key.key, WrappedKey::Root | WrappedKey::Sealing(Realm::Rows(Grade::High), _));
+        assert_eq!((key.quorum, key.strangers), (if split { 2 } else { 1 }, 0), "{}", key.key);
+        assert_eq!(key.people[1] == Standing::Seen, key.key.is_for(&all), "{}", key.key);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quorum_stays_when_people_come_and_go_and_is_never_more_than_there_are() {
+    let members = ["wang", "li", "zhao"].map(|name| Member::native(name, &Grade::ALL));
+    let [wang, li, zhao] = &members;
+    let team = Team::new(&[wang, li, zhao]).await;
+    team.change(wang, KeyChange::Quorum { grade: Grade::High, people: 2 }).await.unwrap();
+    team.back_up(&first_day()).await.unwrap();
+    let alone = team.change(wang, retire("zhao")).await;
+    assert!(matches!(alone, Err(Error::NoKey { .. })), "{alone:?}");
+    change_together(&team, &[wang, li], retire("zhao")).await.unwrap();
+    let vault = open_together(team.store(), &[wang, li]).await.unwrap();
+    assert_eq!(newest_day(&vault).await.unwrap(), first_day());
+    let thin: Vec<_> = vault.thin_grades().unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(thin.len(), 1, "{thin:?}");
+    assert!(thin[0].contains("grade high takes 2 people together, and only wang, li have it"), "{thin:?}");
+    for too_many in [KeyChange::Quorum { grade: Grade::High, people: 3 }, retire("li")] {
+        let refused = change_together(&team, &[wang, li], too_many).await;
+        assert!(matches!(refused, Err(Error::KeysRefused(_))), "{refused:?}");
+    }
+    change_together(&team, &[wang, li], KeyChange::Add(zhao.person.clone())).await.unwrap();
+    let vault = open_together(team.store(), &[zhao, li]).await.unwrap();
+    assert_eq!(newest_day(&vault).await.unwrap(), first_day());
+    // A lost share is done without; one of two is not.
+    let shares = team.wraps().await.into_iter().filter(|name| name.starts_with("keys/high-2-"));
+    let shares: Vec<_> = shares.collect();
+    assert_eq!(shares.len(), 3);
+    // Back to any of them.
+    change_together(&team, &[wang, zhao], KeyChange::Quorum { grade: Grade::High, people: 1 }).await.unwrap();
+    assert_eq!(newest_day(&li.open(team.store()).await.unwrap()).await.unwrap(), first_day());
+}

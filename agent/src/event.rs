@@ -64,6 +64,8 @@ pub enum Check {
     Agent,
     /// A place that is told takes what it is sent.
     Notify,
+    /// What others do with the vault is usual, and its record whole.
+    Record,
 }
 
 /// What an event says of its check.
@@ -165,7 +167,7 @@ impl Check {
             Self::Prune => Task::Prune,
             Self::Verify => Task::Verify,
             Self::Drill => Task::Drill,
-            Self::Agent | Self::Notify => Task::Report,
+            Self::Agent | Self::Notify | Self::Record => Task::Report,
         }
     }
 
@@ -182,6 +184,7 @@ impl Check {
             Self::Drill => "drill",
             Self::Agent => "agent",
             Self::Notify => "notify",
+            Self::Record => "record",
         }
     }
 }

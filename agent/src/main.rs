@@ -21,6 +21,7 @@ mod job;
 mod lock;
 mod metrics;
 mod notify;
+mod record;
 mod retention;
 mod run_id;
 mod schedule;
@@ -28,6 +29,7 @@ mod seen;
 mod sheet;
 mod status;
 mod supervise;
+mod watch;
 
 use std::process::ExitCode;
 use std::time::Duration;

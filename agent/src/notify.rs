@@ -113,6 +113,18 @@ impl Router {
         self.deliver(now).await;
     }
 
+    /// Something happened that has no end: it is told once, and nobody waits for its recovery.
+    pub async fn announce(&self, event: Event) {
+        if self.places.is_empty() {
+            return;
+        }
+        let now = event.at;
+        self.ledger.change(|ledger| {
+            ledger.announce(&event, &self.places, |channel| self.delay(channel, now));
+        });
+        self.deliver(now).await;
+    }
+
     /// A check is good again: whoever was told that it fails is told.
     pub async fn end(
         &self,

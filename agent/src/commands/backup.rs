@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lifeboat_config::{Config, Severity, Source};
 use lifeboat_console::{CommandError, Kind, Progress, print_json};
+use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::{AgentKey, Vault, list_snapshots};
 use serde_json::json;
 use tracing::Instrument;
@@ -24,9 +25,11 @@ use crate::interrupt::Interrupt;
 use crate::job::Job;
 use crate::lock;
 use crate::notify::{Pace, Router};
+use crate::record;
 use crate::run_id::RunId;
 use crate::seen::Seen;
 use crate::supervise::Supervision;
+use crate::watch;
 
 /// Backs up the named sources, or all of them.
 pub async fn run(path: &Path, args: &Backup, json: bool) -> Result<(), CommandError> {
@@ -53,6 +56,12 @@ pub async fn run(path: &Path, args: &Backup, json: bool) -> Result<(), CommandEr
         }
     };
     let (key, vault) = (&key, &vault);
+    warn_of_thin_grades(vault, json);
+    let look = async {
+        watch::look(vault, &config, &router, key.id(), json).await;
+        Ok::<_, CommandError>(())
+    };
+    interrupt.or(look).await?;
     let (tags, router, interrupt) = (&args.tag, &router, &interrupt);
     let summaries = Mutex::default();
     let night = Night { config: &config, key, vault, tags, router, interrupt, supervision, summaries, json };
@@ -68,6 +77,16 @@ pub async fn run(path: &Path, args: &Backup, json: bool) -> Result<(), CommandEr
     }
     night.tell_summaries()?;
     backed_up.and(copied)
+}
+
+/// What one lost key would lose is told with every backup, until a second person is there.
+fn warn_of_thin_grades(vault: &Vault, json: bool) {
+    let progress = Progress::new(json);
+    match vault.thin_grades() {
+        Ok(thin) => thin.iter().for_each(|thin| progress.warn(&thin.to_string())),
+        Err(error) => progress.warn(&format!("who can open the vault is not known: {}", chain(&error))),
+    }
+    progress.finish();
 }
 
 /// A snapshot that nobody can open is not a good one, however whole it is.
@@ -194,7 +213,9 @@ impl Night<'_> {
             interrupt: self.interrupt,
             progress: &progress,
         };
-        let summary = match run.take().await {
+        let taken = run.take().await;
+        self.record(name, &taken).await;
+        let summary = match taken {
             Ok(summary) => summary,
             Err(error) if error.kind() == Kind::Interrupted => return Err(error),
             Err(error) => {
@@ -226,6 +247,17 @@ impl Night<'_> {
             print_json("summary", summary)?;
         }
         Ok(())
+    }
+
+    async fn record(&self, source: &str, taken: &Result<Summary, CommandError>) {
+        let summary = taken.as_ref().ok();
+        let deed = Deed {
+            source: Some(source.to_owned()),
+            snapshots: summary.and_then(|summary| summary.snapshot.parse().ok()).into_iter().collect(),
+            rows: summary.map(|summary| summary.rows),
+            ..record::ended("backup", taken)
+        };
+        record::write(self.vault, self.key, &deed, self.json).await;
     }
 
     /// A snapshot that is unlike those before it is kept, told, and ends with a code of its own.

@@ -10,12 +10,14 @@ use age::cli_common::UiCallbacks;
 use jiff::Timestamp;
 use lifeboat_config::Config;
 use lifeboat_console::{CommandError, Kind, ResultExt, escape, print, print_json};
+use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::{AgentKey, EnrolmentRequest, Error, Identities, Opener, Store, Vault};
 use serde_json::json;
 use url::Url;
 
 use crate::cli::Enroll;
 use crate::host;
+use crate::record;
 
 /// Asks, or approves.
 pub async fn run(path: &Path, args: Enroll, json: bool) -> Result<(), CommandError> {
@@ -78,6 +80,9 @@ async fn approve(path: &Path, args: &Enroll, line: &str, json: bool) -> Result<(
         return show_enrolled(&vault, &request, "was enrolled already", json);
     }
     vault.enrol(&request, &identities, Timestamp::now()).await?;
+    let detail = Some(format!("enrol agent {} ({})", request.name, request.id().short()));
+    let deed = Deed { what: "keys".into(), result: "done".into(), detail, ..Deed::default() };
+    record::write_as_person(&vault, &identities, &deed, json).await;
     show_enrolled(&vault, &request, "is enrolled now", json)
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use lifeboat_config::Config;
 use lifeboat_console::{CommandError, Kind, escape, print, print_json};
+use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::{ExpirePlan, Lease};
 use serde_json::{Value, json};
 
@@ -15,6 +16,7 @@ use crate::host;
 use crate::interrupt::Interrupt;
 use crate::job::{Job, Task};
 use crate::lock;
+use crate::record;
 use crate::seen::Seen;
 
 /// What an interrupted expiry leaves: snapshots are removed one by one, each whole.
@@ -59,6 +61,15 @@ async fn work(
         Err(_) => Ok(Default::default()),
     };
     let returned = lease.give_back().await;
+    if let Ok(plan) = &planned {
+        let going = plan.sources.iter().flat_map(|source| source.going());
+        let deed = Deed {
+            snapshots: going.map(|verdict| verdict.snapshot.id).collect(),
+            detail: done.as_ref().ok().map(|expired| format!("{} snapshots", expired.snapshots)),
+            ..record::ended("expire", &done)
+        };
+        record::write(&vault, &key, &deed, json).await;
+    }
     let (plan, expired) = (planned?, done?);
     returned?;
     Seen::refresh(&config.agent.state, &vault).await;

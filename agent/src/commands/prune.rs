@@ -4,6 +4,7 @@ use std::path::Path;
 
 use lifeboat_config::Config;
 use lifeboat_console::{CommandError, Kind, escape, human_bytes, print, print_json};
+use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::{Lease, PruneOptions, PrunePlan, Pruned, SizedPack};
 use serde_json::{Value, json};
 
@@ -14,6 +15,7 @@ use crate::host;
 use crate::interrupt::Interrupt;
 use crate::job::{Job, Task};
 use crate::lock;
+use crate::record;
 use crate::seen::Seen;
 
 /// Says what is to be done, and does it unless it is a dry run.
@@ -58,6 +60,13 @@ async fn prune(
     };
     let done = interrupt.or(work).await;
     let returned = lease.give_back().await;
+    let deed = Deed {
+        detail: done.as_ref().ok().map(|(_, pruned)| {
+            format!("{} freed, {} marked", human_bytes(pruned.freed_bytes), human_bytes(pruned.marked_bytes))
+        }),
+        ..record::ended("prune", &done)
+    };
+    record::write(&vault, &key, &deed, json).await;
     let (plan, pruned) = done?;
     returned?;
     Seen::refresh(state, &vault).await;

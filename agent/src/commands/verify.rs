@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use lifeboat_console::{CommandError, Kind, Progress, escape, human_duration, print};
+use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::{Depth, SnapshotHealth, SnapshotReader, VerifyReport, list_snapshots, verify};
 use serde_json::json;
 
@@ -16,6 +17,7 @@ use crate::host;
 use crate::interrupt::Interrupt;
 use crate::job::{Job, Task};
 use crate::lock;
+use crate::record;
 use crate::seen::Seen;
 
 /// Verifies everything that the vault holds.
@@ -30,7 +32,8 @@ pub async fn run(path: &Path, args: &Verify, json: bool) -> Result<(), CommandEr
         history::ByHand::begin(&config.agent.state, &job, args.supervision.run_id(), args.supervision).await;
     let started = Instant::now();
     let work = async {
-        let vault = host::open_vault(&config, &host::read_key(&config.agent)?).await?;
+        let key = host::read_key(&config.agent)?;
+        let vault = host::open_vault(&config, &key).await?;
         let progress = Progress::new(json);
         progress.phase("opening the index");
         let (snapshots, unreadable) = list_snapshots(&vault).await?;
@@ -49,14 +52,18 @@ pub async fn run(path: &Path, args: &Verify, json: bool) -> Result<(), CommandEr
             "seconds": started.elapsed().as_secs(),
         });
         progress.summary(&summary)?;
-        Ok::<_, CommandError>((report, summary))
+        Ok::<_, CommandError>((vault, key, report, summary))
     };
     let ended = match interrupt.or(work).await {
-        Ok((report, summary)) => {
+        Ok((vault, key, report, summary)) => {
             if !json {
                 print(&told(&report, started))?;
             }
-            ending(&report).map(|()| summary)
+            let ending = ending(&report);
+            let detail = Some(format!("{} snapshots, no rows read", report.covered.snapshots));
+            let deed = Deed { detail, ..record::ended("verify", &ending) };
+            record::write(&vault, &key, &deed, json).await;
+            ending.map(|()| summary)
         }
         Err(error) => Err(error),
     };

@@ -171,6 +171,18 @@ impl Ledger {
         self.incidents.insert(key, Incident { event, told });
     }
 
+    /// Tells every place that wants it of something that will not end: it is not remembered.
+    pub fn announce(
+        &mut self,
+        event: &Event,
+        places: &[Notify],
+        mut delay: impl FnMut(&Channel) -> SignedDuration,
+    ) {
+        for place in places.iter().filter(|place| wants(place, event)) {
+            self.push(place, Content::Event(Box::new(event.clone())), event.at, delay(&place.channel));
+        }
+    }
+
     /// Ends an event: whoever was told that it fails is told that it is good again.
     pub fn end(&mut self, key: &str, run: RunId, now: Timestamp, places: &[Notify]) {
         let Some(incident) = self.incidents.remove(key) else { return };

@@ -100,6 +100,8 @@ pub fn what(event: &Event, language: Language) -> &'static str {
         (Check::Agent, State::Recovered) => ("the agent is well again", "代理程序已恢复"),
         (Check::Notify, State::Failed) => ("messages do not arrive", "通知无法送达"),
         (Check::Notify, State::Recovered) => ("messages arrive again", "通知已恢复"),
+        (Check::Record, State::Failed) => ("something unusual is on the record", "审计记录出现异常"),
+        (Check::Record, State::Recovered) => ("the record is as usual again", "审计记录恢复正常"),
     };
     in_language(language, en, zh)
 }
@@ -116,6 +118,7 @@ pub fn usual_next(event: &Event, language: Language) -> &'static str {
         ),
         Check::Copy => ("check the copy's store and its credentials", "检查副本的存储及其凭据"),
         Check::Verify => ("run `lifeboat-restore verify`", "运行 lifeboat-restore verify"),
+        Check::Record => ("run `lifeboat-restore audit show`", "运行 lifeboat-restore audit show"),
         Check::Notify => {
             ("run `lifeboat-agent notify test` for it", "对该通知渠道运行 lifeboat-agent notify test")
         }

@@ -1,0 +1,52 @@
+//! What this host writes to the vault's record: its own deeds, signed with its key.
+
+use jiff::Timestamp;
+use lifeboat_console::{CommandError, Kind, Progress};
+use lifeboat_vault::format::audit::Deed;
+use lifeboat_vault::{AgentKey, AuditWriter, Identities, Vault, record};
+
+use crate::check::chain;
+use crate::explain::described;
+
+/// Writes an entry. That there is none is told: what was done is done all the same.
+pub async fn write(vault: &Vault, key: &AgentKey, deed: &Deed, json: bool) {
+    write_by(vault, AuditWriter::Agent(key), &key.name, deed, json).await;
+}
+
+/// Writes an entry of a person's, who is at work on this machine.
+pub async fn write_as_person(vault: &Vault, identities: &Identities, deed: &Deed, json: bool) {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    match vault.person_key(identities) {
+        Ok(Some(person)) => write_by(vault, AuditWriter::Person(&person), &host, deed, json).await,
+        Ok(None) => not_written(deed, "the vault has no signing key for this identity yet", json),
+        Err(error) => not_written(deed, &chain(&error), json),
+    }
+}
+
+async fn write_by(vault: &Vault, writer: AuditWriter<'_>, host: &str, deed: &Deed, json: bool) {
+    if let Err(error) = record(vault, writer, host, deed, Timestamp::now()).await {
+        not_written(deed, &chain(&error), json);
+    }
+}
+
+fn not_written(deed: &Deed, why: &str, json: bool) {
+    let what = deed.detail.as_deref().unwrap_or(&deed.what);
+    Progress::new(json).warn(&format!("this is in no record ({what}): {why}"));
+}
+
+/// A deed of this kind, and how it ended.
+pub fn ended<T>(what: &str, ended: &Result<T, CommandError>) -> Deed {
+    let kind = ended.as_ref().err().map(|error| described(error).0);
+    let result = match kind {
+        None => "done",
+        Some(Kind::Partial) => "partial",
+        Some(Kind::NoUsableKey | Kind::Anomaly) => "refused",
+        Some(_) => "failed",
+    };
+    Deed {
+        what: what.into(),
+        result: result.into(),
+        kind: kind.map(|kind| kind.as_str().into()),
+        ..Deed::default()
+    }
+}

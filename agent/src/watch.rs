@@ -1,0 +1,230 @@
+//! Watching the vault's record: what others did that is unusual is told as soon as this agent sees it.
+//!
+//! The agent remembers, in its state folder, up to where it has read and what is usual. So each run reads
+//! only what is new, and the agent is a witness that remembers: a record that lost its end since shows.
+//! Nothing here makes a backup fail.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use lifeboat_config::{Config, Severity};
+use lifeboat_console::Progress;
+use lifeboat_vault::{AgentId, Anchor, AuditRecord, AuditReport, Vault, read_audit_after};
+use serde::{Deserialize, Serialize};
+
+use crate::check::chain;
+use crate::event::{Check, Event};
+use crate::notify::Router;
+use crate::run_id::RunId;
+
+const STATE: &str = "record.json";
+
+/// Hours of a working day, by this host's clock: who restores outside of them is told of.
+const WORKING_HOURS: std::ops::Range<i8> = 7..21;
+
+/// A restore of so many times the largest before is unusual.
+const LARGER_BY: u64 = 2;
+
+/// What this host remembers of the record. Lost, the next run reads all of it and learns anew.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Memory {
+    /// The ends of all chains that were read, as an anchor has them.
+    anchor: String,
+    /// Who has restored before.
+    restorers: BTreeSet<AgentId>,
+    /// The most rows that one restore wrote.
+    rows: u64,
+}
+
+/// Something to tell of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Unusual {
+    severity: Severity,
+    subject: String,
+    why: String,
+}
+
+/// Reads what is new in the record and tells of what is unusual.
+pub async fn look(vault: &Vault, config: &Config, router: &Router, own: AgentId, json: bool) {
+    let progress = Progress::new(json);
+    let path = config.agent.state.join(STATE);
+    let memory = read(&path);
+    let known = memory.anchor.parse::<Anchor>().ok().filter(|anchor| anchor.vault == vault.id());
+    let learning = known.is_none();
+    let anchor = known.unwrap_or_else(|| Anchor { vault: vault.id(), ends: Default::default() });
+    let report = match read_audit_after(vault, &anchor).await {
+        Ok(report) => report,
+        Err(error) => {
+            progress.warn(&format!("the vault's record cannot be read: {}", chain(&error)));
+            return;
+        }
+    };
+    for finding in &report.findings {
+        progress.warn(&format!("the vault's record is broken: {finding}"));
+    }
+    let mut memory = if learning { Memory::default() } else { memory };
+    let unusual = judge(&report, &mut memory, own, learning, &TimeZone::system());
+    let now = Timestamp::now();
+    for Unusual { severity, subject, why } in unusual {
+        let next = vec!["lifeboat-restore audit show".to_owned(), "ask whoever it names".to_owned()];
+        let event = Event::failed(Check::Record, severity, &config.branch, RunId::new(), now);
+        router.announce(Event { subject: Some(subject), why, next, ..event }).await;
+    }
+    memory.anchor = report.anchor_after(&anchor).to_string();
+    if let Err(error) = write(&path, &memory) {
+        progress.warn(&format!("what was read of the vault's record is not remembered: {error}"));
+    }
+}
+
+/// What of the new entries is unusual. They are usual from then on. Whoever is only `learning` tells of what
+/// is broken alone.
+fn judge(
+    report: &AuditReport,
+    memory: &mut Memory,
+    own: AgentId,
+    learning: bool,
+    zone: &TimeZone,
+) -> Vec<Unusual> {
+    let mut found = Vec::new();
+    for finding in &report.findings {
+        let (subject, why) = (finding.to_string(), format!("the record is broken: {finding}"));
+        found.push(Unusual { severity: Severity::Critical, subject, why });
+    }
+    for record in report.records.iter().filter(|record| record.writer != own) {
+        let reasons = reasons(record, memory, zone);
+        let deed = &record.entry.deed;
+        if deed.what == "restore" && deed.result != "refused" {
+            memory.restorers.insert(record.writer);
+            memory.rows = memory.rows.max(deed.rows.unwrap_or(0));
+        }
+        if !learning && !reasons.is_empty() {
+            found.push(Unusual {
+                severity: Severity::Warning,
+                subject: format!("{}-{}", record.writer.short(), record.entry.sequence),
+                why: format!("{}: {}", in_words(record), reasons.join(", ")),
+            });
+        }
+    }
+    found
+}
+
+fn reasons(record: &AuditRecord, memory: &Memory, zone: &TimeZone) -> Vec<&'static str> {
+    let (entry, deed) = (&record.entry, &record.entry.deed);
+    let mut reasons = Vec::new();
+    match (deed.what.as_str(), deed.result.as_str()) {
+        (_, "refused") => reasons.push("it was refused"),
+        ("keys", _) => reasons.push("who can open the vault has changed"),
+        // Of a restore that was begun, its end is no news.
+        ("restore", "begun") => {
+            if !memory.restorers.contains(&record.writer) {
+                reasons.push("they have not restored before");
+            }
+            let hour =
+                entry.time.parse::<Timestamp>().map(|time| time.to_zoned_datetime(zone.clone()).hour());
+            if !hour.is_ok_and(|hour| WORKING_HOURS.contains(&hour)) {
+                reasons.push("it is outside of working hours");
+            }
+            if memory.rows > 0 && deed.rows.unwrap_or(0) > memory.rows.saturating_mul(LARGER_BY) {
+                reasons.push("it is larger than any before");
+            }
+        }
+        _ => {}
+    }
+    reasons
+}
+
+fn in_words(record: &AuditRecord) -> String {
+    let (entry, deed) = (&record.entry, &record.entry.deed);
+    let mut words = format!("{} on {} at {}: {}", record.name, entry.host, entry.time, deed.what);
+    let more = [
+        deed.source.as_ref().map(|source| format!(" of {source}")),
+        deed.rows.map(|rows| format!(", {rows} rows")),
+        deed.target.as_ref().map(|target| format!(", into {target}")),
+        deed.detail.as_ref().map(|detail| format!(", {detail}")),
+        deed.reason.as_ref().map(|reason| format!(", because: {reason}")),
+    ];
+    words.extend(more.into_iter().flatten());
+    words
+}
+
+fn read(path: &Path) -> Memory {
+    std::fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+}
+
+fn write(path: &Path, memory: &Memory) -> std::io::Result<()> {
+    let text = serde_json::to_vec(memory).expect("plain data serialises");
+    let new = path.with_extension("new");
+    std::fs::write(&new, text)?;
+    std::fs::rename(&new, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_vault::format::audit::{AuditEntry, Deed};
+
+    use super::*;
+
+    const WANG: AgentId = AgentId([1; 16]);
+    const OWN: AgentId = AgentId([9; 16]);
+
+    fn record(writer: AgentId, time: &str, what: &str, result: &str, rows: u64) -> AuditRecord {
+        let deed = Deed { what: what.into(), result: result.into(), rows: Some(rows), ..Deed::default() };
+        let entry = AuditEntry {
+            sequence: 1,
+            previous: None,
+            seen: Default::default(),
+            time: time.into(),
+            keyring: 1,
+            host: "laptop".into(),
+            deed,
+        };
+        AuditRecord { writer, by_person: true, name: "wang".into(), hash: String::new(), entry }
+    }
+
+    fn check(records: Vec<AuditRecord>, learning: bool, memory: &mut Memory, expected: &[&str]) {
+        let report = AuditReport { records, findings: Vec::new() };
+        let told = judge(&report, memory, OWN, learning, &TimeZone::UTC);
+        assert_eq!(told.len(), expected.len(), "{told:?}");
+        for (told, expected) in told.iter().zip(expected) {
+            assert!(told.why.ends_with(expected), "{}: {expected}", told.why);
+        }
+    }
+
+    #[test]
+    fn a_restore_is_told_of_when_it_is_by_someone_new_large_late_or_refused() {
+        let noon = "2026-11-23T12:00:00Z";
+        let mut memory = Memory::default();
+        let first = || record(WANG, noon, "restore", "begun", 1000);
+        check(vec![first()], false, &mut memory, &["they have not restored before"]);
+        check(vec![first()], false, &mut memory, &[]);
+        check(vec![record(WANG, noon, "restore", "done", 1000)], false, &mut memory, &[]);
+        check(
+            vec![record(WANG, noon, "restore", "begun", 5000)],
+            false,
+            &mut memory,
+            &["larger than any before"],
+        );
+        let late = record(WANG, "2026-11-23T03:00:00Z", "restore", "begun", 1000);
+        check(vec![late], false, &mut memory, &["outside of working hours"]);
+        check(vec![record(WANG, noon, "restore", "refused", 0)], false, &mut memory, &["it was refused"]);
+        check(
+            vec![record(WANG, noon, "keys", "done", 0)],
+            false,
+            &mut memory,
+            &["who can open the vault has changed"],
+        );
+        check(vec![record(WANG, noon, "verify", "done", 9999)], false, &mut memory, &[]);
+        check(vec![record(OWN, noon, "restore", "refused", 0)], false, &mut memory, &[]);
+    }
+
+    #[test]
+    fn whoever_reads_the_record_for_the_first_time_learns_from_it_and_tells_nothing() {
+        let noon = "2026-11-23T12:00:00Z";
+        let mut memory = Memory::default();
+        check(vec![record(WANG, noon, "restore", "begun", 1000)], true, &mut memory, &[]);
+        check(vec![record(WANG, noon, "restore", "begun", 1000)], false, &mut memory, &[]);
+    }
+}

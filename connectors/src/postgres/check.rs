@@ -50,7 +50,7 @@ fn tls(endpoint: &Endpoint, facts: &ServerFacts) -> Finding {
 }
 
 async fn tool(major: u32) -> Finding {
-    match tools::find("pg_dump", major).await {
+    match tools::Installed::new("pg_dump").fitting(major).await {
         Ok(tool) => {
             let text = format!("pg_dump {}.{} at {}", tool.version.0, tool.version.1, tool.path.display());
             finding(Severity::Ok, "tools", text, None)

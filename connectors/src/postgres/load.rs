@@ -2,9 +2,11 @@
 //!
 //! A table is emptied and filled in one transaction, so its rows go in frozen: no later vacuum has to
 //! write them again. A large table's indexes are built as soon as it is filled, while others still load:
-//! waiting for the last table would leave a core idle.
+//! waiting for the last table would leave a core idle. That one's are left to the end, where several at once
+//! are built.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use sqlx::PgConnection;
@@ -17,9 +19,9 @@ use super::facts::{self, Database};
 use super::fault::{self, During};
 use super::finish;
 use super::restore_schema::{Archive, Refusal, map_role};
-use super::snapshot::server_facts;
-use super::target::LOCK_TIMEOUT_MS;
-use super::{empty, inventory, large_objects, sql, subset, tools};
+use super::target::{LOCK_TIMEOUT_MS, look};
+use super::tools::Installed;
+use super::{empty, inventory, large_objects, sql, subset};
 use crate::{
     Error, Load, LoadOptions, LoadPlan, LoadReport, LoadTable, Result, RowBatch, RowReceiver, SchemaFile,
     TableKind, TableName,
@@ -44,6 +46,8 @@ pub(super) struct PostgresLoad {
     kept: BTreeSet<TableName>,
     types: ColumnTypes,
     permits: Semaphore,
+    /// Tables that are not filled yet.
+    unfilled: AtomicUsize,
     idle: Mutex<Vec<PgConnection>>,
     /// The archive's entries that are wanted, as pg_restore lists them.
     listing: String,
@@ -57,6 +61,7 @@ impl PostgresLoad {
     /// need.
     pub(super) async fn begin(
         endpoint: &Endpoint,
+        restorers: &Installed,
         mut plan: LoadPlan,
         options: &LoadOptions,
         notes: Vec<String>,
@@ -69,11 +74,9 @@ impl PostgresLoad {
             what,
             lock_seconds: LOCK_TIMEOUT_MS / 1000,
         };
-        let server =
-            server_facts(&mut guard).await.map_err(|e| during("asking the server's version").map(e))?;
+        let (_, tool) = look(&mut guard, endpoint, &plan, restorers).await?;
         let database: Database = facts::parse(&plan.schema, "database.json")?;
         refuse_mapping(&mut guard, options).await.map_err(|e| during("looking at the roles").map(e))??;
-        let tool = tools::find("pg_restore", server.major().max(database.archive_major)).await?;
         let (folder, path) = scratch(options, &plan.schema).await?;
         let archive = Archive { tool, endpoint: endpoint.clone(), path, no_owner: options.no_owner };
         let mut report = LoadReport { refused: Vec::new(), notes };
@@ -86,6 +89,7 @@ impl PostgresLoad {
         claim(&mut guard, endpoint, &plan.snapshot).await?;
         plan.schema.retain(|file| file.name != facts::ARCHIVE);
         let mut this = Self {
+            unfilled: AtomicUsize::new(plan.tables.len()),
             endpoint: endpoint.clone(),
             plan,
             options: options.clone(),
@@ -101,7 +105,9 @@ impl PostgresLoad {
             built: Mutex::default(),
             folder,
         };
-        this.restore_section("pre-data", 1).await?;
+        let (restored, connected) = tokio::join!(this.restore_section("pre-data", 1), this.connect_writers());
+        restored?;
+        connected?;
         this.expect_tables().await?;
         Ok(this)
     }
@@ -112,7 +118,7 @@ impl PostgresLoad {
         self.restore_list(section, jobs, &list).await
     }
 
-    /// Builds the indexes of a table that was just filled.
+    /// Builds the indexes of a table that was just filled, by as many jobs as have no table to fill.
     async fn build_indexes(&self, table: &LoadTable) -> Result<()> {
         let oid = self.database.tables.iter().find(|known| known.name == table.name).map(|known| known.oid);
         let indexes = oid.map(|oid| subset::indexes(&self.listing, oid)).unwrap_or_default();
@@ -120,7 +126,7 @@ impl PostgresLoad {
             return Ok(());
         }
         let list = indexes.values().fold(String::new(), |list, line| list + line + "\n");
-        self.restore_list("post-data", 1, &list).await?;
+        self.restore_list("post-data", 1 + self.permits.available_permits(), &list).await?;
         self.built.lock().await.extend(indexes.into_keys());
         Ok(())
     }
@@ -184,6 +190,18 @@ impl PostgresLoad {
         if let Some(connection) = self.idle.lock().await.pop() {
             return Ok(connection);
         }
+        self.connect().await
+    }
+
+    /// Connects for the first tables while their definitions are restored.
+    async fn connect_writers(&self) -> Result<()> {
+        let writers = self.options.writers.clamp(1, self.plan.tables.len().max(1));
+        let connections = (0..writers).map(|_| self.connect());
+        self.idle.lock().await.extend(futures::future::try_join_all(connections).await?);
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<PgConnection> {
         let mut connection = self.endpoint.connect(LOCK_TIMEOUT_MS).await?;
         // What a crash of the server would lose, the restore starts over for anyway.
         let settings = "SET synchronous_commit = off; SET maintenance_work_mem = '64MB'";
@@ -274,7 +292,8 @@ impl Load for PostgresLoad {
         let mut connection = self.take().await?;
         let (loaded, bytes) = self.fill(&mut connection, table, rows_expected, rows).await?;
         self.give_back(connection).await;
-        if bytes >= INDEX_EARLY_BYTES {
+        let is_last = self.unfilled.fetch_sub(1, Ordering::Relaxed) == 1;
+        if bytes >= INDEX_EARLY_BYTES && !is_last {
             self.build_indexes(table).await?;
         }
         Ok(loaded)

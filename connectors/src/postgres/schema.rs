@@ -38,7 +38,7 @@ pub(super) async fn archive(
     lock_timeout_ms: u64,
     scratch: &Path,
 ) -> Result<Archived> {
-    let tool = tools::find("pg_dump", major).await?;
+    let tool = tools::Installed::new("pg_dump").fitting(major).await?;
     let folder = tempfile::Builder::new().prefix("lifeboat-schema-").tempdir_in(scratch);
     let folder = folder.map_err(|source| Error::Io { path: scratch.display().to_string(), source })?;
     let path = folder.path().join("schema.pgdump");

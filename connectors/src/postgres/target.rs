@@ -10,7 +10,8 @@ use super::facts::{self, Database};
 use super::fault::During;
 use super::load::{PostgresLoad, refuse_leftovers};
 use super::snapshot::server_facts;
-use super::{PostgresSource, sql, tools};
+use super::tools::{Installed, Tool};
+use super::{PostgresSource, sql};
 use crate::{Error, Load, LoadOptions, LoadPlan, Result, SchemaFile, Source, TableGroup, Target};
 
 /// How long a restore waits for a lock in a database that should be its own.
@@ -20,26 +21,27 @@ pub(super) const LOCK_TIMEOUT_MS: u64 = 60_000;
 #[derive(Debug, Clone)]
 pub struct PostgresTarget {
     endpoint: Endpoint,
+    restorers: Installed,
 }
 
 impl PostgresTarget {
     /// Parses the URL; connects to nothing yet. Parameters and errors are those of [`PostgresSource::open`].
     pub fn open(url: &Url, password: Option<String>, allow_plaintext: bool) -> Result<Self> {
-        Ok(Self { endpoint: Endpoint::parse(url, password, allow_plaintext)? })
+        let endpoint = Endpoint::parse(url, password, allow_plaintext)?;
+        Ok(Self { endpoint, restorers: Installed::new("pg_restore") })
     }
 }
 
 #[async_trait]
 impl Target for PostgresTarget {
     async fn inspect(&self, plan: &LoadPlan) -> Result<Vec<String>> {
-        if plan.point.system != "postgres" {
-            return Err(Error::Unsupported {
-                what: format!("restoring a snapshot of {} into PostgreSQL", plan.point.system),
-                reason: "a snapshot goes back into the system it came from".into(),
-            });
-        }
-        match self.endpoint.connect(LOCK_TIMEOUT_MS).await {
-            Ok(mut connection) => look(&mut connection, &self.endpoint, plan).await,
+        refuse_other_system(plan)?;
+        let (connected, _) = tokio::join!(self.endpoint.connect(LOCK_TIMEOUT_MS), self.restorers.ask());
+        match connected {
+            Ok(mut connection) => {
+                let (notes, _) = look(&mut connection, &self.endpoint, plan, &self.restorers).await?;
+                Ok(notes)
+            }
             Err(Error::NotFound { .. }) => {
                 drop(maintenance(&self.endpoint).await?);
                 Ok(vec![format!("database {} does not exist: --into-new creates it", self.endpoint.database)])
@@ -58,9 +60,14 @@ impl Target for PostgresTarget {
     }
 
     async fn begin(&self, plan: LoadPlan, options: &LoadOptions) -> Result<Box<dyn Load>> {
-        self.inspect(&plan).await?;
-        let notes = if options.into_new { create(&self.endpoint, &plan).await? } else { Vec::new() };
-        Ok(Box::new(PostgresLoad::begin(&self.endpoint, plan, options, notes).await?))
+        refuse_other_system(&plan)?;
+        let notes = if options.into_new {
+            self.inspect(&plan).await?;
+            create(&self.endpoint, &plan).await?
+        } else {
+            Vec::new()
+        };
+        Ok(Box::new(PostgresLoad::begin(&self.endpoint, &self.restorers, plan, options, notes).await?))
     }
 
     fn as_source(&self) -> Box<dyn Source> {
@@ -68,7 +75,24 @@ impl Target for PostgresTarget {
     }
 }
 
-async fn look(connection: &mut PgConnection, endpoint: &Endpoint, plan: &LoadPlan) -> Result<Vec<String>> {
+fn refuse_other_system(plan: &LoadPlan) -> Result<()> {
+    if plan.point.system == "postgres" {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        what: format!("restoring a snapshot of {} into PostgreSQL", plan.point.system),
+        reason: "a snapshot goes back into the system it came from".into(),
+    })
+}
+
+/// Refuses a server or a database that the plan cannot be carried out on. Returns what is worth knowing of it,
+/// and the pg_restore that fits.
+pub(super) async fn look(
+    connection: &mut PgConnection,
+    endpoint: &Endpoint,
+    plan: &LoadPlan,
+    restorers: &Installed,
+) -> Result<(Vec<String>, Tool)> {
     let label = endpoint.label();
     let during = During {
         endpoint: &label,
@@ -101,7 +125,7 @@ async fn look(connection: &mut PgConnection, endpoint: &Endpoint, plan: &LoadPla
         }
     }
     let database: Database = facts::parse(&plan.schema, "database.json")?;
-    tools::find("pg_restore", server.major().max(database.archive_major)).await?;
+    let tool = restorers.fitting(server.major().max(database.archive_major)).await?;
     let source_major =
         plan.point.server_version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
     if server.major() < source_major {
@@ -110,7 +134,7 @@ async fn look(connection: &mut PgConnection, endpoint: &Endpoint, plan: &LoadPla
             server.version, plan.point.server_version
         ));
     }
-    Ok(notes)
+    Ok((notes, tool))
 }
 
 /// Connects to a database that every server has.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
+use tokio::sync::OnceCell;
 
 use crate::{Error, Result};
 
@@ -15,27 +16,51 @@ pub(super) struct Tool {
     pub(super) path: PathBuf,
 }
 
-/// Finds `pg_dump` or `pg_restore` for a server of `major`: the lowest major that is not older, in its
-/// newest minor. Not the newest of all: an archive can only be read by a pg_restore that is no older
-/// than the pg_dump that wrote it, and the recovery machine should need no more than the server's own.
-pub(super) async fn find(name: &str, major: u32) -> Result<Tool> {
-    let asked = futures::future::join_all(candidates(name).into_iter().map(ask_version)).await;
-    let found: BTreeSet<_> = asked.into_iter().flatten().collect();
-    choose(&found, major).cloned().ok_or_else(|| {
-        let seen: BTreeSet<_> = found.iter().map(|tool| tool.version.0.to_string()).collect();
-        let seen = seen.into_iter().collect::<Vec<_>>().join(", ");
-        let places = "on PATH, in /usr/lib/postgresql, /usr/pgsql-* or /opt";
-        Error::ToolMissing {
-            tool: format!("{name} {major}"),
-            reason: match seen.as_str() {
-                "" => format!("was not found {places}"),
-                seen => format!("was not found {places}: only {seen}, which is older than the server"),
-            },
-            hint: format!(
-                "install the package postgresql-client-{major} (Debian, Ubuntu) or postgresql{major} (RPM)"
-            ),
-        }
-    })
+/// Every copy of one program on this machine. They are asked for their versions once, which takes a
+/// moment: the packagers' wrappers are slow to start.
+#[derive(Debug, Clone)]
+pub(super) struct Installed {
+    name: &'static str,
+    found: OnceCell<BTreeSet<Tool>>,
+}
+
+impl Installed {
+    /// `pg_dump` or `pg_restore`. Nothing is asked yet.
+    pub(super) fn new(name: &'static str) -> Self {
+        Self { name, found: OnceCell::new() }
+    }
+
+    /// Asks, unless that was done before.
+    pub(super) async fn ask(&self) -> &BTreeSet<Tool> {
+        self.found
+            .get_or_init(|| async {
+                let asked = candidates(self.name).into_iter().map(ask_version);
+                futures::future::join_all(asked).await.into_iter().flatten().collect()
+            })
+            .await
+    }
+
+    /// The one for a server of `major`: the lowest major that is not older, in its newest minor. Not the
+    /// newest of all: an archive can only be read by a pg_restore that is no older than the pg_dump that
+    /// wrote it, and the recovery machine should need no more than the server's own.
+    pub(super) async fn fitting(&self, major: u32) -> Result<Tool> {
+        let found = self.ask().await;
+        choose(found, major).cloned().ok_or_else(|| {
+            let seen: BTreeSet<_> = found.iter().map(|tool| tool.version.0.to_string()).collect();
+            let seen = seen.into_iter().collect::<Vec<_>>().join(", ");
+            let places = "on PATH, in /usr/lib/postgresql, /usr/pgsql-* or /opt";
+            Error::ToolMissing {
+                tool: format!("{} {major}", self.name),
+                reason: match seen.as_str() {
+                    "" => format!("was not found {places}"),
+                    seen => format!("was not found {places}: only {seen}, which is older than the server"),
+                },
+                hint: format!(
+                    "install the package postgresql-client-{major} (Debian, Ubuntu) or postgresql{major} (RPM)"
+                ),
+            }
+        })
+    }
 }
 
 async fn ask_version(path: PathBuf) -> Option<Tool> {

@@ -1,14 +1,13 @@
 //! A capture under way: the point held open, its tables, and what a reader asks of it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::task::JoinHandle;
 
 use super::connect::Endpoint;
 use super::facts::Schema;
 use super::inventory::{History, Relation};
+use super::pinger::Pinger;
 use super::read::Readers;
 use super::slices::{self, KeyKind};
 use super::snapshot::{self, Point};
@@ -17,8 +16,6 @@ use super::wire::{Wire, WireError};
 use super::{grants, schema};
 use crate::{Capture, CaptureOptions, PointInTime, Result, RowSender, SchemaFile, Slice, Table, TableKind};
 
-/// How often the connections that wait are spoken to.
-const PING_SECONDS: u64 = 30;
 /// Tables named in a sentence before the rest is counted.
 const NAMES_MAX: usize = 5;
 
@@ -31,7 +28,7 @@ pub(super) struct MysqlCapture {
     relations: Vec<Relation>,
     schema: Schema,
     readers: Arc<Readers>,
-    pinger: JoinHandle<()>,
+    pinger: Pinger,
 }
 
 impl MysqlCapture {
@@ -63,13 +60,7 @@ impl MysqlCapture {
             not_covered,
         };
         let readers = Arc::new(Readers::new(endpoint.clone(), options.lock_timeout_ms, readers));
-        Ok(Self { point, tables, relations, schema, pinger: keep_pinging(Arc::clone(&readers)), readers })
-    }
-}
-
-impl Drop for MysqlCapture {
-    fn drop(&mut self) {
-        self.pinger.abort();
+        Ok(Self { point, tables, relations, schema, pinger: Pinger::start(Arc::clone(&readers)), readers })
     }
 }
 
@@ -92,21 +83,9 @@ impl Capture for MysqlCapture {
     }
 
     async fn finish(self: Box<Self>) -> Result<()> {
-        self.pinger.abort();
+        self.pinger.stop().await?;
         self.readers.finish().await
     }
-}
-
-fn keep_pinging(readers: Arc<Readers>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(Duration::from_secs(PING_SECONDS)).await;
-            // A snapshot that is lost fails the next read or `finish`; there is nobody to tell here.
-            if readers.ping().await.is_err() {
-                return;
-            }
-        }
-    })
 }
 
 async fn tables(

@@ -112,6 +112,14 @@ pub(super) fn without_value(code: u64, message: String) -> String {
     }
 }
 
+/// What a connection failed with, for a sentence that names the server already.
+pub(super) fn words(error: &WireError) -> String {
+    match error {
+        WireError::Io(error) => io_words(error),
+        other => other.to_string(),
+    }
+}
+
 /// The library's word for a closed connection is not a person's.
 fn io_words(error: &std::io::Error) -> String {
     match error.kind() {

@@ -25,6 +25,7 @@ mod grants;
 mod inventory;
 mod line;
 mod load;
+mod pinger;
 mod programs;
 mod read;
 mod rename;

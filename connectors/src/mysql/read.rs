@@ -1,13 +1,20 @@
 //! Reading rows: ranges of a table's key, over connections that stand on one point.
 
+use std::sync::OnceLock;
+use std::time::Duration;
+
 use tokio::sync::{Mutex, Semaphore};
 
 use super::connect::Endpoint;
+use super::fault::words;
 use super::inventory::Relation;
 use super::sql::ident;
 use super::wire::Wire;
 use super::{line, slices};
 use crate::{Error, Outgoing, Result, RowSender, Slice};
+
+/// How long a waiting connection's answer may take.
+const ANSWER_SECONDS: u64 = 60;
 
 /// Connections on one point. All were opened with it; one that broke cannot be replaced.
 #[derive(Debug)]
@@ -17,6 +24,8 @@ pub(super) struct Readers {
     permits: Semaphore,
     idle: Mutex<Vec<Wire>>,
     count: usize,
+    /// Why one of them is gone, once it is.
+    broken: OnceLock<String>,
 }
 
 impl Readers {
@@ -28,13 +37,19 @@ impl Readers {
             permits: Semaphore::new(count),
             idle: Mutex::new(connections),
             count,
+            broken: OnceLock::new(),
         }
     }
 
     /// Reads one slice once a reader is free.
     pub(super) async fn read(&self, relation: &Relation, slice: &Slice, rows: &RowSender) -> Result<u64> {
         let _permit = self.permits.acquire().await.map_err(|_| Error::Cancelled)?;
-        let mut wire = self.idle.lock().await.pop().ok_or_else(|| self.lost())?;
+        let mut idle = self.idle.lock().await;
+        if self.broken.get().is_some() {
+            return Err(self.lost());
+        }
+        let mut wire = idle.pop().ok_or_else(|| self.lost())?;
+        drop(idle);
         // A connection that failed, or whose receiver went away in mid-stream, is dropped with its state.
         let read = self.select(&mut wire, relation, slice, rows).await?;
         self.idle.lock().await.push(wire);
@@ -59,11 +74,19 @@ impl Readers {
         out.finish().await
     }
 
-    /// Speaks to every reader that waits: firewalls and proxies cut what is silent.
+    /// Speaks to every reader that waits: firewalls and proxies cut what is silent. After a failure nothing
+    /// more is read: the rest of the snapshot could not be.
     pub(super) async fn ping(&self) -> Result<()> {
-        let during = self.endpoint.during("holding the snapshot", self.lock_timeout_ms);
-        for wire in self.idle.lock().await.iter_mut() {
-            wire.ping().await.map_err(|error| during.map(error))?;
+        let mut idle = self.idle.lock().await;
+        for wire in idle.iter_mut() {
+            let asked = tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS), wire.ping()).await;
+            let failed = match asked {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => words(&error),
+                Err(_) => format!("no answer in {ANSWER_SECONDS} s"),
+            };
+            let _ = self.broken.set(failed);
+            return Err(self.lost());
         }
         Ok(())
     }
@@ -82,9 +105,10 @@ impl Readers {
     }
 
     fn lost(&self) -> Error {
+        let why = self.broken.get().map_or_else(String::new, |why| format!(": {why}"));
         Error::Interrupted {
             endpoint: self.endpoint.label(),
-            reason: "the snapshot is no longer held".into(),
+            reason: format!("the snapshot is no longer held{why}"),
         }
     }
 }

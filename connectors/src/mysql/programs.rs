@@ -115,9 +115,7 @@ fn statement(load: &MysqlLoad, program: &Program) -> Vec<u8> {
     let dialect = Dialect::of(&program.sql_mode, &program.charset);
     match program.kind {
         // The server printed it, with its own quotes.
-        Kind::View if old != new => {
-            rename::requalify(&statement, Dialect::of("", &program.charset), old, new)
-        }
+        Kind::View if old != new => rename::view(&statement, Dialect::of("", &program.charset), old, new),
         Kind::Trigger => {
             let beside = load.schema.programs.iter().filter(|other| other.table == program.table);
             let names: Vec<_> = beside.map(|other| other.name.as_bytes()).collect();

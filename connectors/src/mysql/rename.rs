@@ -14,6 +14,70 @@ pub(super) fn requalify(statement: &[u8], dialect: Dialect, old: &str, new: &str
     replaced(statement, found.into_iter().map(|place| (place, ident(new).into_bytes())))
 }
 
+/// The same in what a server prints of a view, where the name may also be a table's before its column: the
+/// database is what stands before a table after FROM or JOIN, before a table and its column, before a
+/// function's brackets and before a sequence.
+pub(super) fn view(statement: &[u8], dialect: Dialect, old: &str, new: &str) -> Vec<u8> {
+    let mut told = dialect.pieces(statement);
+    told.retain(|piece| piece.kind != Kind::Gap);
+    let view = View { statement, told: &told };
+    let mut found = qualifiers(statement, &told, old);
+    found.retain(|place| {
+        told.iter().position(|piece| piece.at == *place).is_some_and(|at| view.is_database(at))
+    });
+    replaced(statement, found.into_iter().map(|place| (place, ident(new).into_bytes())))
+}
+
+/// A view's statement, taken apart.
+struct View<'a> {
+    statement: &'a [u8],
+    told: &'a [Piece],
+}
+
+impl View<'_> {
+    /// Whether the piece at `at` is `word`.
+    fn is(&self, at: Option<usize>, word: &str) -> bool {
+        let piece = at.and_then(|at| self.told.get(at));
+        piece.is_some_and(|piece| self.statement[piece.at.clone()].eq_ignore_ascii_case(word.as_bytes()))
+    }
+
+    /// Whether the name at `at`, before a dot and another name, is a database's.
+    fn is_database(&self, at: usize) -> bool {
+        if self.is(Some(at + 3), ".") || self.is(Some(at + 3), "(") {
+            return true;
+        }
+        let before = at.checked_sub(1);
+        let sequence = ["NEXTVAL", "LASTVAL", "SETVAL"].iter().any(|word| self.is(at.checked_sub(2), word));
+        if self.is(before, "(") && sequence {
+            return true;
+        }
+        let mut place = before;
+        while self.is(place, "(") {
+            place = place.and_then(|at| at.checked_sub(1));
+        }
+        let joined = self.is(place, "JOIN") || self.is(place, "STRAIGHT_JOIN");
+        joined || (self.is(place, "FROM") && !self.is_argument(place))
+    }
+
+    /// Whether this FROM is no clause but a function's: `extract(year from …)`, `trim('x' from …)`.
+    fn is_argument(&self, from: Option<usize>) -> bool {
+        let (mut at, mut closed) = (from, 0_usize);
+        while let Some(before) = at.and_then(|at| at.checked_sub(1)) {
+            match (self.is(Some(before), ")"), self.is(Some(before), "(")) {
+                (true, _) => closed += 1,
+                (_, true) if closed == 0 => {
+                    let function = before.checked_sub(1);
+                    return self.is(function, "EXTRACT") || self.is(function, "TRIM");
+                }
+                (_, true) => closed -= 1,
+                _ => {}
+            }
+            at = Some(before);
+        }
+        false
+    }
+}
+
 /// The statement of a trigger for a database that may be called otherwise. Its head says which database the
 /// trigger and its table are in, if whoever typed it said so. `is_known` tells the triggers of its table: one
 /// that it stood before or after and that is gone since would keep it from being made.
@@ -120,9 +184,29 @@ mod tests {
             "select `new`.`t`.`a` AS `crm`,'`crm`.' AS `x`,`s`.`crm`.`b`,1.5 from (`new`.`t` join `s`)";
         let renamed = requalify(view.as_bytes(), Dialect::default(), "crm", "new");
         assert_eq!(String::from_utf8_lossy(&renamed), expected);
-        // A view's text need not be UTF-8.
+        // A text need not be UTF-8.
         let latin1 = requalify(b"select '\xe9' from `crm`.`t`", Dialect::default(), "crm", "new");
         assert_eq!(latin1, b"select '\xe9' from `new`.`t`");
+    }
+
+    #[test]
+    fn a_table_that_bears_the_databases_name_keeps_it() {
+        let check = |statement: &str, expected: &str| {
+            let made = view(statement.as_bytes(), Dialect::default(), "crm", "new");
+            assert_eq!(String::from_utf8_lossy(&made), expected);
+        };
+        check(
+            "select `crm`.`id` AS `id`,`two`() AS `n`,`crm`.`two`() AS `m` from (`crm` join `t` on(`t`.`id` = `crm`.`id`)) where `crm`.`id` > 0",
+            "select `crm`.`id` AS `id`,`two`() AS `n`,`new`.`two`() AS `m` from (`crm` join `t` on(`t`.`id` = `crm`.`id`)) where `crm`.`id` > 0",
+        );
+        check(
+            "select max(`crm`.`crm`.`d`),nextval(`crm`.`s`) from ((`crm`.`crm` left join `crm`.`d` `y` on(extract(year from `crm`.`d`) > (1))) join `other`.`crm`)",
+            "select max(`new`.`crm`.`d`),nextval(`new`.`s`) from ((`new`.`crm` left join `new`.`d` `y` on(extract(year from `crm`.`d`) > (1))) join `other`.`crm`)",
+        );
+        check(
+            "select trim(leading concat('x') from `crm`.`name`) from (select 1 from `crm`.`d`) `q`",
+            "select trim(leading concat('x') from `crm`.`name`) from (select 1 from `new`.`d`) `q`",
+        );
     }
 
     #[test]

@@ -40,6 +40,22 @@ fn what_is_written_in_a_body_is_left_and_told() {
 }
 
 #[test]
+fn a_table_that_bears_the_databases_name_stays_in_its_views() {
+    let lab = Lab::new(
+        "CREATE DATABASE elsewhere; CREATE TABLE elsewhere.o (id int); INSERT INTO elsewhere.o VALUES (1);
+         CREATE TABLE crm (id int, d date); INSERT INTO crm VALUES (1, '2026-01-01'); CREATE TABLE d (id int);
+         CREATE VIEW plain AS SELECT crm.id, extract(year FROM crm.d) AS y FROM crm WHERE crm.id > 0;
+         CREATE VIEW beside AS SELECT crm.id FROM crm JOIN elsewhere.o ON o.id = crm.id LEFT JOIN d ON d.id = crm.id",
+    );
+    lab.back_up().success();
+    lab.restore_new("crm@latest", "crm_new").success();
+    lab.server.sql("crm_new", "UPDATE crm SET d = '2030-01-01'");
+    assert_eq!(lab.server.sql("crm_new", "SELECT * FROM plain"), "1\t2030");
+    lab.server.sql("mysql", "DROP DATABASE crm");
+    assert_eq!(lab.server.sql("crm_new", "SELECT * FROM beside"), "1");
+}
+
+#[test]
 fn a_definition_of_any_bytes_comes_back() {
     let lab = Lab::new(
         "CREATE TABLE odd (id int PRIMARY KEY, b binary(3) DEFAULT x'ff00fe', v varbinary(9) DEFAULT x'e9275c0a',

@@ -3,9 +3,14 @@
 //! Only what never shows the password to a listener: scrambles, or the password itself within TLS or a
 //! socket. Sources: MySQL's "Authentication Methods", MariaDB's "Connection: authentication plugins".
 
+use std::num::NonZeroU32;
+
 use ed25519_dalek::hazmat::{ExpandedSecretKey, raw_sign};
 use ed25519_dalek::{Sha512, VerifyingKey};
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA512, digest};
+use ring::pbkdf2::{self, PBKDF2_HMAC_SHA512};
+use ring::rand::{SecureRandom, SystemRandom};
+use ring::signature::Ed25519KeyPair;
 
 use super::WireError;
 
@@ -13,6 +18,15 @@ use super::WireError;
 const SCRAMBLE: usize = 20;
 /// The same for MariaDB's `ed25519`.
 const SCRAMBLE_ED25519: usize = 32;
+/// MariaDB's plugin whose challenge is followed by a salt, once that was asked for by an empty answer.
+pub(super) const PARSEC: &str = "parsec";
+/// What a salt begins with: the key is derived by PBKDF2.
+pub(super) const PARSEC_SALT: u8 = b'P';
+/// How often the derivation is run at least; the salt says how many times that is doubled.
+const PARSEC_ROUNDS: NonZeroU32 = NonZeroU32::new(1024).expect("it is not zero");
+const TWO: NonZeroU32 = NonZeroU32::new(2).expect("it is not zero");
+/// Doublings at most: MariaDB's own clients stop at 3, and a quarter of a million rounds take half a second.
+const PARSEC_DOUBLINGS_MAX: u8 = 8;
 
 /// The answer to `plugin`'s challenge. `private` says that nobody can listen.
 pub(super) fn answer(
@@ -32,8 +46,8 @@ pub(super) fn answer(
         "caching_sha2_password" => Ok(caching_sha2(password, challenge)),
         "mysql_clear_password" | "sha256_password" | "dialog" if private => Ok(clear(password)),
         "mysql_clear_password" | "sha256_password" | "dialog" => Err(needs_tls(plugin)),
-        // The kernel says who is at the other end of a socket.
-        "auth_socket" | "unix_socket" | "" => Ok(Vec::new()),
+        // The kernel says who is at the other end of a socket; the other asks for its salt first.
+        "auth_socket" | "unix_socket" | "" | PARSEC => Ok(Vec::new()),
         other => Err(WireError::Unsupported(format!(
             "the account's authentication plugin {}",
             other.escape_debug()
@@ -44,6 +58,29 @@ pub(super) fn answer(
 /// The password itself, which ends `caching_sha2_password` when the server does not know it by heart.
 pub(super) fn full(plugin: &str, password: &str, private: bool) -> Result<Vec<u8>, WireError> {
     if private { Ok(clear(password.as_bytes())) } else { Err(needs_tls(plugin)) }
+}
+
+/// The answer to `parsec`'s challenge and salt: 32 bytes of ours, and both challenges signed by a key that is
+/// derived from the password.
+pub(super) fn parsec(password: &str, challenge: &[u8], salt: &[u8]) -> Result<Vec<u8>, WireError> {
+    let (&[PARSEC_SALT, doublings], salt) = salt.split_first_chunk().unwrap_or((&[0, 0], &[])) else {
+        return Err(WireError::Protocol("the server's salt is of a kind that is not known".into()));
+    };
+    if doublings > PARSEC_DOUBLINGS_MAX {
+        return Err(WireError::Unsupported(format!(
+            "deriving a key in {PARSEC_ROUNDS} × 2^{doublings} rounds"
+        )));
+    }
+    let unusable = |_| WireError::Protocol("no key can be made of the server's salt".into());
+    let mut seed = [0; 32];
+    let rounds = PARSEC_ROUNDS.saturating_mul(TWO.saturating_pow(doublings.into()));
+    pbkdf2::derive(PBKDF2_HMAC_SHA512, rounds, salt, password.as_bytes(), &mut seed);
+    let key = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(unusable)?;
+    let mut ours = [0; SCRAMBLE_ED25519];
+    SystemRandom::new().fill(&mut ours).map_err(|_| WireError::Protocol("no random numbers".into()))?;
+    let theirs = &challenge[..challenge.len().min(SCRAMBLE_ED25519)];
+    let signature = key.sign(&[theirs, &ours].concat());
+    Ok([&ours[..], signature.as_ref()].concat())
 }
 
 fn needs_tls(plugin: &str) -> WireError {
@@ -103,6 +140,14 @@ mod tests {
         let sent = answer("client_ed25519", "secret", &[7; 33], false).expect("known");
         let signature = ed25519_dalek::Signature::from_slice(&sent).expect("a signature");
         assert!(public.verify_strict(&[7; 32], &signature).is_ok());
+    }
+
+    #[test]
+    fn a_salt_that_asks_for_too_much_or_is_of_another_kind_is_refused() {
+        assert_eq!(parsec("secret", &[7; 32], b"P\x00a salt of 18 bytes").expect("known").len(), 96);
+        for salt in [&b"P\xffa salt"[..], b"X\x00a salt", b"P", b""] {
+            assert!(parsec("secret", &[7; 32], salt).is_err(), "{salt:?}");
+        }
     }
 
     #[test]

@@ -155,6 +155,12 @@ impl Login {
                     challenge = fields.0.to_vec();
                     Some(auth::answer(&plugin, password, &challenge, private)?)
                 }
+                Some(&auth::PARSEC_SALT) if plugin == auth::PARSEC => {
+                    Some(auth::parsec(password, &challenge, payload)?)
+                }
+                Some(&AUTH_MORE) if plugin == auth::PARSEC => {
+                    Some(auth::parsec(password, &challenge, &payload[1..])?)
+                }
                 Some(&AUTH_MORE) => match payload.get(1) {
                     Some(&FAST_OK) => None,
                     Some(&FULL) => Some(auth::full(&plugin, password, private)?),

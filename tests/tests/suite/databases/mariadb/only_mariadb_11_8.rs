@@ -1,6 +1,7 @@
 //! What MariaDB has since 11.8 at the latest, and Debian 12's does not know.
 
 use super::support::Lab;
+use crate::company::{DB1, Source};
 
 #[test]
 #[ignore = "needs MariaDB 11.8: `tests/run --all` runs it there"]
@@ -17,4 +18,20 @@ fn vectors_and_uuids_of_every_version_come_back() {
         "SELECT HEX(v) FROM articles ORDER BY VEC_DISTANCE_COSINE(v, VEC_FromText('[1,2,3]')) LIMIT 1";
     assert_eq!(lab.server.sql("crm_new", nearest), lab.server.sql("crm", nearest));
     Lab::with_settings(&[("local-infile", "0")], sql).check_round_trip();
+}
+
+#[test]
+#[ignore = "needs MariaDB 11.8: `tests/run --all` runs it there"]
+fn an_account_that_signs_with_a_salted_key_is_let_in() {
+    let lab = Lab::new(
+        "CREATE TABLE t AS SELECT 1 AS i; INSTALL SONAME 'auth_parsec';
+         CREATE USER signer@'%' IDENTIFIED VIA parsec USING PASSWORD('s3cret: 客户') REQUIRE SSL;
+         GRANT SELECT, RELOAD, LOCK TABLES, SHOW VIEW, TRIGGER, EVENT ON *.* TO signer@'%'",
+    );
+    let url = lab.server.url_without_password("crm", "signer");
+    let signer = |password| Source { name: "crm", url: url.clone(), password: Some(password) };
+    lab.company.configure(DB1, &[signer("not it")]);
+    lab.check_refused(1, &["login to localhost", "is the password right"]);
+    lab.company.configure(DB1, &[signer("s3cret: 客户")]);
+    lab.check_round_trip();
 }

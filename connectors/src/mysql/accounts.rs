@@ -8,12 +8,14 @@ use std::collections::BTreeSet;
 
 use super::facts::{Account, Schema};
 use super::load::MysqlLoad;
+use super::roles::{self, Membership};
 use super::scan::{Dialect, Kind, Piece, unquoted};
 use super::sql::{self, ident, literal};
 use super::wire::{Wire, WireError};
 use crate::{LoadOptions, Result};
 
-/// Reads the accounts named in `definers` and those with a grant on `database`.
+/// Reads the accounts named in `definers`, those with a grant on `database`, and those that hold one of either
+/// as a role.
 pub(super) async fn read(
     wire: &mut Wire,
     database: &str,
@@ -31,12 +33,14 @@ pub(super) async fn read(
         Err(error) if error.code().is_some() => {}
         Err(error) => return Err(error),
     }
+    roles::add_holders(wire, &mut names).await?;
     let mut accounts = Vec::with_capacity(names.len());
     for account in names {
         let grants = lines(wire, &format!("SHOW GRANTS FOR {}", quoted(&account))).await?;
-        let grants = grants.iter().map(|grant| without_password(grant)).collect();
+        let mut grants: Vec<_> = grants.iter().map(|grant| without_password(grant)).collect();
         let made = lines(wire, &format!("SHOW CREATE USER {}", quoted(&account))).await?;
         let require = made.first().and_then(|made| requirement(made));
+        grants.extend(made.first().and_then(|made| roles::default_roles(made, &account)));
         accounts.push(Account { account, require, grants });
     }
     Ok(accounts)
@@ -52,7 +56,7 @@ async fn lines(wire: &mut Wire, statement: &str) -> Result<Vec<String>, WireErro
 }
 
 /// `user@host`; a role of MariaDB's has no host.
-fn joined(user: &str, host: &str) -> String {
+pub(super) fn joined(user: &str, host: &str) -> String {
     if host.is_empty() { user.to_owned() } else { format!("{user}@{host}") }
 }
 
@@ -138,6 +142,9 @@ pub(super) async fn grant_all(load: &MysqlLoad, wire: &mut Wire, grants: &[Strin
 
 fn plan(schema: &Schema, database: &str, options: &LoadOptions, known: &BTreeSet<String>) -> Plan {
     let mut plan = Plan::default();
+    // What a role may do comes along where it is one of these.
+    let recorded: BTreeSet<_> = schema.accounts.iter().map(|account| account.account.as_str()).collect();
+    let role = |role: &str| recorded.contains(role).then(|| mapped(options, role).unwrap_or(role).to_owned());
     for Account { account, require, grants } in &schema.accounts {
         let replaced = mapped(options, account);
         let name = replaced.unwrap_or(account);
@@ -151,7 +158,11 @@ fn plan(schema: &Schema, database: &str, options: &LoadOptions, known: &BTreeSet
             plan.made.push((account.clone(), statement));
         }
         for grant in grants {
-            match here(grant, &schema.database, database, name) {
+            let made = match Membership::parse(grant) {
+                Some(membership) => membership.statement(name, role),
+                None => here(grant, &schema.database, database, name),
+            };
+            match made {
                 Some(grant) => plan.grants.push(grant),
                 None if is_new && !grant.starts_with("GRANT USAGE ON *.* ") => {
                     plan.left_out.push(grant.clone());

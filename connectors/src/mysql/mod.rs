@@ -29,6 +29,7 @@ mod pinger;
 mod programs;
 mod read;
 mod rename;
+mod roles;
 mod scan;
 mod schema;
 mod server;

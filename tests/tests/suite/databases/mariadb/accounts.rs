@@ -12,6 +12,8 @@ GRANT SELECT, INSERT ON crm.* TO app@'10.%'; GRANT PROCESS ON *.* TO app@'10.%';
 CREATE USER clerk@'%'; GRANT UPDATE (n) ON crm.t TO clerk@'%'; GRANT EXECUTE ON PROCEDURE crm.p TO clerk@'%' WITH GRANT OPTION;
 CREATE USER stranger@'%'; GRANT SELECT ON *.* TO stranger@'%';
 CREATE ROLE readers; GRANT SELECT ON crm.t TO readers;
+CREATE ROLE auditors; GRANT readers TO auditors; CREATE USER member@'%'; GRANT auditors TO member@'%'; SET DEFAULT ROLE auditors FOR member@'%';
+CREATE ROLE others; GRANT others TO member@'%';
 CREATE DEFINER = app@'10.%' VIEW v AS SELECT n FROM t;
 CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY STARTS '2035-01-01' DO DELETE FROM t;";
 
@@ -25,7 +27,7 @@ fn accounts_and_events_come_back_as_they_were_when_asked_for() {
     lab.back_up().success();
     lab.server.sql(
         "mysql",
-        "DROP USER app@'10.%', clerk@'%', stranger@'%'; DROP ROLE readers; CREATE USER stand_in@localhost",
+        "DROP USER app@'10.%', clerk@'%', stranger@'%', member@'%'; DROP ROLE readers, auditors; CREATE USER stand_in@localhost",
     );
     let more = ["--into-new", "--with-accounts", "--enable-events", "--map-role", "clerk=stand_in@localhost"];
     let told = run(&mut lab.restore_command("crm@latest", "crm_new", &more)).success();
@@ -33,7 +35,8 @@ fn accounts_and_events_come_back_as_they_were_when_asked_for() {
         &told,
         &[
             "accounts made, locked and without a password",
-            "app@10.%, readers",
+            "app@10.%, auditors, member@%, readers",
+            "left out, as it reaches beyond the database: GRANT `others` TO `member`@`%`",
             "left out, as it reaches beyond the database: GRANT PROCESS ON *.* TO `app`@`10.%`",
         ],
     );
@@ -47,6 +50,12 @@ fn accounts_and_events_come_back_as_they_were_when_asked_for() {
         assert!(stand_in.contains(word), "{word}:\n{stand_in}");
     }
     assert!(grants(&lab, "readers").contains("GRANT SELECT ON `crm_new`.`t` TO `readers`"));
+    let member = grants(&lab, "member@'%'");
+    for word in ["GRANT `auditors` TO `member`@`%`", "SET DEFAULT ROLE `auditors` FOR `member`@`%`"] {
+        assert!(member.contains(word), "{word}:\n{member}");
+    }
+    assert!(!member.contains("others"), "{member}");
+    assert!(grants(&lab, "auditors").contains("GRANT `readers` TO `auditors`"));
     let there = "SELECT GROUP_CONCAT(User ORDER BY User) FROM mysql.user WHERE User IN ('clerk', 'stranger')";
     assert_eq!(lab.server.sql("mysql", there), "NULL");
     let event = "SELECT STATUS FROM information_schema.EVENTS WHERE EVENT_SCHEMA = 'crm_new'";

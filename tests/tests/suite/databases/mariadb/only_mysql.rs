@@ -1,6 +1,8 @@
 //! What MySQL has and MariaDB has not.
 
-use super::support::{Dump, Lab};
+use lifeboat_tests::run;
+
+use super::support::{Dump, Lab, said};
 
 /// What a JSON value was cast from, such as a date, is lost to every dump: none is here.
 const OBJECTS: &str = r#"
@@ -59,4 +61,32 @@ fn a_foreign_key_to_a_key_of_many_comes_back() {
     lab.back_up().success();
     lab.restore_new("crm@latest", "crm_new").success();
     Dump::of(&lab.server, "crm_new").check_same(&Dump::of(&lab.server, "crm"));
+}
+
+#[test]
+#[ignore = "needs MySQL: `tests/run --all` runs it there"]
+fn who_may_use_the_database_by_a_role_still_may_afterwards() {
+    let lab = Lab::new(
+        "CREATE TABLE t AS SELECT 1 AS i; CREATE ROLE readers, others; GRANT SELECT ON crm.* TO readers;
+         CREATE USER member@'%' IDENTIFIED BY 'not to be stored' REQUIRE SSL; GRANT readers, others TO member@'%';
+         SET DEFAULT ROLE readers TO member@'%'",
+    );
+    lab.back_up().success();
+    lab.server.sql("mysql", "DROP USER member@'%'; DROP ROLE readers");
+    let told =
+        run(&mut lab.restore_command("crm@latest", "crm_new", &["--into-new", "--with-accounts"])).success();
+    said(&told, &["accounts made, locked and without a password", "member@%, readers@%"]);
+    let made = lab
+        .server
+        .sql("mysql", "SHOW CREATE USER member@'%'; SHOW GRANTS FOR member@'%'; SHOW GRANTS FOR readers");
+    for word in [
+        "DEFAULT ROLE `readers`@`%`",
+        "REQUIRE SSL",
+        "ACCOUNT LOCK",
+        "GRANT `readers`@`%` TO `member`@`%`",
+        "GRANT SELECT ON `crm\\_new`.* TO `readers`@`%`",
+    ] {
+        assert!(made.contains(word), "{word}:\n{made}");
+    }
+    assert!(!made.contains("others"), "{made}");
 }

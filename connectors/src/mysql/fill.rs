@@ -1,20 +1,19 @@
 //! Rows into one table: by `LOAD DATA LOCAL` where the server allows it, by INSERTs of many rows where not.
 //!
 //! Either way in one transaction. `LOAD DATA LOCAL` turns errors into warnings and passes over rows, so what
-//! it says afterwards is read as strictly as an error.
+//! it says afterwards is read as strictly as an error. Rows that only an INSERT takes as they are go beside
+//! the others.
 
 use super::column::Shape;
 use super::connect::Endpoint;
 use super::fault::without_value;
-use super::line;
+use super::insert::Insert;
 use super::server::Family;
 use super::sql::{self, ident};
 use super::target::LOCK_TIMEOUT_MS;
 use super::wire::{ServerError, Wire, WireError};
 use crate::{Column, Error, LoadTable, Result, RowReceiver};
 
-/// Bytes of an INSERT, at most: a fraction of the smallest `max_allowed_packet` that servers come with.
-const INSERT_BYTES: usize = 1 << 20;
 /// Data was truncated: also how a server takes back the empty value of an ENUM that was given none of its
 /// members.
 const TRUNCATED: u64 = 1265;
@@ -35,9 +34,14 @@ pub(super) struct Fill<'a> {
 impl Fill<'_> {
     /// Fills the table, all or nothing.
     pub(super) async fn run(&self, wire: &mut Wire, mut rows: RowReceiver) -> Result<u64> {
+        let insert = self.insert_statement();
+        if insert.may_be_needed() {
+            wire.run("START TRANSACTION").await.map_err(|error| self.map(error))?;
+        }
         let (arrived, loaded) = match wire.begin_data(&self.load_statement()).await {
+            Ok(()) if insert.may_be_needed() => self.send_beside(wire, &mut rows, insert).await?,
             Ok(()) => self.send(wire, &mut rows).await?,
-            Err(error) if is_forbidden(&error) => self.insert(wire, &mut rows).await?,
+            Err(error) if is_forbidden(&error) => self.insert(wire, &mut rows, insert).await?,
             Err(error) => return Err(self.map(error)),
         };
         if arrived == self.rows_expected && loaded == arrived {
@@ -62,50 +66,95 @@ impl Fill<'_> {
             // The statement ends with its connection, and takes its rows back.
             return Ok((arrived, 0));
         }
+        Ok((arrived, self.end_data(wire).await?))
+    }
+
+    async fn end_data(&self, wire: &mut Wire) -> Result<u64> {
         let done = wire.end_data().await.map_err(|error| self.map(error))?;
         if done.warnings > 0 {
             self.read_warnings(wire).await?;
         }
-        Ok((arrived, done.affected))
+        Ok(done.affected)
     }
 
-    async fn insert(&self, wire: &mut Wire, rows: &mut RowReceiver) -> Result<(u64, u64)> {
+    /// The same where some rows need an INSERT: they are gathered, and run between two loads.
+    async fn send_beside(
+        &self,
+        wire: &mut Wire,
+        rows: &mut RowReceiver,
+        mut insert: Insert,
+    ) -> Result<(u64, u64)> {
+        let (mut arrived, mut loaded) = (0, 0);
+        while let Some(batch) = rows.recv().await {
+            arrived += batch.rows() as u64;
+            let (mut at, mut sent) = (0, 0);
+            for line in batch.lines() {
+                at += line.len();
+                if insert.is_needed(line) {
+                    insert.push(line);
+                    let before = &batch.bytes[sent..at - line.len()];
+                    wire.send(before).await.map_err(|error| self.map(error))?;
+                    sent = at;
+                }
+            }
+            wire.send(&batch.bytes[sent..]).await.map_err(|error| self.map(error))?;
+            if insert.is_full() {
+                loaded += self.end_data(wire).await? + self.run_insert(wire, &mut insert).await?;
+                wire.begin_data(&self.load_statement()).await.map_err(|error| self.map(error))?;
+            }
+        }
+        if arrived != self.rows_expected {
+            return Ok((arrived, 0));
+        }
+        loaded += self.end_data(wire).await? + self.run_insert(wire, &mut insert).await?;
+        self.commit(wire, arrived, loaded).await
+    }
+
+    async fn insert(
+        &self,
+        wire: &mut Wire,
+        rows: &mut RowReceiver,
+        mut insert: Insert,
+    ) -> Result<(u64, u64)> {
         wire.run("START TRANSACTION").await.map_err(|error| self.map(error))?;
-        let head = format!(
-            "INSERT INTO {} ({}) VALUES ",
-            ident(&self.table.name.name),
-            self.column_list().join(", ")
-        );
-        let wraps: Vec<_> = self.shapes().map(Wrap::of).collect();
-        let (mut statement, mut arrived, mut loaded) = (head.clone().into_bytes(), 0, 0);
+        let (mut arrived, mut loaded) = (0, 0);
         while let Some(batch) = rows.recv().await {
             for line in batch.lines() {
                 arrived += 1;
-                if statement.len() > head.len() {
-                    statement.push(b',');
-                }
-                values(&mut statement, line, &wraps);
-                if statement.len() >= INSERT_BYTES {
-                    loaded += self.insert_some(wire, &statement).await?;
-                    statement.truncate(head.len());
+                insert.push(line);
+                if insert.is_full() {
+                    loaded += self.run_insert(wire, &mut insert).await?;
                 }
             }
         }
-        if statement.len() > head.len() {
-            loaded += self.insert_some(wire, &statement).await?;
-        }
+        loaded += self.run_insert(wire, &mut insert).await?;
+        self.commit(wire, arrived, loaded).await
+    }
+
+    /// Keeps the rows if they are all.
+    async fn commit(&self, wire: &mut Wire, arrived: u64, loaded: u64) -> Result<(u64, u64)> {
         if arrived == self.rows_expected && loaded == arrived {
             wire.run("COMMIT").await.map_err(|error| self.map(error))?;
         }
         Ok((arrived, loaded))
     }
 
-    async fn insert_some(&self, wire: &mut Wire, statement: &[u8]) -> Result<u64> {
-        let done = wire.run_bytes(statement).await.map_err(|error| self.map(error))?;
+    /// Runs what was gathered; the rows taken.
+    async fn run_insert(&self, wire: &mut Wire, insert: &mut Insert) -> Result<u64> {
+        if insert.is_empty() {
+            return Ok(0);
+        }
+        let done = wire.run_bytes(insert.statement()).await.map_err(|error| self.map(error))?;
+        insert.clear();
         if done.warnings > 0 {
             self.read_warnings(wire).await?;
         }
         Ok(done.affected)
+    }
+
+    fn insert_statement(&self) -> Insert {
+        let columns = self.table.columns.iter().zip(self.shapes());
+        Insert::new(&self.table.name.name, columns.map(|(column, shape)| (column.name.as_str(), shape)))
     }
 
     /// A warning says that a value is not what it was.
@@ -155,10 +204,6 @@ impl Fill<'_> {
         )
     }
 
-    fn column_list(&self) -> Vec<String> {
-        self.table.columns.iter().map(|column| ident(&column.name)).collect()
-    }
-
     fn shapes(&self) -> impl Iterator<Item = Shape> {
         self.table.columns.iter().map(|column| Shape::of(self.family, &column.type_name))
     }
@@ -197,49 +242,6 @@ fn is_forbidden(error: &WireError) -> bool {
     matches!(error.code(), Some(1148 | 3948 | 4166))
 }
 
-/// What stands around a value of an INSERT.
-struct Wrap {
-    before: Vec<u8>,
-    after: Vec<u8>,
-}
-
-impl Wrap {
-    fn of(shape: Shape) -> Self {
-        let expression = shape.write("\0").unwrap_or_else(|| "\0".into());
-        let (before, after) = expression.split_once('\0').unwrap_or_default();
-        Self { before: before.into(), after: after.into() }
-    }
-}
-
-/// Appends a line as `(…)`. A line's escapes are those of a string, which needs one more.
-fn values(out: &mut Vec<u8>, line: &[u8], wraps: &[Wrap]) {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    out.push(b'(');
-    for (at, (field, wrap)) in line::fields(line).zip(wraps).enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        let Some(field) = field else {
-            out.extend_from_slice(b"NULL");
-            continue;
-        };
-        out.extend_from_slice(&wrap.before);
-        out.push(b'\'');
-        for piece in field.split_inclusive(|byte| *byte == b'\'') {
-            match piece.split_last() {
-                Some((b'\'', rest)) => {
-                    out.extend_from_slice(rest);
-                    out.extend_from_slice(b"\\'");
-                }
-                _ => out.extend_from_slice(piece),
-            }
-        }
-        out.push(b'\'');
-        out.extend_from_slice(&wrap.after);
-    }
-    out.push(b')');
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,18 +250,5 @@ mod tests {
     fn a_warning_names_its_column() {
         assert_eq!(spoken_of("Out of range value for column 'it's' at row 1"), Some("it's"));
         assert_eq!(spoken_of("Row 1 doesn't contain data for all columns"), None);
-    }
-
-    #[test]
-    fn a_line_becomes_the_values_of_an_insert() {
-        let wraps = [Shape::Plain, Shape::Ascii, Shape::Plain].map(Wrap::of);
-        let check = |line: &[u8], expected: &str| {
-            let mut out = Vec::new();
-            values(&mut out, line, &wraps);
-            assert_eq!(String::from_utf8_lossy(&out), expected);
-        };
-        check(b"1\t\\N\tit's\n", "('1',NULL,'it\\'s')");
-        check(b"\\\\\t::1\t''\n", "('\\\\',CONVERT('::1' USING latin1),'\\'\\'')");
-        check(b"\\\\'\t\t\\0\\n\n", "('\\\\\\'',CONVERT('' USING latin1),'\\0\\n')");
     }
 }

@@ -49,6 +49,24 @@ pub(super) fn fields(line: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
     line.split(|byte| *byte == b'\t').map(|field| (field != b"\\N").then_some(field))
 }
 
+/// The bytes that a field stands for.
+pub(super) fn unescaped(field: &[u8]) -> Vec<u8> {
+    let (mut bytes, mut at) = (Vec::with_capacity(field.len()), 0);
+    while let Some(byte) = field.get(at) {
+        let (byte, length) = match (byte, field.get(at + 1)) {
+            (b'\\', Some(b'0')) => (0, 2),
+            (b'\\', Some(b't')) => (b'\t', 2),
+            (b'\\', Some(b'n')) => (b'\n', 2),
+            (b'\\', Some(b'r')) => (b'\r', 2),
+            (b'\\', Some(other)) => (*other, 2),
+            (other, _) => (*other, 1),
+        };
+        bytes.push(byte);
+        at += length;
+    }
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +77,7 @@ mod tests {
             let mut out = Vec::new();
             escape(&mut out, value);
             assert_eq!(out, expected);
+            assert_eq!(unescaped(&out), value);
         };
         check(b"plain \xe4\xb8\xad", b"plain \xe4\xb8\xad");
         check(b"a\tb\nc\rd\\e\0f\x1a", b"a\\tb\\nc\\rd\\\\e\\0f\x1a");

@@ -4,7 +4,7 @@ use lifeboat_tests::run;
 
 use super::support::{Dump, Lab, said};
 
-/// What a JSON value was cast from, such as a date, is lost to every dump: none is here.
+/// What a JSON value was cast from, such as a date, is lost to every dump: of those, decimals alone are here.
 const OBJECTS: &str = r#"
 SET sql_generate_invisible_primary_key = ON;
 CREATE TABLE unkeyed (a int, b text); INSERT INTO unkeyed VALUES (1, 'x'), (1, 'x'); DELETE FROM unkeyed LIMIT 1; INSERT INTO unkeyed VALUES (2, 'y');
@@ -12,7 +12,9 @@ SET sql_generate_invisible_primary_key = OFF;
 CREATE TABLE indexed (id int PRIMARY KEY, j json, name varchar(50), KEY lowered ((LOWER(name))), KEY tags ((CAST(j->'$.tags' AS unsigned ARRAY))),
     KEY falling (name DESC), KEY unseen (name) INVISIBLE, CHECK (id > 0), CONSTRAINT lax CHECK (id > 100) NOT ENFORCED,
     stamp varchar(36) DEFAULT (UUID()), doc json DEFAULT (JSON_ARRAY(1, 'a')));
-INSERT INTO indexed (id, j, name) VALUES (1, '{"tags": [3, 1], "ü": "\\n\\"", "n": 1.10, "big": 18446744073709551615, "d": 1e300}', 'Ü'), (2, 'null', NULL), (3, NULL, 'x');
+INSERT INTO indexed (id, j, name) VALUES (1, '{"tags": [3, 1], "ü": "\\n\\"", "n": 1.10, "big": 18446744073709551615, "d": 1e300}', 'Ü'), (2, 'null', NULL), (3, NULL, 'x'),
+    (4, JSON_OBJECT('price', CAST(1.10 AS DECIMAL(9,2)), "it's \"\\ü", JSON_ARRAY(1, CAST(-0.30 AS DECIMAL(9,2)), 0.1e0 + 0.2e0, 1e16, 1e-20)), 'y'),
+    (5, CAST(CAST(12345678901234567890.12345 AS DECIMAL(40,5)) AS JSON), 'z'), (6, '[1.5]', 'after');
 CREATE TABLE placed (id int PRIMARY KEY, p point NOT NULL SRID 4326, any_of geometry, SPATIAL KEY (p));
 INSERT INTO placed VALUES (1, ST_GeomFromText('POINT(53.5 10)', 4326), ST_GeomFromText('GEOMETRYCOLLECTION(POINT(1 2))', 3857));
 CREATE TABLE embedded (id int PRIMARY KEY, v vector(3), wide vector);

@@ -10,7 +10,7 @@ use crate::databases::support::check_lines;
 
 /// Tables that differ afterwards, as a condition on their columns, and why. They are taken out of both
 /// databases before these are compared.
-const DIFFERENT: [(&str, &str); 3] = [
+const DIFFERENT: [(&str, &str); 4] = [
     (
         "IS_NULLABLE = 'YES' AND COLUMN_DEFAULT IS NULL AND IS_GENERATED = 'NEVER' AND EXTRA = ''",
         "a column that takes NULL and lost its default: SHOW CREATE prints what makes one with DEFAULT NULL",
@@ -23,6 +23,10 @@ const DIFFERENT: [(&str, &str); 3] = [
         "TABLE_NAME LIKE 'vcol\\_vcol\\_keys\\_innodb%' AND COLUMN_NAME = 'vb'",
         "CHECKSUM TABLE itself changes after a virtual column of the table was dropped",
     ),
+    (
+        "TABLE_NAME LIKE 'vcol\\_vcol\\_misc\\_18%' AND COLUMN_NAME = 'tsv'",
+        "CHECKSUM TABLE of rows by INSERT DELAYED is not that of the server's own copy of them (CREATE … AS SELECT)",
+    ),
 ];
 /// A column that counts and takes NULL, which an ALTER left behind and no CREATE makes: a restore reports the
 /// table as different.
@@ -32,7 +36,7 @@ const UNMAKEABLE: &str = "EXTRA LIKE '%auto_increment%' AND IS_NULLABLE = 'YES'"
 fn lab(kind: &str) -> Lab {
     let settings = [("skip-log-bin", "1"), ("innodb-doublewrite", "0"), ("max-statement-time", "20")];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let lab = Lab::with_options(MariadbOptions { settings, ..MariadbOptions::default() }, "");
+    let mut lab = Lab::with_options(MariadbOptions { settings, ..MariadbOptions::default() }, "");
     // The suite was written for this character set.
     lab.server.sql("crm", "ALTER DATABASE crm CHARACTER SET latin1");
     let folder = fs::read_dir(lab.server.regression_suite().join(kind)).expect("the suite");
@@ -44,6 +48,9 @@ fn lab(kind: &str) -> Lab {
         // Half of a test's statements are meant to fail.
         run(client.stdin(File::open(file).expect("a file of the suite")));
     }
+    // What an INSERT … SELECT reserved of an AUTO_INCREMENT and did not use is forgotten whenever InnoDB lets
+    // go of a table: better now than between the backup and the comparison.
+    lab.server.restart();
     lab
 }
 

@@ -16,10 +16,10 @@ pub async fn write(vault: &Vault, key: &AgentKey, deed: &Deed, json: bool) {
 /// Writes an entry of a person's, who is at work on this machine.
 pub async fn write_as_person(vault: &Vault, identities: &Identities, deed: &Deed, json: bool) {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    match vault.person_key(identities) {
-        Ok(Some(person)) => write_by(vault, AuditWriter::Person(&person), &host, deed, json).await,
-        Ok(None) => not_written(deed, "the vault has no signing key for this identity yet", json),
-        Err(error) => not_written(deed, &chain(&error), json),
+    match vault.person_keys(identities).as_deref() {
+        Ok([person, ..]) => write_by(vault, AuditWriter::Person(person), &host, deed, json).await,
+        Ok([]) => not_written(deed, "the vault has no signing key for this identity yet", json),
+        Err(error) => not_written(deed, &chain(error), json),
     }
 }
 

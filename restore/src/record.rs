@@ -13,6 +13,8 @@ use crate::open::AtHand;
 pub struct Recorder {
     vault: Vault,
     writer: Option<Writer>,
+    /// Those who opened the vault together with a person who writes.
+    with: Vec<String>,
     host: String,
 }
 
@@ -26,11 +28,11 @@ impl Recorder {
     /// told as damage of the vault.
     pub fn of(at_hand: &AtHand) -> Self {
         let vault = at_hand.vault.clone();
-        let person = vault.person_key(&at_hand.identities).ok().flatten().map(Writer::Person);
+        let (person, with) = people(&vault, &at_hand.identities);
         let enrolled = at_hand.agents.iter().find(|agent| vault.agent_name(agent.id()).is_some());
         let writer = person.or_else(|| enrolled.cloned().map(Writer::Agent));
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Self { vault, writer, host }
+        Self { vault, writer, with, host }
     }
 
     /// The same after the keys were changed, when whoever it is may have been given a signing key. Who can
@@ -39,8 +41,8 @@ impl Recorder {
         let (store, root) = (self.vault.store().clone(), self.vault.fingerprint());
         match Vault::open(store, Opener::Person(identities), Some(&root)).await {
             Ok(vault) => {
-                let person = vault.person_key(identities).ok().flatten().map(Writer::Person);
-                Self { vault, writer: person.or(self.writer), host: self.host }
+                let (person, with) = people(&vault, identities);
+                Self { vault, writer: person.or(self.writer), with, host: self.host }
             }
             Err(_) => self,
         }
@@ -65,7 +67,12 @@ impl Recorder {
                 return false;
             }
         };
-        match record(&self.vault, writer, &self.host, deed, now).await {
+        let mut deed = deed.clone();
+        if !self.with.is_empty() {
+            let with = format!("together with {}", self.with.join(", "));
+            deed.detail = Some(deed.detail.map_or(with.clone(), |detail| format!("{detail}, {with}")));
+        }
+        match record(&self.vault, writer, &self.host, &deed, now).await {
             Ok(_) => true,
             Err(error) => {
                 progress.warn(&format!(
@@ -77,6 +84,13 @@ impl Recorder {
             }
         }
     }
+}
+
+/// The person who writes, and the names of the others whose identities these are.
+fn people(vault: &Vault, identities: &Identities) -> (Option<Writer>, Vec<String>) {
+    let mut keys = vault.person_keys(identities).unwrap_or_default().into_iter();
+    let first = keys.next().map(Writer::Person);
+    (first, keys.map(|key| key.name).collect())
 }
 
 /// The same deed, with how it ended.

@@ -187,14 +187,15 @@ impl Vault {
         open::people(&self.inner.keyring, &self.inner.metadata)
     }
 
-    /// The person whose identities these are, with the key that they sign with; nobody when the keyring lists
+    /// The people whose identities these are, with the keys that they sign with; nobody when the keyring lists
     /// none of them, or was made before people had signing keys.
     ///
     /// # Errors
     /// Damage of the keyring's list of people.
-    pub fn person_key(&self, identities: &Identities) -> Result<Option<PersonKey>> {
+    pub fn person_keys(&self, identities: &Identities) -> Result<Vec<PersonKey>> {
         let people = self.people()?;
-        Ok(people.iter().filter(|person| person.is_active()).find_map(|person| person.open_key(identities)))
+        let active = people.iter().filter(|person| person.is_active());
+        Ok(active.filter_map(|person| person.open_key(identities)).collect())
     }
 
     /// What a person who signs is called.

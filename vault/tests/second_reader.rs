@@ -12,8 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 use lifeboat_vault::format::manifest::{ColumnRecord, FileRecord, StreamRecord, TableHead, TableRecord};
 use lifeboat_vault::format::record::ChunkSizes;
 use lifeboat_vault::{
-    AgentKey, Draft, ExpirePlan, Grade, Identities, Keep, Lane, Lease, Opener, Person, PruneOptions,
-    PrunePlan, SnapshotReader, SnapshotWriter, Split, Store, Vault, Written, create, list_snapshots,
+    AgentKey, Draft, ExpirePlan, Grade, Identities, Keep, KeyChange, KeyPlan, Lane, Lease, Opener, Person,
+    PruneOptions, PrunePlan, SnapshotReader, SnapshotWriter, Split, Store, Vault, Written, create,
+    list_snapshots,
 };
 use tempfile::TempDir;
 use url::Url;
@@ -252,6 +253,28 @@ async fn another_program_reads_what_a_prune_has_left() {
     let list = String::from_utf8(lab.print(&["--list"])).unwrap();
     assert!(list.lines().count() == 1 && list.starts_with(&last.snapshot.to_string()), "{list}");
     assert!(lab.print(&["--table", deals().name]) == changed.text(), "deals differ");
+    assert_eq!(lab.print(&["--schema-file", "schema.sql"]), SCHEMA_FILE);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_program_reads_across_epochs_when_a_person_has_been_retired() {
+    let mut lab = Lab::new().await;
+    lab.back_up("crm", vec![contacts(), deals()]).await;
+    let wang = || Identities::read(lab.identity.path(), age::NoCallbacks).unwrap();
+    let li = age::x25519::Identity::generate().to_public().to_string();
+    let li = Person { name: "li".into(), recipient: li, grades: Grade::ALL.to_vec() };
+    for change in [KeyChange::Add(li), KeyChange::Retire { name: "li".into() }] {
+        let vault = Vault::open(lab.vault.store().clone(), Opener::Person(&wang()), None).await.unwrap();
+        let vault = vault.unlock(&wang()).await.unwrap();
+        let plan = KeyPlan::make(&vault, &wang(), &change).await.unwrap();
+        assert!(plan.carry_out(&[], now()).await.unwrap().is_complete());
+    }
+    lab.vault = Vault::open(lab.vault.store().clone(), Opener::Agent(&lab.agent), None).await.unwrap();
+    let mut changed = deals();
+    changed.rows.push(b"5001\ta new deal\t1\tZhang\n".to_vec());
+    lab.back_up("crm", vec![contacts(), changed.clone()]).await;
+    assert!(lab.print(&["--table", deals().name]) == changed.text(), "deals of two epochs differ");
+    assert!(lab.print(&["--table", "contacts"]) == contacts().text(), "contacts of the first epoch differ");
     assert_eq!(lab.print(&["--schema-file", "schema.sql"]), SCHEMA_FILE);
 }
 

@@ -128,7 +128,15 @@ pub fn require_keys(vault: &Vault, files: &[FileRecord], tables: &[Chosen]) -> R
     let closed = files.iter().map(|file| file.grade).chain(needed).find(|grade| !open.contains(grade));
     match closed {
         None => Ok(()),
-        Some(grade) => Err(Error::no_key(format!("rows of grade {grade}"), None).into()),
+        Some(grade) => {
+            let error = CommandError::from(Error::no_key(format!("rows of grade {grade}"), None));
+            Err(match vault.quorum(grade) {
+                1 => error,
+                some => error.hint(format!(
+                    "grade {grade} takes {some} people together: give `--identity` once for each of them"
+                )),
+            })
+        }
     }
 }
 

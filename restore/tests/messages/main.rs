@@ -145,6 +145,29 @@ fn people_come_and_go() {
 }
 
 #[test]
+fn two_people_open_together_what_neither_opens_alone() {
+    let lab = Lab::with_snapshot();
+    let stranger = std::fs::read_to_string(lab.path("stranger.key")).expect("a key");
+    let stranger: age::x25519::Identity = stranger.parse().expect("a key");
+    let add = format!("keys add li --recipient {} --grades high VAULT WANG", stranger.to_public());
+    assert_eq!(lab.run(&add).0, Some(0));
+    assert_eq!(lab.run("keys quorum high 2 VAULT WANG").0, Some(0));
+    for alone in ["restore crm@latest --to TARGET VAULT WANG", "keys rewrap VAULT WANG"] {
+        let (code, _, stderr) = lab.run(alone);
+        assert_eq!(code, Some(12), "{alone}: {stderr}");
+    }
+    let together = "restore crm@latest --to TARGET VAULT WANG --identity stranger.key";
+    let (code, _, stderr) = lab.run(together);
+    assert_eq!(code, Some(0), "{stderr}");
+    let (code, told, _) = lab.run("keys list VAULT WANG --identity stranger.key");
+    assert_eq!(code, Some(0));
+    assert!(told.contains("high, epoch 2, 2 together") && told.contains("root, 2 together"), "{told}");
+    let (_, told, _) = lab.run("audit show --what restore VAULT WANG");
+    assert_eq!(told.matches("together with li").count(), 2, "{told}");
+    assert_eq!(told.matches("refused: no usable key").count(), 1, "{told}");
+}
+
+#[test]
 fn what_was_done_is_on_the_record() {
     let lab = Lab::with_snapshot();
     lab.check("audit-show-none", "audit show VAULT WANG");

@@ -10,4 +10,5 @@ mod documents;
 mod grades;
 mod harness;
 mod metrics;
+mod people;
 mod stores;

@@ -26,7 +26,7 @@ impl Book {
     async fn new() -> Self {
         let lab = Lab::new().await;
         let vault = lab.for_person().await.unwrap();
-        let person = vault.person_key(&lab.identities()).unwrap().unwrap();
+        let person = vault.person_keys(&lab.identities()).unwrap().remove(0);
         let book = Self { lab, person };
         for what in ["backup", "restore", "backup", "keys", "backup"] {
             book.write(what).await.unwrap();
@@ -264,7 +264,7 @@ async fn a_stranger_writes_nothing_and_a_retired_person_nothing_that_passes() {
     };
     change(KeyChange::Add(li)).await;
     let vault = Vault::open(book.lab.store(), Opener::Person(&identities), None).await.unwrap();
-    let key = vault.person_key(&identities).unwrap().unwrap();
+    let key = vault.person_keys(&identities).unwrap().remove(0);
     assert_eq!(key.name, "li");
     let write = async |time| {
         record(&book.vault().await, AuditWriter::Person(&key), "host", &deed("restore"), time).await.unwrap()

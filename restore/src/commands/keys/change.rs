@@ -60,6 +60,8 @@ pub(super) struct Changed {
     plan: KeyPlan,
     /// Nothing of a dry run.
     outcome: Option<KeyOutcome>,
+    /// Agents that keep the metadata key from being changed, by name.
+    unreached: Vec<String>,
     /// Whether the configuration could say which copies there are.
     copies_known: bool,
     json: bool,
@@ -94,12 +96,18 @@ impl Changed {
             }
             made => made?,
         };
-        if keep_metadata {
+        // A host that would be shut out backs nothing up until somebody goes there: that is for the operator
+        // to ask for, with `rotate metadata`.
+        let unreached = match change {
+            KeyChange::Retire { .. } => plan.shut_out.clone(),
+            _ => Vec::new(),
+        };
+        if keep_metadata || !unreached.is_empty() {
             plan.keep_metadata();
         }
         let copies_known = config.is_some();
         if args.dry_run {
-            return Ok(Self { plan, outcome: None, copies_known, json });
+            return Ok(Self { plan, outcome: None, unreached, copies_known, json });
         }
         let (mut stores, mut closed) = (Vec::new(), Vec::new());
         for copy in config.iter().flat_map(|config| &config.vault.copies) {
@@ -118,7 +126,7 @@ impl Changed {
         let recorder = recorder.after_change(&identities).await;
         recorder.write_at(&deed(result, detail), now, &progress).await;
         progress.finish();
-        Ok(Self { plan, outcome: Some(outcome), copies_known, json })
+        Ok(Self { plan, outcome: Some(outcome), unreached, copies_known, json })
     }
 
     /// Says what was done, what is left, and what a retired person can open still.
@@ -157,6 +165,12 @@ impl Changed {
                 "  not looked at: copies of the vault in other stores, which --config would name\n",
             );
         }
+        if !self.unreached.is_empty() {
+            text.push_str(&format!(
+                "  the metadata key stays: it cannot be given anew to {}; enrol them with new keys, then rotate metadata\n",
+                escape(&self.unreached.join(", "))
+            ));
+        }
         for agent in &plan.shut_out {
             text.push_str(&format!(
                 "  agent {} does not have the new metadata key: run `lifeboat-agent enroll` there, with a new key\n",
@@ -191,7 +205,7 @@ impl Changed {
             "new_keys": self.plan.new_epochs.iter().map(|(realm, epoch)| format!("{realm} {epoch}")).collect::<Vec<_>>(),
             "destroyed": self.plan.shredded.iter().map(|(realm, epoch)| format!("{realm} {epoch}")).collect::<Vec<_>>(),
             "wrapped_anew": self.plan.rewrapped.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "agents_to_enrol": self.plan.shut_out,
+            "agents_to_enrol": self.plan.shut_out.iter().chain(&self.unreached).collect::<Vec<_>>(),
             "stores": stores.collect::<Vec<_>>(),
             "copies_known": self.copies_known,
         })

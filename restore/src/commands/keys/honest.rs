@@ -16,6 +16,9 @@ read the vault's store or any copy of the vault:
 ",
         had.join(", ")
     );
+    if plan.quorum.iter().any(|(_, people)| *people > 1) {
+        text.push_str("  of a key that was split then, only a share: it opens nothing without the others'\n");
+    }
     if !plan.new_epochs.iter().any(|(realm, _)| *realm == Realm::Metadata) {
         text.push_str(
             "  names of tables and columns, counts and sizes of what is written from now on: the metadata key stays\n",

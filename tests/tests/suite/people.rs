@@ -1,0 +1,126 @@
+//! People of a company come and go, on a database that is backed up every night: what each of them opens,
+//! in the vault and in its copy, and what the record says of it afterwards.
+
+use std::fs;
+use std::process::Command;
+
+use lifeboat_tests::{Finished, restore, run};
+use serde_json::Value;
+
+use crate::company::{Company, DB1, Source};
+use crate::databases::support::sqlite;
+
+/// A company with a small CRM, a copy of its vault on another disk, and a third person with a key.
+fn company() -> Company {
+    let company = Company::new();
+    let database = company.path("crm.db");
+    sqlite(
+        &database,
+        "CREATE TABLE contacts (id integer PRIMARY KEY, name text); INSERT INTO contacts VALUES (1, '客户')",
+    );
+    let url = format!("sqlite://{}", database.display());
+    company.configure(DB1, &[Source { name: "crm", url, password: None }]);
+    let barn = company.path("barn");
+    fs::create_dir(&barn).expect("another disk");
+    let mut text = fs::read_to_string(company.config(DB1)).expect("a configuration");
+    text += &format!("[[vault.copy]]\nname = \"barn\"\nurl = \"file://{}\"\n", barn.display());
+    fs::write(company.config(DB1), text).expect("a configuration");
+    run(Command::new("age-keygen").arg("-o").arg(company.identity("zhao"))).success();
+    company.init(DB1);
+    company.back_up(DB1);
+    company
+}
+
+/// Runs a verb as these people together, led by the host's configuration.
+fn with(company: &Company, people: &[&str], args: &[&str]) -> Finished {
+    let mut command = restore();
+    command.args(args).arg("--config").arg(company.config(DB1));
+    for person in people {
+        command.arg("--identity").arg(company.identity(person));
+    }
+    run(&mut command)
+}
+
+fn recipient(company: &Company, person: &str) -> String {
+    run(Command::new("age-keygen").arg("-y").arg(company.identity(person))).success().stdout.trim().to_owned()
+}
+
+/// What a person opens from a place alone: the exit code of proving every row of the newest snapshot there.
+fn opens(company: &Company, people: &[&str], place: &str) -> Option<i32> {
+    let mut command = restore();
+    command.args(["verify", "crm@latest", "--read-data", "--vault"]);
+    command.arg(format!("file://{}", company.path(place).display()));
+    for person in people {
+        command.arg("--identity").arg(company.identity(person));
+    }
+    run(&mut command).code()
+}
+
+fn entries(company: &Company) -> Vec<Value> {
+    let told = with(company, &["wang"], &["audit", "export"]).success().stdout;
+    told.lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect()
+}
+
+#[test]
+fn a_person_comes_and_another_leaves_and_the_nights_go_on() {
+    let company = company();
+    assert_eq!(opens(&company, &["zhao"], "vault"), Some(12));
+    let zhao = recipient(&company, "zhao");
+    with(&company, &["wang"], &["keys", "add", "zhao", "--recipient", &zhao, "--grades", "high"]).success();
+    with(&company, &["wang"], &["keys", "retire", "li", "--reason", "left the company"]).success();
+    // The host that nobody has touched goes on under the new keys.
+    sqlite(&company.path("crm.db"), "INSERT INTO contacts VALUES (2, 'Weber')");
+    company.back_up(DB1);
+    for place in ["vault", "barn"] {
+        assert_eq!(opens(&company, &["wang"], place), Some(0), "{place}");
+        assert_eq!(opens(&company, &["zhao"], place), Some(0), "{place}: every table is of grade high");
+        assert_eq!(opens(&company, &["li"], place), Some(12), "{place}");
+    }
+    let told = entries(&company);
+    let keys: Vec<_> = told.iter().filter(|entry| entry["what"] == "keys").collect();
+    assert_eq!(keys.len(), 2, "{told:?}");
+    assert_eq!(keys[1]["reason"], "left the company");
+    assert!(keys.iter().all(|entry| entry["name"] == "wang" && entry["result"] == "done"), "{keys:?}");
+    assert_eq!(told.iter().filter(|entry| entry["what"] == "backup" && entry["result"] == "done").count(), 2);
+    with(&company, &["zhao"], &["audit", "verify"]).success();
+}
+
+#[test]
+fn two_people_restore_together_what_neither_restores_alone() {
+    let company = company();
+    with(&company, &["wang"], &["keys", "quorum", "high", "2"]).success();
+    company.back_up(DB1);
+    for place in ["vault", "barn"] {
+        // They open lower grades alone, and nothing of high: what was not read is never called proven.
+        assert_eq!(opens(&company, &["wang"], place), Some(3), "{place}");
+        assert_eq!(opens(&company, &["li"], place), Some(3), "{place}");
+        assert_eq!(opens(&company, &["wang", "li"], place), Some(0), "{place}");
+    }
+    let target = format!("sqlite://{}", company.path("new.db").display());
+    with(&company, &["wang"], &["restore", "crm@latest", "--to", &target]).exits(12);
+    with(&company, &["wang", "li"], &["restore", "crm@latest", "--to", &target]).success();
+    let told = entries(&company);
+    let restores: Vec<_> = told.iter().filter(|entry| entry["what"] == "restore").collect();
+    let results: Vec<_> = restores.iter().map(|entry| entry["result"].as_str().unwrap_or_default()).collect();
+    assert_eq!(results, ["refused", "begun", "done"], "{restores:?}");
+    assert!(
+        restores[2]["detail"].as_str().is_some_and(|detail| detail.contains("together with")),
+        "{restores:?}"
+    );
+}
+
+#[test]
+fn what_is_shredded_is_gone_from_the_copy_too_and_the_next_night_stores_it_anew() {
+    let company = company();
+    with(&company, &["wang"], &["keys", "shred", "--grade", "high", "--yes"]).success();
+    for place in ["vault", "barn"] {
+        let left = fs::read_dir(company.path(place).join("keys")).expect("the keys").filter_map(Result::ok);
+        let left = left.filter(|entry| entry.file_name().to_string_lossy().starts_with("high-1-"));
+        assert_eq!(left.count(), 0, "{place}");
+        assert_eq!(opens(&company, &["wang"], place), Some(20), "{place}");
+    }
+    company.back_up(DB1);
+    for place in ["vault", "barn"] {
+        assert_eq!(opens(&company, &["wang"], place), Some(0), "{place}");
+    }
+}

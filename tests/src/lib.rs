@@ -10,6 +10,6 @@ mod servers;
 
 pub use programs::{Finished, agent, finish, program, restore, run};
 pub use servers::{
-    AzureServer, Gate, GcsServer, MariadbOptions, MariadbServer, PostgresOptions, PostgresServer, S3Server,
-    vendor_schemas,
+    AzureServer, Gate, GcsServer, LockingS3, MachineRole, MariadbOptions, MariadbServer, PostgresOptions,
+    PostgresServer, S3Server, vendor_schemas,
 };

@@ -1,7 +1,7 @@
 """moto's S3 on one port, one request at a time, so that "create if absent" is atomic. Signatures are
 checked against the keys that it knows, and so are the policies of their users: moto lets everybody in
 unless it is told not to. Beside the one that may do everything there is a user for each branch, who may
-do everything below a prefix and nothing elsewhere."""
+do everything below a prefix and nothing elsewhere, and a role that a machine has."""
 
 import json
 import re
@@ -16,6 +16,7 @@ from moto.iam.access_control import IAMPolicy, S3IAMRequest
 from moto.iam.policy_conditions import CONDITION_OPERATIONS
 from moto.s3 import s3_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.sts import sts_backends
 from werkzeug.serving import run_simple
 
 port, bucket, key, secret = int(sys.argv[1]), *sys.argv[2:5]
@@ -31,7 +32,8 @@ def add_user(name, key, secret, statements):
     made.access_key_id, made.secret_access_key = key, secret
 
 
-add_user("lifeboat", key, secret, [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}])
+everything = [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]
+add_user("lifeboat", key, secret, everything)
 for branch in sys.argv[5:]:
     # What Amazon's guide gives a user of one folder of a shared bucket.
     objects = ["s3:GetObject", "s3:HeadObject", "s3:PutObject", "s3:DeleteObject"]
@@ -40,6 +42,12 @@ for branch in sys.argv[5:]:
         {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{bucket}",
          "Condition": {"StringLike": {"s3:prefix": [branch, f"{branch}/*"]}}},
     ])
+
+role = iam.create_role("machine", json.dumps({"Version": "2012-10-17", "Statement": []}), "/", None, "", [], "3600")
+iam.put_role_policy("machine", "own", json.dumps({"Version": "2012-10-17", "Statement": everything}))
+assumed = sts_backends["123456789012"]["aws"].assume_role("us-east-1", "machine", role.arn, "", 3600, "")
+assumed.access_key_id, assumed.secret_access_key, assumed.session_token = f"{key}-role", secret, f"{key}-token"
+
 settings.INITIAL_NO_AUTH_ACTION_COUNT = 0
 
 # moto passes over conditions that it does not know, `StringLike` among them, is not told the prefix of a

@@ -8,6 +8,7 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use tempfile::TempDir;
 
 use super::keeper::Kept;
+use super::machine::MachineRole;
 use super::port::{PORTS_TRIED_MAX, free_port};
 use super::tools::tool;
 
@@ -69,6 +70,27 @@ impl S3Server {
     /// The environment that leads `object_store`, and so both programs, to this server.
     pub fn environment(&self) -> Vec<(String, String)> {
         self.environment_with(KEY, SECRET)
+    }
+
+    /// The same with the bucket in the host's name, as Amazon, Aliyun, Tencent and Huawei want it: this server
+    /// stands in for Amazon's as a proxy does, so that no name needs to be looked up.
+    pub fn environment_by_host(&self) -> Vec<(String, String)> {
+        let mut environment = self.environment();
+        environment[0].1 = format!("http://{BUCKET}.s3.us-east-1.amazonaws.com");
+        environment.extend([
+            ("AWS_VIRTUAL_HOSTED_STYLE_REQUEST".into(), "true".into()),
+            ("AWS_PROXY_URL".into(), format!("http://127.0.0.1:{}", self.port)),
+        ]);
+        environment
+    }
+
+    /// The machine's role, and an environment that names no key, so that it is asked for.
+    pub fn machine_role(&self) -> (MachineRole, Vec<(String, String)>) {
+        let role = MachineRole::serve(&format!("{KEY}-role"), SECRET, &format!("{KEY}-token"));
+        let mut environment = self.environment();
+        environment.retain(|(name, _)| !name.contains("KEY"));
+        environment.push(("AWS_METADATA_ENDPOINT".into(), role.endpoint()));
+        (role, environment)
     }
 
     /// The same for the user of a branch.

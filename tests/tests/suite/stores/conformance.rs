@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use lifeboat_tests::{AzureServer, GcsServer, S3Server};
-use lifeboat_vault::store::{Created, Creation, Patience};
+use lifeboat_vault::store::{Created, Creation, Patience, StoreSettings};
 use lifeboat_vault::{Error, Store};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
@@ -38,6 +38,23 @@ async fn s3_keeps_every_promise() {
     install_tls();
     let server = S3Server::start();
     keeps_every_promise(below(Arc::new(server.store()), "branch/north"), MANY).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s3_with_the_bucket_in_the_hosts_name_keeps_every_promise() {
+    install_tls();
+    let server = S3Server::start();
+    let store = opened(&server.url("branch/north"), &server.environment_by_host());
+    keeps_every_promise(store, FEW).await;
+    assert!(!names(&below(Arc::new(server.store()), "branch/north"), "many").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s3_by_the_machines_own_role_keeps_every_promise() {
+    install_tls();
+    let server = S3Server::start();
+    let (_role, environment) = server.machine_role();
+    keeps_every_promise(opened(&server.url("branch/north"), &environment), FEW).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,6 +91,13 @@ async fn a_vault_sees_nothing_of_its_neighbour_in_the_same_bucket() {
     assert_eq!(names(&north, "").await, ["packs/aa/aa01"]);
     assert_eq!(names(&south, "packs").await, ["packs/aa/aa01"]);
     assert_eq!(north.get("packs/aa/aa01").await.expect("its own"), north.url());
+}
+
+/// A store as the programs open it, led by settings alone.
+fn opened(url: &str, settings: &[(String, String)]) -> Store {
+    let lines: String = settings.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    let settings = StoreSettings::parse(&lines).expect("settings");
+    Store::open_with(&Url::parse(url).expect("a URL"), false, &settings).expect("a store")
 }
 
 /// A store below `prefix` of a bucket, which gives up after a second try.

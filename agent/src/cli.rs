@@ -150,6 +150,9 @@ pub struct Expire {
     /// Only this source of the vault (may be repeated)
     #[arg(long, value_name = "NAME")]
     pub source: Vec<String>,
+    /// Of this copy, by its own retention, instead of the vault
+    #[arg(long, value_name = "NAME")]
+    pub copy: Option<String>,
     #[command(flatten)]
     pub deleting: Deleting,
     #[command(flatten)]
@@ -162,6 +165,9 @@ pub struct Prune {
     /// Say what would be done, and change nothing in the vault
     #[arg(long)]
     pub dry_run: bool,
+    /// In this copy, instead of the vault
+    #[arg(long, value_name = "NAME")]
+    pub copy: Option<String>,
     #[command(flatten)]
     pub deleting: Deleting,
     #[command(flatten)]

@@ -3,6 +3,7 @@
 //! Each copy stands for itself: one whose store is away, or whose settings are wrong, keeps none of the
 //! others back, and is caught up by the next run.
 
+mod open;
 mod report;
 mod shown;
 
@@ -15,15 +16,16 @@ use jiff::tz::TimeZone;
 use lifeboat_config::{Bandwidth, Config, Copy, Severity};
 use lifeboat_console::{CommandError, Kind, Progress};
 use lifeboat_vault::{
-    AgentKey, CopyMemory, CopyPlan, CopyStatus, Copying, ExpirePlan, Extent, Pace, Snapshot, SnapshotId,
-    Store, Vault, copy_status,
+    AgentKey, CopyMemory, CopyPlan, CopyStatus, Copying, Error, Extent, Pace, Snapshot, SnapshotId, Store,
+    Vault, copy_status,
 };
 
 use crate::check::chain;
 use crate::event::{Check, Event};
+use crate::host;
 use crate::notify::Router;
 use crate::run_id::RunId;
-use crate::{host, retention};
+pub use open::OpenCopy;
 pub use report::CopyReport;
 pub use shown::table;
 
@@ -54,8 +56,8 @@ impl Copies<'_> {
         let started = Instant::now();
         let now = Timestamp::now();
         let memory = CopyMemory::new(&self.config.agent.state, &copy.name);
-        let opened = match self.extent(copy, now).await {
-            Ok(extent) => open_store(copy).map(|store| (store, extent)),
+        let opened = match open_store(copy) {
+            Ok(store) => self.extent(copy, &store).await.map(|extent| (store, extent)),
             Err(error) => Err(error),
         };
         let (store, extent) = match opened {
@@ -69,9 +71,29 @@ impl Copies<'_> {
             }
         };
         let copying = self.copying(&store, &extent, &memory);
-        let pace = pace(copy);
+        let pace = pace(copy, self.config.agent.zone());
         let outcome = copying.bring_up_to_date(&pace, now, &|bytes| progress.add_bytes(bytes)).await;
-        CopyReport::of(copy, outcome, started.elapsed())
+        let unlocked = match outcome.stopped {
+            None => self.extend_locks(copy, store).await.err(),
+            Some(_) => None,
+        };
+        CopyReport::of(copy, outcome, unlocked, started.elapsed())
+    }
+
+    /// Extends the locks of what the copy keeps, where its store locks.
+    async fn extend_locks(&self, copy: &Copy, store: Store) -> Result<(), Error> {
+        if store.lock_policy().is_none() {
+            return Ok(());
+        }
+        match OpenCopy::in_store(self.config, self.vault, self.key, copy, store).await? {
+            Some(opened) => opened.extend_locks(self.vault).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    async fn extent(&self, copy: &Copy, store: &Store) -> Result<Extent, CommandError> {
+        let extent = open::extent(self.config, self.vault, self.key, copy, store).await;
+        extent.map_err(|error| error.context(format!("copy {} is behind", copy.name)))
     }
 
     /// What a copy lacks.
@@ -81,7 +103,7 @@ impl Copies<'_> {
     pub async fn plan(&self, copy: &Copy) -> Result<CopyPlan, CommandError> {
         let store = open_store(copy)?;
         let memory = CopyMemory::new(&self.config.agent.state, &copy.name);
-        let extent = self.extent(copy, Timestamp::now()).await?;
+        let extent = self.extent(copy, &store).await?;
         Ok(self.copying(&store, &extent, &memory).plan().await?)
     }
 
@@ -95,16 +117,6 @@ impl Copies<'_> {
             state: &self.config.agent.state,
             memory,
         }
-    }
-
-    /// What a copy shall hold: everything, unless it has a retention of its own.
-    async fn extent(&self, copy: &Copy, now: Timestamp) -> Result<Extent, CommandError> {
-        let Some(keep) = &copy.keep else { return Ok(Extent::Everything) };
-        let policy = |_: &str| Some(retention::of(keep, 0));
-        let plan = ExpirePlan::make(self.vault, policy, &TimeZone::system(), now).await?;
-        let verdicts = plan.sources.iter().flat_map(|source| &source.verdicts);
-        let staying = verdicts.filter(|verdict| !verdict.goes()).map(|verdict| verdict.snapshot.id);
-        Ok(Extent::Snapshots(staying.collect()))
     }
 }
 
@@ -165,7 +177,7 @@ pub fn choose<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a Copy>,
 /// Opens a copy's store, led by its own settings. A folder must be there: one that is made in place of a
 /// disk that is not mounted would fill the wrong disk.
 pub fn open_store(copy: &Copy) -> Result<Store, CommandError> {
-    host::open_store(&copy.url, copy.credentials.as_ref(), false).map_err(|error| {
+    host::open_store(&copy.url, copy.credentials.as_ref(), copy.lock, false).map_err(|error| {
         let folder = copy.url.scheme() == "file";
         let error = error.context(format!("copy {} cannot be used", copy.name));
         if folder {
@@ -176,11 +188,11 @@ pub fn open_store(copy: &Copy) -> Result<Store, CommandError> {
     })
 }
 
-/// The copy's limits, by this machine's clock and time zone.
-fn pace(copy: &Copy) -> Pace {
+/// The copy's limits, by this machine's clock in the configured time zone.
+fn pace(copy: &Copy, zone: TimeZone) -> Pace {
     let limits = copy.bandwidth.clone();
     Pace::new(move || -> Option<NonZeroU64> {
-        let now = TimeZone::system().to_datetime(Timestamp::now());
+        let now = zone.to_datetime(Timestamp::now());
         let minute = now.hour().unsigned_abs() as u16 * 60 + now.minute().unsigned_abs() as u16;
         Bandwidth::at(&limits, minute)
     })

@@ -4,9 +4,10 @@ use std::fs::{DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use lifeboat_config::{Agent, Config, SecretRef, Source};
+use jiff::{SignedDuration, Timestamp};
+use lifeboat_config::{Agent, Config, Lock, SecretRef, Source};
 use lifeboat_console::{CommandError, Kind, ResultExt};
-use lifeboat_vault::store::StoreSettings;
+use lifeboat_vault::store::{LockMode, LockPolicy, StoreSettings};
 use lifeboat_vault::{AgentKey, Error, Opener, Store, Vault};
 use url::Url;
 
@@ -55,8 +56,14 @@ pub fn read_key(agent: &Agent) -> Result<AgentKey, CommandError> {
     Ok(AgentKey::read(&path)?)
 }
 
-/// Opens a store, led by the settings that a reference names, or by the environment.
-pub fn open_store(url: &Url, settings: Option<&SecretRef>, create: bool) -> Result<Store, CommandError> {
+/// Opens a store, led by the settings that a reference names, or by the environment. What is written there is
+/// locked where the configuration says so.
+pub fn open_store(
+    url: &Url,
+    settings: Option<&SecretRef>,
+    lock: Option<Lock>,
+    create: bool,
+) -> Result<Store, CommandError> {
     let settings = match settings {
         None => StoreSettings::Environment,
         Some(reference) => StoreSettings::parse(reference.resolve()?.expose()).map_err(|line| {
@@ -64,12 +71,31 @@ pub fn open_store(url: &Url, settings: Option<&SecretRef>, create: bool) -> Resu
             CommandError::new(Kind::ConfigInvalid, text)
         })?,
     };
-    Ok(Store::open_with(url, create, &settings)?)
+    let store = Store::open_with(url, create, &settings)?;
+    Ok(match lock {
+        None => store,
+        Some(lock) => store.locking(policy(lock), Timestamp::now())?,
+    })
+}
+
+/// A lock as the vault takes it.
+fn policy(lock: Lock) -> LockPolicy {
+    let mode = match lock.mode {
+        lifeboat_config::LockMode::Governance => LockMode::Governance,
+        lifeboat_config::LockMode::Compliance => LockMode::Compliance,
+    };
+    LockPolicy { mode, period: SignedDuration::from_hours(24 * i64::from(lock.days)) }
+}
+
+/// Opens the store of the configured vault.
+pub fn open_vault_store(config: &Config, create: bool) -> Result<Store, CommandError> {
+    let vault = &config.vault;
+    open_store(&vault.url, vault.credentials.as_ref(), vault.lock, create)
 }
 
 /// Opens the configured vault with the agent's key.
 pub async fn open_vault(config: &Config, key: &AgentKey) -> Result<Vault, CommandError> {
-    let store = open_store(&config.vault.url, config.vault.credentials.as_ref(), false)?;
+    let store = open_vault_store(config, false)?;
     let opened = Vault::open(store, Opener::Agent(key), config.vault.root.as_deref()).await;
     opened.map_err(|error| match error {
         Error::NoKey { .. } => not_enrolled(config, key),

@@ -19,6 +19,7 @@ mod host;
 mod interrupt;
 mod job;
 mod lock;
+mod locks;
 mod metrics;
 mod notify;
 mod record;

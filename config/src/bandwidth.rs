@@ -23,7 +23,7 @@ const UNITS: [(&str, u64); 6] = [
 
 const EXAMPLE: &str = "write `08:00-20:00 2MB/s`, `20:00-08:00 unlimited`, or a rate alone for the whole day";
 
-/// A limit that holds at some hours of every day, by this machine's time zone.
+/// A limit that holds at some hours of every day, by the agent's time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bandwidth {
     /// The minute of the day at which it begins.

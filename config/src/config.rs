@@ -85,6 +85,9 @@ pub struct Vault {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", regex(pattern = "^\\{(file|env|credential):"))]
     pub credentials: Option<SecretRef>,
+    /// Locks what is written, in a bucket of S3 that has object locks, so that nobody can delete it before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock: Option<Lock>,
     /// How many copies must hold a new snapshot whole before `backup` succeeds; all of them when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 8))]
@@ -110,14 +113,43 @@ pub struct Copy {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", regex(pattern = "^\\{(file|env|credential):"))]
     pub credentials: Option<SecretRef>,
-    /// How fast it may be written, by the hour of this machine's time zone: the first that holds decides,
+    /// How fast it may be written, by the hour of `timezone` in `[agent]`: the first that holds decides,
     /// and where none does there is no limit.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub bandwidth: Vec<Bandwidth>,
-    /// Which snapshots it is given, where that is not all of them. None is ever taken from it.
+    /// Which snapshots it keeps, whatever the vault does; where left out, all that the vault has. `expire --copy`
+    /// takes the others from it, `prune --copy` frees their space.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<Keep>,
+    /// Locks what is written there, as in `[vault]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock: Option<Lock>,
+}
+
+/// How the objects of a store are locked. What must be shredded one day is never locked: the keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Lock {
+    /// For so many days from when an object is written. What is kept is locked for so long again, long before
+    /// its lock ends, by every backup, copy and prune.
+    #[schemars(range(min = 1, max = 36500))]
+    pub days: u32,
+    /// Who may end a lock early.
+    #[schemars(default = "Lock::default_mode")]
+    pub mode: LockMode,
+}
+
+/// Who may end an object's lock early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename_all = "lowercase")]
+pub enum LockMode {
+    /// An account with a right to that (`s3:BypassGovernanceRetention`).
+    Governance,
+    /// Nobody, the owner of the account included.
+    Compliance,
 }
 
 /// A person who may open some grades of the vault.
@@ -228,7 +260,8 @@ pub struct Agent {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default, with = "Vec<String>")]
     pub schedule: Vec<Schedule>,
-    /// The clock that schedules mean, such as `Asia/Shanghai`; the machine's when left out.
+    /// The clock that schedules, bandwidth by the hour and the days of `keep` mean, such as `Asia/Shanghai`; the
+    /// machine's when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub timezone: Option<Zone>,
@@ -392,6 +425,13 @@ fn as_duration<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::O
 fn duration_text(duration: Duration) -> String {
     let signed = SignedDuration::try_from(duration).expect("a configured time is a few days at most");
     format!("{signed:#}")
+}
+
+impl Lock {
+    /// A lock that was asked for by mistake can be ended by somebody.
+    pub(crate) const fn default_mode() -> LockMode {
+        LockMode::Governance
+    }
 }
 
 impl Maintenance {

@@ -24,7 +24,9 @@ mod values;
 mod warnings;
 
 pub use bandwidth::Bandwidth;
-pub use config::{Agent, Config, Copy, Grade, Keep, Maintenance, Person, Source, Vault, Zone};
+pub use config::{
+    Agent, Config, Copy, Grade, Keep, Lock, LockMode, Maintenance, Person, Source, Vault, Zone,
+};
 pub use error::ConfigError;
 pub use fleet::{Branch, Fleet};
 pub use grading::{Grading, Pattern};

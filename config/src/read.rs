@@ -14,7 +14,7 @@ use crate::position::Document;
 use crate::section::{Field, Section, did_you_mean};
 use crate::values::{self, Fault};
 use crate::{
-    Agent, Bandwidth, Config, ConfigError, Copy, Grade, Grading, Keep, Maintenance, Person, Schedule,
+    Agent, Bandwidth, Config, ConfigError, Copy, Grade, Grading, Keep, Lock, Maintenance, Person, Schedule,
     SecretRef, Source, Vault, host,
 };
 
@@ -26,8 +26,9 @@ type Result<T> = std::result::Result<T, ConfigError>;
 pub(crate) const ROOT_KEYS: &[&str] =
     &["version", "branch", "vault", "people", "agent", "maintenance", "source", "notify"];
 pub(crate) const VAULT_KEYS: &[&str] =
-    &["url", "root", "keep", "keep_min_days", "credentials", "require_copies", "copy"];
-pub(crate) const COPY_KEYS: &[&str] = &["name", "url", "credentials", "bandwidth", "keep"];
+    &["url", "root", "keep", "keep_min_days", "credentials", "lock", "require_copies", "copy"];
+pub(crate) const COPY_KEYS: &[&str] = &["name", "url", "credentials", "bandwidth", "keep", "lock"];
+pub(crate) const LOCK_KEYS: &[&str] = &["days", "mode"];
 pub(crate) const KEEP_KEYS: &[&str] = &["last", "daily", "weekly", "monthly", "yearly", "tags"];
 pub(crate) const PERSON_KEYS: &[&str] = &["recipient", "grades"];
 pub(crate) const AGENT_KEYS: &[&str] = &[
@@ -52,6 +53,9 @@ const KEEP_MAX: u32 = 100_000;
 
 /// A hundred years.
 const KEEP_MIN_DAYS_MAX: u32 = 36_500;
+
+/// A hundred years, which is what S3 takes.
+const LOCK_DAYS_MAX: u32 = 36_500;
 
 /// More copies than this would be copies of a mistake; each takes memory while it is written.
 const COPIES_MAX: usize = 8;
@@ -146,6 +150,7 @@ fn vault(field: &Field<'_>, folder: &Path) -> Result<Vault> {
         keep: section.optional("keep").map(|field| keep(&field)).transpose()?,
         keep_min_days: keep_min_days(&section)?.unwrap_or(Vault::default_keep_min_days()),
         credentials: credentials(section.optional("credentials"), &url, folder)?,
+        lock: lock(section.optional("lock"), &url)?,
         require_copies: require_copies(section.optional("require_copies"), copies.len())?,
         copies,
         url,
@@ -199,6 +204,7 @@ fn copies(field: Option<Field<'_>>, vault: &Url, folder: &Path) -> Result<Vec<Co
         }
         let credentials = credentials(section.optional("credentials"), &url, folder)?;
         let place = |other: &Url| other.as_str().trim_end_matches('/') == url.as_str().trim_end_matches('/');
+        let lock = lock(section.optional("lock"), &url)?;
         let same_account = credentials.is_none();
         if same_account && (place(vault) || copies.iter().any(|copy| place(&copy.url))) {
             let message = format!("{} is a place that is used already", url_field.name());
@@ -212,6 +218,7 @@ fn copies(field: Option<Field<'_>>, vault: &Url, folder: &Path) -> Result<Vec<Co
             credentials,
             bandwidth: bandwidth(section.optional("bandwidth"))?,
             keep: section.optional("keep").map(|field| keep(&field)).transpose()?,
+            lock,
         });
     }
     if copies.len() > COPIES_MAX {
@@ -241,6 +248,24 @@ fn keep(field: &Field<'_>) -> Result<Keep> {
         return Err(field.refuse(format!("{} would keep one snapshot only", field.name()), vec![hint.into()]));
     }
     Ok(keep)
+}
+
+/// Only S3 has a lock of each object, by a call that Lifeboat knows.
+fn lock(field: Option<Field<'_>>, store: &Url) -> Result<Option<Lock>> {
+    let Some(field) = field else { return Ok(None) };
+    if store.scheme() != "s3" {
+        let message = format!("{} is of an s3:// store alone", field.name());
+        let hint =
+            "what protects an Azure container, a Google bucket or a folder is set there: config/STORES.md";
+        return Err(field.refuse_key(message, vec![hint.into()]));
+    }
+    let section = field.table("lock".into())?.only(LOCK_KEYS)?;
+    let days = section.required("days", "`days = 30`")?.integer(1..=LOCK_DAYS_MAX)?;
+    let mode = match section.optional("mode") {
+        None => Lock::default_mode(),
+        Some(mode) => value(&mode, values::lock_mode)?,
+    };
+    Ok(Some(Lock { days, mode }))
 }
 
 fn keep_min_days(section: &Section<'_>) -> Result<Option<u32>> {

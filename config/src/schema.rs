@@ -66,6 +66,7 @@ mod tests {
         check(&schema, "/$defs/Vault", read::VAULT_KEYS);
         check(&schema, "/$defs/Keep", read::KEEP_KEYS);
         check(&schema, "/$defs/Copy", read::COPY_KEYS);
+        check(&schema, "/$defs/Lock", read::LOCK_KEYS);
         check(&schema, "/$defs/Person", read::PERSON_KEYS);
         check(&schema, "/$defs/Agent", read::AGENT_KEYS);
         check(&schema, "/$defs/Maintenance", read::MAINTENANCE_KEYS);
@@ -103,6 +104,7 @@ mod tests {
         assert_eq!(required("/$defs/Vault/required"), serde_json::json!(["url"]));
         assert_eq!(required("/$defs/Person/required"), serde_json::json!(["recipient"]));
         assert_eq!(required("/$defs/Copy/required"), serde_json::json!(["name", "url"]));
+        assert_eq!(required("/$defs/Lock/required"), serde_json::json!(["days"]));
         assert_eq!(required("/$defs/Agent/required"), Value::Null);
         assert_eq!(required("/$defs/Keep/required"), Value::Null);
         assert_eq!(required("/$defs/Source/required"), serde_json::json!(["name", "url"]));

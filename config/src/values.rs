@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use url::Url;
 
-use crate::{Schedule, Zone};
+use crate::{LockMode, Schedule, Zone};
 
 /// Nothing that is configured as a length of time is meant to be longer.
 const DURATION_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
@@ -164,6 +164,17 @@ pub(crate) fn listen(text: &str) -> Result<SocketAddr, Fault> {
             "write an address of this machine and a port, such as `127.0.0.1:9632` or `[::1]:9632`",
         )
     })
+}
+
+pub(crate) fn lock_mode(text: &str) -> Result<LockMode, Fault> {
+    match text {
+        "governance" => Ok(LockMode::Governance),
+        "compliance" => Ok(LockMode::Compliance),
+        other => Err(Fault::new(
+            &format!("`{other}` is no mode of a lock"),
+            "write `governance`, which an account with a right of its own can end, or `compliance`, which nobody can",
+        )),
+    }
 }
 
 pub(crate) fn schedule(text: &str) -> Result<Schedule, Fault> {

@@ -21,6 +21,7 @@ mod needs;
 mod pace;
 mod plan;
 mod prove;
+mod retention;
 mod status;
 
 pub use carry::{CopyOutcome, CopyStats};
@@ -28,6 +29,7 @@ pub use finding::CopyFinding;
 pub use memory::CopyMemory;
 pub use pace::Pace;
 pub use plan::{CopyPlan, Stage};
+pub use retention::CopyKeep;
 pub use status::{CopyStatus, copy_status};
 
 /// Bytes of objects in memory at once: two packs, or many small objects. A pack that is larger goes alone.

@@ -1,6 +1,7 @@
 //! What can go wrong with a vault, named by what the caller should do about it.
 
 use crate::Grade;
+use crate::store::lock;
 
 /// The result of a vault operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -206,6 +207,12 @@ impl Error {
             }
             Self::Unavailable { .. } => {
                 "is the store up, and do endpoint, region and network fit? run the same command again afterwards"
+            }
+            Self::Denied { operation: "remove", .. } => {
+                "run this where the credential that may delete is; config/STORES.md says which rights it needs"
+            }
+            Self::Denied { operation: lock::ASK | lock::SET, .. } => {
+                "the credentials need s3:GetObjectRetention and s3:PutObjectRetention: see config/STORES.md"
             }
             Self::Denied { .. } => "the credentials need put, get and list below the vault's prefix",
             Self::Locked { .. } => {

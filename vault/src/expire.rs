@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -15,11 +15,15 @@ use crate::keys::AgentKey;
 use crate::lease::Lease;
 use crate::notes::{NoteAuthor, Notes, list_notes, write_note};
 use crate::read::{Snapshot, list_snapshots};
-use crate::retention::{Candidate, Keep, RetentionPlan, judge};
+use crate::retention::{Candidate, Keep, Reason, RetentionPlan, judge};
+use crate::store::NotRemoved;
 use crate::{Error, NoteId, Result, SnapshotId, Vault};
 
 /// Manifests deleted between two proofs of the lease, at once.
 const DELETED_AT_ONCE: usize = 8;
+
+/// Locks asked for at once.
+const ASKED_AT_ONCE: usize = 16;
 
 /// What expires, source by source.
 #[derive(Debug)]
@@ -30,6 +34,10 @@ pub struct ExpirePlan {
     pub damage: Vec<String>,
     /// The notes that were read: when others are there, the plan is old.
     notes: HashSet<NoteId>,
+    /// Snapshots that a note says have expired already: a delete was denied or is late.
+    noted: HashSet<SnapshotId>,
+    /// The vault that this is a copy of: a hold may come there as well.
+    of: Option<Vault>,
 }
 
 /// What an expire has done.
@@ -37,6 +45,8 @@ pub struct ExpirePlan {
 pub struct Expired {
     /// Snapshots that are gone now.
     pub snapshots: u64,
+    /// Manifests that the store would not let go: they are there still, and a later expire tries again.
+    pub denied: Vec<NotRemoved>,
 }
 
 impl ExpirePlan {
@@ -52,10 +62,29 @@ impl ExpirePlan {
         // is noticed before anything is deleted.
         let (notes, unread) = list_notes(vault).await?;
         let (snapshots, damage) = list_snapshots(vault).await?;
-        Ok(Self::of(&snapshots, &notes, unread, &damage, keep, zone, now))
+        let mut plan = Self::of(&snapshots, &notes, unread, &damage, keep, zone, now);
+        plan.wait_for_locks(vault, now).await?;
+        Ok(plan)
     }
 
-    fn of(
+    /// What is locked stays until its lock ends: a delete would only hide it.
+    pub(crate) async fn wait_for_locks(&mut self, vault: &Vault, now: Timestamp) -> Result<()> {
+        let going = self.sources.iter_mut().flat_map(|source| &mut source.verdicts);
+        let asked = going.filter(|verdict| verdict.goes()).map(|verdict| async move {
+            let lock = vault.store().lock_of(&names::snapshot(verdict.snapshot.id)).await?;
+            if let Some(lock) = lock.filter(|lock| lock.until > now) {
+                verdict.keep.push(Reason::Locked { until: lock.until });
+            }
+            Ok::<_, Error>(())
+        });
+        futures::stream::iter(asked.collect::<Vec<_>>())
+            .buffer_unordered(ASKED_AT_ONCE)
+            .try_collect::<Vec<_>>()
+            .await
+            .map(drop)
+    }
+
+    pub(crate) fn of(
         snapshots: &[Snapshot],
         notes: &Notes,
         unread: Vec<Error>,
@@ -74,7 +103,12 @@ impl ExpirePlan {
             .map(|(source, candidates)| judge(source, candidates, keep(source).as_ref(), &unread, zone, now));
         let sources = judged.collect();
         let damage = damage.iter().chain(&unread).map(ToString::to_string).collect();
-        Self { sources, damage, notes: notes.ids.clone() }
+        Self { sources, damage, notes: notes.ids.clone(), noted: notes.expired.clone(), of: None }
+    }
+
+    /// Watches the notes of the vault that this is a copy of.
+    pub(crate) fn watch(&mut self, of: Vault) {
+        self.of = Some(of);
     }
 
     /// Leaves only these sources in.
@@ -87,11 +121,17 @@ impl ExpirePlan {
         self.sources.iter().flat_map(RetentionPlan::going).map(|verdict| verdict.snapshot.id).collect()
     }
 
+    /// The snapshots that no rule keeps, whether or not their locks let them go yet.
+    pub fn unkept(&self) -> HashSet<SnapshotId> {
+        let verdicts = self.sources.iter().flat_map(|source| &source.verdicts);
+        verdicts.filter(|verdict| !verdict.is_kept()).map(|verdict| verdict.snapshot.id).collect()
+    }
+
     /// Removes them. Killed anywhere, it leaves snapshots that are whole, and the next run goes on.
     ///
     /// # Errors
     /// `HeldBack` when something was noted since the plan was made; `LeaseLost`; `Denied` when these
-    /// credentials may not delete.
+    /// credentials may delete nothing, not even an old lease.
     pub async fn carry_out(
         &self,
         vault: &Vault,
@@ -104,19 +144,30 @@ impl ExpirePlan {
         let mut known = self.notes.clone();
         for ids in going.chunks(NOTED_AT_ONCE) {
             lease.renew().await?;
-            refuse_new_notes(vault, &known).await?;
-            let says = Says::Expire { snapshots: ids.to_vec() };
-            let reason = "no rule of the policy keeps them";
-            known.insert(write_note(vault, NoteAuthor::Agent(agent), &agent.name, reason, says, now).await?);
+            self.refuse_new_notes(vault, &known).await?;
+            let new: Vec<_> = ids.iter().filter(|id| !self.noted.contains(id)).copied().collect();
+            if !new.is_empty() {
+                let says = Says::Expire { snapshots: new };
+                let (author, reason) = (NoteAuthor::Agent(agent), "no rule of the policy keeps them");
+                known.insert(write_note(vault, author, &agent.name, reason, says, now).await?);
+            }
             for ids in ids.chunks(DELETED_AT_ONCE) {
                 lease.renew().await?;
-                refuse_new_notes(vault, &known).await?;
-                let names = ids.iter().map(|id| names::snapshot(*id)).collect();
-                remove_all(vault, names).await?;
-                expired.snapshots += ids.len() as u64;
+                self.refuse_new_notes(vault, &known).await?;
+                let names: Vec<_> = ids.iter().map(|id| names::snapshot(*id)).collect();
+                let denied = vault.store().remove_all(&names).await?;
+                expired.snapshots += (ids.len() - denied.len()) as u64;
+                expired.denied.extend(denied);
             }
         }
         Ok(expired)
+    }
+
+    async fn refuse_new_notes(&self, vault: &Vault, known: &HashSet<NoteId>) -> Result<()> {
+        for vault in [Some(vault), self.of.as_ref()].into_iter().flatten() {
+            refuse_new_notes(vault, known).await?;
+        }
+        Ok(())
     }
 }
 
@@ -134,17 +185,4 @@ async fn refuse_new_notes(vault: &Vault, known: &HashSet<NoteId>) -> Result<()> 
             id.short()
         ))),
     }
-}
-
-/// Removes objects at once; one that is gone already is as good.
-pub(crate) async fn remove_all(vault: &Vault, names: Vec<String>) -> Result<()> {
-    let removals = names.into_iter().map(|name| {
-        let store = vault.store().clone();
-        async move { store.remove(&name).await }
-    });
-    let removals: Vec<_> = removals.collect();
-    let at_once = removals.len().max(1);
-    futures::stream::iter(removals.into_iter().map(Ok::<_, Error>))
-        .try_for_each_concurrent(at_once, |removal| async move { removal.await.map(drop) })
-        .await
 }

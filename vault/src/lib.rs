@@ -21,6 +21,7 @@ mod ids;
 mod index;
 mod keys;
 mod lease;
+mod locks;
 mod marks;
 mod needs;
 mod notes;
@@ -44,8 +45,8 @@ pub use audit::{
     read_audit_after, record,
 };
 pub use copy::{
-    CopyError, CopyFinding, CopyMemory, CopyOutcome, CopyPlan, CopyStats, CopyStatus, Copying, Extent, Pace,
-    Stage, copy_status,
+    CopyError, CopyFinding, CopyKeep, CopyMemory, CopyOutcome, CopyPlan, CopyStats, CopyStatus, Copying,
+    Extent, Pace, Stage, copy_status,
 };
 pub use digest::RowDigest;
 pub use error::{Error, Result};
@@ -55,8 +56,9 @@ pub use ids::{AgentId, ChunkId, IndexId, MarkId, NotAnId, NoteId, PackId, Snapsh
 pub use index::SyncReport;
 pub use keys::{AgentKey, EnrolmentRequest, Identities, Person, PersonKey, fingerprint};
 pub use lease::Lease;
+pub use locks::{Locked, extend_locks};
 pub use notes::{Hold, NoteAuthor, Notes, list_notes, write_note};
-pub use prune::{MostlyDead, PruneOptions, PrunePlan, Pruned, SizedPack};
+pub use prune::{LockedPack, MostlyDead, PruneOptions, PrunePlan, Pruned, SizedPack};
 pub use read::{Rows, Selector, Snapshot, SnapshotReader, list_snapshots};
 pub use retention::{Candidate, Dating, Keep, Reason, RetentionPlan, Verdict, judge};
 pub use split::Split;

@@ -79,16 +79,24 @@ impl Notes {
 
 /// Reads every note, and what was found damaged among them.
 pub async fn list_notes(vault: &Vault) -> Result<(Notes, Vec<Error>)> {
-    let listed = vault.store().list(names::NOTES).await?;
-    let ids = listed.iter().filter_map(|object| names::id(&object.name));
-    let mut reads = futures::stream::iter(ids.map(|id| async move { (id, read_note(vault, id).await) }))
-        .buffer_unordered(READS_AT_ONCE);
+    list_notes_of(&[vault]).await
+}
+
+/// The same of a vault and its copies, taken together.
+pub(crate) async fn list_notes_of(vaults: &[&Vault]) -> Result<(Notes, Vec<Error>)> {
     let (mut read, mut damage) = (HashMap::new(), Vec::new());
-    while let Some((id, note)) = reads.next().await {
-        match note {
-            Ok(note) => drop(read.insert(id, note)),
-            Err(error) if error.is_damage() => damage.push(error),
-            Err(error) => return Err(error),
+    for &vault in vaults {
+        let listed = vault.store().list(names::NOTES).await?;
+        let ids = listed.iter().filter_map(|object| names::id(&object.name));
+        let new = ids.filter(|id| !read.contains_key(id)).collect::<Vec<_>>().into_iter();
+        let mut reads = futures::stream::iter(new.map(|id| async move { (id, read_note(vault, id).await) }))
+            .buffer_unordered(READS_AT_ONCE);
+        while let Some((id, note)) = reads.next().await {
+            match note {
+                Ok(note) => drop(read.insert(id, note)),
+                Err(error) if error.is_damage() => damage.push(error),
+                Err(error) => return Err(error),
+            }
         }
     }
     Ok((gather(read), damage))

@@ -7,17 +7,21 @@
 //! stands in two packs keeps both: a table of contents can lie about what it holds, so only the same
 //! sealed bytes, read and hashed, count as a copy.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::format::names;
 use crate::index::ChunkIndex;
 use crate::keys::AgentKey;
 use crate::lease::Lease;
+use crate::store::NotRemoved;
 use crate::{MarkId, PackId, Result, Vault};
 
 mod dropping;
 mod live;
+mod locked;
 mod moving;
 mod plan;
 
@@ -47,6 +51,17 @@ pub struct SizedPack {
     pub bytes: u64,
 }
 
+/// A pack that would go, and is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LockedPack {
+    /// The pack.
+    pub pack: PackId,
+    /// Bytes of the object.
+    pub bytes: u64,
+    /// When its lock ends, or that of the last index object that names it.
+    pub until: Timestamp,
+}
+
 /// A pack that is mostly dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MostlyDead {
@@ -72,7 +87,9 @@ pub struct PrunePlan {
     pub going: Vec<SizedPack>,
     /// Marked, and waited for.
     pub waiting: Vec<SizedPack>,
-    /// When the first of them may go.
+    /// Marked long enough, not needed, and locked: they go when their locks have ended.
+    pub locked: Vec<LockedPack>,
+    /// When the first of those that wait may go.
     pub next: Option<Timestamp>,
     /// Marked, and needed all the same: they stay.
     pub revived: Vec<PackId>,
@@ -82,12 +99,14 @@ pub struct PrunePlan {
     pub mostly_dead: Vec<MostlyDead>,
     /// Not needed, and too young to be marked.
     pub young: Vec<SizedPack>,
+    /// Not needed in this copy, and in the vault that it is a copy of: they would be copied again.
+    pub in_vault: Vec<SizedPack>,
     /// Damage that was met, none of which stands in the way.
     pub damage: Vec<String>,
     /// Packs that an index names, that are not there and that nothing needs: it names them no more.
     forgotten: Vec<PackId>,
-    /// Marks that are carried out with this plan.
-    finished: Vec<MarkId>,
+    /// Marks that are carried out with this plan, and the packs that they name.
+    finished: Vec<(MarkId, Vec<PackId>)>,
     vault: Vault,
     index: ChunkIndex,
 }
@@ -107,6 +126,8 @@ pub struct Pruned {
     pub moved_bytes: u64,
     /// Damage that was met on the way: what it is in was left alone.
     pub damage: Vec<String>,
+    /// Objects that the store would not let go. They are marked still, and a later prune tries again.
+    pub denied: Vec<NotRemoved>,
 }
 
 impl PrunePlan {
@@ -122,15 +143,36 @@ impl PrunePlan {
         options: PruneOptions,
         lease: Option<&mut Lease>,
     ) -> Result<Self> {
-        plan::make(vault, state, options, lease).await
+        plan::make(vault, state, options, &HashSet::new(), lease).await
+    }
+
+    /// The same for a copy that is to hold everything of the vault: what the vault has stays.
+    ///
+    /// # Errors
+    /// As [`PrunePlan::make`], and the vault's store.
+    pub async fn make_for_copy(
+        copy: &Vault,
+        of: &Vault,
+        state: &Path,
+        options: PruneOptions,
+        lease: Option<&mut Lease>,
+    ) -> Result<Self> {
+        let listed = of.store().list(names::PACKS).await?;
+        let in_vault = listed.iter().filter_map(|object| names::id(&object.name)).collect();
+        plan::make(copy, state, options, &in_vault, lease).await
+    }
+
+    /// Whether what is deleted stays as a version, whose space the store frees by a rule of its own.
+    pub fn keeps_versions(&self) -> bool {
+        self.vault.store().keeps_versions()
     }
 
     /// Carries it out under the lease it was made with. Killed anywhere, it leaves a vault in which every
     /// snapshot is whole, and the next prune goes on.
     ///
     /// # Errors
-    /// `HeldBack` when something stood in its way; `LeaseLost`; `Denied` when these credentials may not
-    /// delete.
+    /// `HeldBack` when something stood in its way; `LeaseLost`; `Denied` when these credentials may delete
+    /// nothing, not even an old lease.
     pub async fn carry_out(&self, agent: &AgentKey, lease: &mut Lease) -> Result<Pruned> {
         if let Some(first) = self.held_back.first() {
             return Err(crate::Error::HeldBack(first.clone()));

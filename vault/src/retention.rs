@@ -139,6 +139,11 @@ impl Verdict {
     pub fn goes(&self) -> bool {
         self.keep.is_empty()
     }
+
+    /// Whether a rule keeps it, or somebody, and not its lock alone.
+    pub fn is_kept(&self) -> bool {
+        self.keep.iter().any(|reason| !matches!(reason, Reason::Locked { .. }))
+    }
 }
 
 impl RetentionPlan {

@@ -5,7 +5,7 @@
 //! with growing pauses; a lasting one ends as [`Error::Unavailable`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,13 +16,17 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload}
 
 use crate::{Error, Result};
 
+pub(crate) mod lock;
 mod open;
 mod probe;
 mod remove;
+mod s3_locks;
 mod settings;
 
+pub(crate) use lock::may_lock;
+pub use lock::{BucketLocks, LockMode, LockPolicy, ObjectLocks, Retention};
 pub use probe::Creation;
-pub use remove::Removed;
+pub use remove::{NotRemoved, Removed};
 pub use settings::{Setting, StoreSettings};
 
 /// How often, and how patiently, a failing call is tried again.
@@ -72,12 +76,27 @@ pub struct Store {
     url: String,
     patience: Patience,
     written: Arc<AtomicU64>,
+    locks: Option<Arc<dyn ObjectLocks>>,
+    locking: Option<lock::Locking>,
+    /// The bucket has said that it locks, or that it does not.
+    has_locks: Arc<AtomicBool>,
+    has_no_locks: Arc<AtomicBool>,
 }
 
 impl Store {
     /// Wraps any object store below `prefix`; `url` is what messages call it.
     pub fn new(inner: Arc<dyn ObjectStore>, prefix: Path, url: impl Into<String>) -> Self {
-        Self { inner, prefix, url: url.into(), patience: Patience::default(), written: Arc::default() }
+        Self {
+            inner,
+            prefix,
+            url: url.into(),
+            patience: Patience::default(),
+            written: Arc::default(),
+            locks: None,
+            locking: None,
+            has_locks: Arc::default(),
+            has_no_locks: Arc::default(),
+        }
     }
 
     /// Replaces how patient it is with failing calls.
@@ -105,12 +124,13 @@ impl Store {
     pub async fn create(&self, name: &str, bytes: Bytes) -> Result<Created> {
         let size = bytes.len() as u64;
         let path = self.path(name);
+        let objects = self.writer(name);
         let put = || async {
             let options = PutOptions { mode: PutMode::Create, ..Default::default() };
-            match self.inner.put_opts(&path, PutPayload::from(bytes.clone()), options).await {
+            match objects.put_opts(&path, PutPayload::from(bytes.clone()), options).await {
                 Err(
                     object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. },
-                ) => self.create_unconditionally(&path, bytes.clone()).await,
+                ) => self.create_unconditionally(objects, &path, bytes.clone()).await,
                 Err(
                     refused @ (object_store::Error::AlreadyExists { .. }
                     | object_store::Error::Precondition { .. }),
@@ -147,7 +167,12 @@ impl Store {
 
     /// For stores without conditional create: names are content hashes or drawn once, so that the
     /// gap between looking and writing can only replace an object by itself.
-    async fn create_unconditionally(&self, path: &Path, bytes: Bytes) -> object_store::Result<Created> {
+    async fn create_unconditionally(
+        &self,
+        objects: &dyn ObjectStore,
+        path: &Path,
+        bytes: Bytes,
+    ) -> object_store::Result<Created> {
         match self.inner.head(path).await {
             Ok(_) => {
                 let refused = object_store::Error::AlreadyExists {
@@ -157,7 +182,7 @@ impl Store {
                 self.compare(path, &bytes, refused).await
             }
             Err(object_store::Error::NotFound { .. }) => {
-                self.inner.put(path, PutPayload::from(bytes)).await.map(|_| Created::New)
+                objects.put(path, PutPayload::from(bytes)).await.map(|_| Created::New)
             }
             Err(error) => Err(error),
         }
@@ -242,6 +267,14 @@ impl Store {
             .collect())
     }
 
+    /// What writes an object of this name: locked, where that is asked for and may be.
+    fn writer(&self, name: &str) -> &dyn ObjectStore {
+        match &self.locking {
+            Some(locking) if may_lock(name) => &*locking.objects,
+            _ => &*self.inner,
+        }
+    }
+
     fn path(&self, name: &str) -> Path {
         name.split('/')
             .filter(|part| !part.is_empty())
@@ -263,6 +296,9 @@ impl Store {
                 }
                 Err(object_store::Error::NotFound { .. }) => {
                     return Err(Error::Missing { object: name.into() });
+                }
+                Err(object_store::Error::NotSupported { source }) => {
+                    return Err(Error::BadStore { url: self.url.clone(), reason: source.to_string() });
                 }
                 Err(error) => error,
             };

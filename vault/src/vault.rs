@@ -397,3 +397,9 @@ impl Vault {
 fn shredded(ShreddedKey { realm, epoch, time, .. }: &ShreddedKey) -> Error {
     Error::damaged(format!("what was sealed to {realm} {epoch}"), format!("its key was shredded at {time}"))
 }
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Vault({})", self.id())
+    }
+}

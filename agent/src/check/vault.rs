@@ -6,11 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 use lifeboat_config::{Config, Source};
 use lifeboat_console::CommandError;
 use lifeboat_vault::format::keys::PersonRecord;
-use lifeboat_vault::store::Creation;
-use lifeboat_vault::{AgentKey, Snapshot, Vault, list_snapshots};
+use lifeboat_vault::store::{BucketLocks, Creation};
+use lifeboat_vault::{AgentKey, Error, Snapshot, Store, Vault, list_snapshots};
 
 use super::Findings;
-use crate::{copies, host};
+use crate::{copies, host, locks};
 
 /// Clocks that differ by less need no one's attention.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
@@ -135,7 +135,10 @@ async fn copies(config: &Config, findings: &mut Findings) {
     for copy in &config.vault.copies {
         let subject = format!("copy {}", copy.name);
         let probed = match copies::open_store(copy) {
-            Ok(store) => store.probe_creation().await.map_err(Into::into),
+            Ok(store) => {
+                locks(&subject, &store, findings).await;
+                store.probe_creation().await.map_err(Into::into)
+            }
             Err(error) => Err(error),
         };
         match probed {
@@ -152,6 +155,33 @@ async fn copies(config: &Config, findings: &mut Findings) {
     }
 }
 
+/// Whether the bucket locks as the configuration asks for it, and never more than that.
+async fn locks(subject: &str, store: &Store, findings: &mut Findings) {
+    let locking = store.lock_policy().is_some();
+    match store.probe_locks().await {
+        Ok(Some(BucketLocks::Always(how))) => findings.warning(
+            subject,
+            format!("the bucket locks every object by itself ({how}): keys in it cannot be shredded"),
+            Some(locks::DEFAULT_HINT.into()),
+        ),
+        Ok(Some(BucketLocks::Never)) if locking => {
+            let text = "`lock` is configured, and the bucket has no object lock";
+            findings.problem(subject, text, Some(locks::NONE_HINT.into()));
+        }
+        Ok(Some(BucketLocks::OnRequest)) if locking => {
+            findings.ok(subject, "locks what is written, and these credentials may extend locks")
+        }
+        Ok(Some(BucketLocks::OnRequest)) => {
+            let hint = "write `lock = { days = 30 }` beside its url, or protect it otherwise";
+            findings.warning(subject, "the bucket has object lock, and nothing is locked", Some(hint.into()));
+        }
+        Ok(Some(BucketLocks::Never) | None) => {}
+        // A bucket without locks denies the question to those who need not ask.
+        Err(Error::Denied { .. } | Error::Unavailable { .. }) if !locking => {}
+        Err(error) => findings.error(None, subject, error),
+    }
+}
+
 async fn writable(vault: &Vault, findings: &mut Findings) -> Result<(), CommandError> {
     match vault.store().probe_creation().await? {
         Creation::Conditional => findings.ok("store", "can be written and read, and refuses to overwrite"),
@@ -161,6 +191,7 @@ async fn writable(vault: &Vault, findings: &mut Findings) -> Result<(), CommandE
             Some("turn on versioning or object lock, or use a store that honours If-None-Match".into()),
         ),
     }
+    locks("store", vault.store(), findings).await;
     Ok(())
 }
 

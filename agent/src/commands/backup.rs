@@ -24,6 +24,7 @@ use crate::host;
 use crate::interrupt::Interrupt;
 use crate::job::Job;
 use crate::lock;
+use crate::locks;
 use crate::notify::{Pace, Router};
 use crate::record;
 use crate::run_id::RunId;
@@ -70,13 +71,32 @@ pub async fn run(path: &Path, args: &Backup, json: bool) -> Result<(), CommandEr
         _ => night.back_up_all(&sources).await,
     };
     let interrupted = backed_up.as_ref().is_err_and(|error| error.kind() == Kind::Interrupted);
-    // Copies are caught up after a failed night too: they may lack earlier snapshots.
+    // After a failed night too: locks end, and copies may lack earlier snapshots.
+    let locked = match interrupted {
+        false => interrupt.or(locks::extend(&config, vault)).await.map(drop),
+        true => Ok(()),
+    };
     let copied = if config.vault.copies.is_empty() || interrupted { Ok(()) } else { night.copy().await };
     if !interrupted {
         Seen::refresh(&config.agent.state, vault).await;
     }
     night.tell_summaries()?;
-    backed_up.and(copied)
+    [locked, copied].into_iter().fold(backed_up, |ending, next| first_of(ending, next, json))
+}
+
+/// The first failure is the command's own; one that comes after it is told.
+fn first_of(
+    ending: Result<(), CommandError>,
+    next: Result<(), CommandError>,
+    json: bool,
+) -> Result<(), CommandError> {
+    match (ending, next) {
+        (Err(first), Err(next)) => {
+            next.classify(explain).report(json);
+            Err(first)
+        }
+        (ending, next) => ending.and(next),
+    }
 }
 
 /// What one lost key would lose is told with every backup, until a second person is there.

@@ -37,7 +37,7 @@ async fn ask(path: &Path, json: bool) -> Result<(), CommandError> {
         return show_request(&config, &key, json);
     }
     let key = host::read_key(&config.agent)?;
-    let store = host::open_store(&config.vault.url, config.vault.credentials.as_ref(), false)?;
+    let store = host::open_vault_store(&config, false)?;
     match Vault::open(store, Opener::Agent(&key), config.vault.root.as_deref()).await {
         Ok(vault) => show_enrolled(&vault, &key.request(), "is enrolled already", json),
         Err(Error::NoKey { .. }) => show_request(&config, &key, json),

@@ -9,8 +9,10 @@ use lifeboat_vault::{ExpirePlan, Lease};
 use serde_json::{Value, json};
 
 use super::count;
+use super::prune::not_removed;
 use super::retention::{plan, show};
 use crate::cli::Expire;
+use crate::copies::OpenCopy;
 use crate::history::{self, Ended};
 use crate::host;
 use crate::interrupt::Interrupt;
@@ -30,6 +32,10 @@ pub async fn run(path: &Path, args: &Expire, json: bool) -> Result<(), CommandEr
     if args.dry_run {
         return work(&config, args, json, &interrupt).await.map(drop);
     }
+    if args.copy.is_some() {
+        // The copy's own lease keeps others out; the history is that of the vault.
+        return work(&config, args, json, &interrupt).await.map(drop);
+    }
     let (state, job) = (&config.agent.state, Job::of_vault(Task::Expire));
     let _lock = lock::of_job(state, &job)?;
     let mut entry = history::ByHand::begin(state, &job, args.supervision.run_id(), args.supervision).await;
@@ -46,17 +52,20 @@ async fn work(
 ) -> Result<Value, CommandError> {
     let key = host::read_key(&config.agent)?;
     let vault = interrupt.or(host::open_vault(config, &key)).await?;
+    let copy = interrupt.or(OpenCopy::if_named(config, &vault, &key, args.copy.as_deref())).await?;
+    let copy = copy.as_ref();
     if args.dry_run {
-        let plan = plan(config, &vault, &args.source, interrupt).await?;
+        let plan = plan(config, &vault, copy, &args.source, interrupt).await?;
         show(&plan, json)?;
         return held_back(&plan).map(|()| Value::Null);
     }
-    let mut lease = interrupt.or(Lease::take(&vault, &key, "expiring", args.deleting.alone)).await?;
-    let planned = plan(config, &vault, &args.source, interrupt).await;
+    let from = copy.map_or(&vault, |copy| &copy.vault);
+    let mut lease = interrupt.or(Lease::take(from, &key, "expiring", args.deleting.alone)).await?;
+    let planned = plan(config, &vault, copy, &args.source, interrupt).await;
     let done = match &planned {
         Ok(plan) => {
             let now = lease.time();
-            interrupt.or(plan.carry_out(&vault, &key, &mut lease, now)).await
+            interrupt.or(plan.carry_out(from, &key, &mut lease, now)).await
         }
         Err(_) => Ok(Default::default()),
     };
@@ -65,7 +74,10 @@ async fn work(
         let going = plan.sources.iter().flat_map(|source| source.going());
         let deed = Deed {
             snapshots: going.map(|verdict| verdict.snapshot.id).collect(),
-            detail: done.as_ref().ok().map(|expired| format!("{} snapshots", expired.snapshots)),
+            detail: done
+                .as_ref()
+                .ok()
+                .map(|expired| format!("{} snapshots{}", expired.snapshots, of_copy(args))),
             ..record::ended("expire", &done)
         };
         record::write(&vault, &key, &deed, json).await;
@@ -75,23 +87,31 @@ async fn work(
     Seen::refresh(&config.agent.state, &vault).await;
     let held: Vec<_> = plan.sources.iter().filter(|source| !source.held_back.is_empty()).collect();
     let held: Vec<_> = held.iter().map(|source| source.source.as_str()).collect();
-    let summary = json!({ "expired": expired.snapshots, "held_back": held, "damage": plan.damage });
+    let summary = json!({ "expired": expired.snapshots, "held_back": held, "damage": plan.damage, "denied": expired.denied.len() });
     if json {
         print_json("summary", &summary)?;
     } else {
         let mut text = String::new();
         for source in &plan.sources {
-            let gone = source.going().count();
+            let denied = |name: &str| expired.denied.iter().any(|denied| denied.object.ends_with(name));
+            let gone = source.going().filter(|verdict| !denied(&verdict.snapshot.id.to_string())).count();
             let stay = count(source.verdicts.len() - gone, "stays", "stay");
             let gone = count(gone, "snapshot", "snapshots");
             text.push_str(&format!("{}: {gone} expired, {stay}\n", escape(&source.source)));
         }
         if expired.snapshots > 0 {
-            text.push_str("`lifeboat-agent prune` frees their space\n");
+            let copy = args.copy.iter().map(|name| format!(" --copy {name}")).collect::<String>();
+            text.push_str(&format!("`lifeboat-agent prune{copy}` frees their space\n"));
         }
         print(&text)?;
     }
-    held_back(&plan).map(|()| summary)
+    held_back(&plan)?;
+    not_removed(&expired.denied, expired.snapshots > 0).map(|()| summary)
+}
+
+/// Which copy it was done in, if in one.
+fn of_copy(args: &Expire) -> String {
+    args.copy.iter().map(|name| format!(" of copy {name}")).collect()
 }
 
 /// A source that is held back is not passed over in silence.

@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use lifeboat_config::Config;
 use lifeboat_console::{CommandError, Kind, Progress, ResultExt, print};
 use lifeboat_vault::format::record::ChunkSizes;
-use lifeboat_vault::store::Creation;
-use lifeboat_vault::{AgentId, AgentKey, NewVault, Person};
+use lifeboat_vault::store::{BucketLocks, Creation};
+use lifeboat_vault::{AgentId, AgentKey, NewVault, Person, Store};
 use serde_json::json;
 
 use crate::cli::Init;
 use crate::grades;
 use crate::host;
+use crate::locks;
 use crate::sheet::Sheet;
 
 /// Makes everything, or nothing.
@@ -101,7 +102,8 @@ async fn make(
     people: &[Person],
     progress: &Progress,
 ) -> Result<(NewVault, Creation), CommandError> {
-    let store = host::open_store(&config.vault.url, config.vault.credentials.as_ref(), true)?;
+    let store = host::open_vault_store(config, true)?;
+    refuse_locks(&store).await?;
     let creation = store.probe_creation().await?;
     if creation == Creation::Overwrites {
         progress.warn(
@@ -110,6 +112,25 @@ async fn make(
     }
     let vault = lifeboat_vault::create(store, people, ChunkSizes::default(), Timestamp::now()).await?;
     Ok((vault, creation))
+}
+
+/// Keys that nobody can shred, or a lock that is asked for and cannot be had: found out before anything is
+/// written.
+async fn refuse_locks(store: &Store) -> Result<(), CommandError> {
+    let locking = store.lock_policy().is_some();
+    match store.bucket_locks().await {
+        Ok(Some(BucketLocks::Always(how))) => {
+            let text =
+                format!("this bucket locks every object by itself ({how}): keys in it could not be shredded");
+            Err(CommandError::new(Kind::Failed, text).hint(locks::DEFAULT_HINT))
+        }
+        Ok(Some(BucketLocks::Never)) if locking => {
+            let text = "`lock` is configured, and this bucket has no object lock";
+            Err(CommandError::new(Kind::Failed, text).hint(locks::NONE_HINT))
+        }
+        Err(error) if locking => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 async fn enrol(vault: &NewVault, key: Option<&AgentKey>) -> lifeboat_vault::Result<Option<AgentId>> {

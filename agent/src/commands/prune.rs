@@ -2,19 +2,23 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use lifeboat_config::Config;
 use lifeboat_console::{CommandError, Kind, escape, human_bytes, print, print_json};
 use lifeboat_vault::format::audit::Deed;
-use lifeboat_vault::{Lease, PruneOptions, PrunePlan, Pruned, SizedPack};
+use lifeboat_vault::store::NotRemoved;
+use lifeboat_vault::{Lease, PruneOptions, PrunePlan, Pruned, SizedPack, Vault};
 use serde_json::{Value, json};
 
 use super::count;
 use crate::cli::Prune;
+use crate::copies::OpenCopy;
 use crate::history::{self, Ended};
 use crate::host;
 use crate::interrupt::Interrupt;
 use crate::job::{Job, Task};
 use crate::lock;
+use crate::locks;
 use crate::record;
 use crate::seen::Seen;
 
@@ -26,11 +30,17 @@ pub async fn run(path: &Path, args: &Prune, json: bool) -> Result<(), CommandErr
         Interrupt::listen("the prune: what was done is done, and nothing is lost", orders.supervisor)?;
     host::make_state(&config.agent)?;
     if args.dry_run {
-        let vault = interrupt.or(host::open_vault(&config, &host::read_key(&config.agent)?)).await?;
+        let key = host::read_key(&config.agent)?;
+        let vault = interrupt.or(host::open_vault(&config, &key)).await?;
+        let copy = interrupt.or(OpenCopy::if_named(&config, &vault, &key, args.copy.as_deref())).await?;
         let (state, options) = (&config.agent.state, PruneOptions::default());
-        let plan = interrupt.or(PrunePlan::make(&vault, state, options, None)).await?;
+        let plan = interrupt.or(plan(&vault, copy.as_ref(), state, options, None)).await?;
         show(&plan, None, json)?;
         return ending(&plan, &[]);
+    }
+    if args.copy.is_some() {
+        // The copy's own lease keeps others out; the history is that of the vault.
+        return prune(&config, args, json, &interrupt).await.map(drop);
     }
     let (state, job) = (&config.agent.state, Job::of_vault(Task::Prune));
     let _lock = lock::of_job(state, &job)?;
@@ -48,10 +58,12 @@ async fn prune(
 ) -> Result<Value, CommandError> {
     let key = host::read_key(&config.agent)?;
     let vault = interrupt.or(host::open_vault(config, &key)).await?;
+    let copy = interrupt.or(OpenCopy::if_named(config, &vault, &key, args.copy.as_deref())).await?;
+    let from = copy.as_ref().map_or(&vault, |copy| &copy.vault);
     let (state, options) = (&config.agent.state, PruneOptions::default());
-    let mut lease = interrupt.or(Lease::take(&vault, &key, "pruning", args.deleting.alone)).await?;
+    let mut lease = interrupt.or(Lease::take(from, &key, "pruning", args.deleting.alone)).await?;
     let work = async {
-        let plan = PrunePlan::make(&vault, state, options, Some(&mut lease)).await?;
+        let plan = plan(&vault, copy.as_ref(), state, options, Some(&mut lease)).await?;
         let pruned = match plan.held_back.is_empty() {
             true => plan.carry_out(&key, &mut lease).await?,
             false => Pruned::default(),
@@ -69,9 +81,29 @@ async fn prune(
     record::write(&vault, &key, &deed, json).await;
     let (plan, pruned) = done?;
     returned?;
+    let locked = match &copy {
+        None => interrupt.or(locks::extend(config, &vault)).await,
+        Some(copy) => interrupt.or(locks::extend_copy(copy, &vault)).await,
+    };
     Seen::refresh(state, &vault).await;
     show(&plan, Some(&pruned), json)?;
-    ending(&plan, &pruned.damage).map(|()| summary(&plan, Some(&pruned)))
+    ending(&plan, &pruned.damage)?;
+    not_removed(&pruned.denied, pruned.packs + pruned.marked_packs > 0)?;
+    locked.map(|_| summary(&plan, Some(&pruned)))
+}
+
+/// Plans for the vault, or for one of its copies.
+async fn plan(
+    vault: &Vault,
+    copy: Option<&OpenCopy<'_>>,
+    state: &Path,
+    options: PruneOptions,
+    lease: Option<&mut Lease>,
+) -> lifeboat_vault::Result<PrunePlan> {
+    match copy {
+        None => PrunePlan::make(vault, state, options, lease).await,
+        Some(copy) => copy.prune_plan(vault, options, lease).await,
+    }
 }
 
 fn summary(plan: &PrunePlan, pruned: Option<&Pruned>) -> Value {
@@ -81,12 +113,15 @@ fn summary(plan: &PrunePlan, pruned: Option<&Pruned>) -> Value {
         "bytes": plan.bytes,
         "going": sum(&plan.going),
         "waiting": sum(&plan.waiting),
+        "locked": locked_bytes(plan),
         "dead": sum(&plan.dead),
         "mostly_dead": plan.mostly_dead.iter().map(|pack| pack.bytes).sum::<u64>(),
         "young": sum(&plan.young),
+        "in_vault": sum(&plan.in_vault),
         "next": plan.next,
         "freed_bytes": pruned.map(|pruned| pruned.freed_bytes),
         "marked_bytes": pruned.map(|pruned| pruned.marked_bytes),
+        "denied": pruned.map(|pruned| pruned.denied.len()),
         "moved_bytes": pruned.map(|pruned| pruned.moved_bytes),
         "held_back": plan.held_back,
         "damage": plan.damage.iter().chain(pruned.iter().flat_map(|pruned| &pruned.damage)).collect::<Vec<_>>(),
@@ -113,11 +148,19 @@ fn show(plan: &PrunePlan, pruned: Option<&Pruned>, json: bool) -> Result<(), Com
     Ok(print(&text)?)
 }
 
+fn locked_bytes(plan: &PrunePlan) -> u64 {
+    plan.locked.iter().map(|pack| pack.bytes).sum()
+}
+
 fn planned(plan: &PrunePlan) -> String {
     let live: u64 = plan.mostly_dead.iter().map(|pack| pack.live_bytes).sum();
     let mostly_dead: u64 = plan.mostly_dead.iter().map(|pack| pack.bytes).sum();
     lines(&[
-        (plan.going.len() as u64, sum(&plan.going), "would be freed"),
+        (
+            plan.going.len() as u64,
+            sum(&plan.going),
+            if plan.keeps_versions() { WOULD_HIDE } else { "would be freed" },
+        ),
         (plan.dead.len() as u64, sum(&plan.dead), "would be marked: nothing in it is needed"),
         (plan.mostly_dead.len() as u64, mostly_dead, &moved(live, "would be marked once")),
     ]) + &waited_for(plan)
@@ -126,7 +169,7 @@ fn planned(plan: &PrunePlan) -> String {
 fn done(plan: &PrunePlan, pruned: &Pruned) -> String {
     let told = "marked: a prune a day from now frees it";
     let mut text = lines(&[
-        (pruned.packs, pruned.freed_bytes, "freed"),
+        (pruned.packs, pruned.freed_bytes, if plan.keeps_versions() { HIDDEN } else { "freed" }),
         (pruned.marked_packs, pruned.marked_bytes, told),
     ]);
     if pruned.moved_bytes > 0 {
@@ -140,11 +183,24 @@ fn moved(live: u64, when: &str) -> String {
     format!("{when} the {} that is needed of it is moved", human_bytes(live))
 }
 
+/// Of a bucket that keeps versions.
+const WOULD_HIDE: &str = "would be deleted: the bucket's lifecycle rule frees old versions";
+const HIDDEN: &str = "deleted: the bucket's lifecycle rule frees old versions";
+
 fn waited_for(plan: &PrunePlan) -> String {
-    let from = plan.next.map(|next| next.strftime("%Y-%m-%d %H:%M UTC").to_string()).unwrap_or_default();
+    let time = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M UTC").to_string();
+    let from = plan.next.map(time).unwrap_or_default();
+    let ends = plan.locked.iter().map(|pack| pack.until);
+    let (first, last) = (ends.clone().min().map(time), ends.max().map(time));
+    let locked = match (first.unwrap_or_default(), last.unwrap_or_default()) {
+        (first, last) if first == last => format!("not needed, and locked until {last}"),
+        (first, last) => format!("not needed, and locked: the first until {first}, the last until {last}"),
+    };
     let mut text = lines(&[
         (plan.waiting.len() as u64, sum(&plan.waiting), &format!("marked before, freed from {from} on")),
+        (plan.locked.len() as u64, locked_bytes(plan), &locked),
         (plan.young.len() as u64, sum(&plan.young), "in no snapshot, and left alone for a week"),
+        (plan.in_vault.len() as u64, sum(&plan.in_vault), "in no snapshot here, and in the vault still"),
     ]);
     if !plan.revived.is_empty() {
         text.push_str(&format!("{} marked and needed again: kept\n", packs(plan.revived.len() as u64)));
@@ -166,6 +222,16 @@ fn packs(number: u64) -> String {
 
 fn sum(packs: &[SizedPack]) -> u64 {
     packs.iter().map(|pack| pack.bytes).sum()
+}
+
+/// What the store would not let go is tried again by the next run; who waits for the space must know.
+pub fn not_removed(denied: &[NotRemoved], something_done: bool) -> Result<(), CommandError> {
+    let Some(NotRemoved { object, reason }) = denied.first() else { return Ok(()) };
+    let objects = count(denied.len(), "object", "objects");
+    let kind = if something_done { Kind::Partial } else { Kind::Failed };
+    Err(CommandError::new(kind, format!("{object}: {reason}"))
+        .context(format!("the store denied to remove {objects}, and the next run tries again"))
+        .hint("run this where the credential that may delete is; is an immutability policy or a legal hold on them?"))
 }
 
 fn ending(plan: &PrunePlan, damage: &[String]) -> Result<(), CommandError> {

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use jiff::tz::TimeZone;
 use lifeboat_config::Config;
 use lifeboat_console::{CommandError, Kind, escape, print, print_json};
 use lifeboat_vault::{ExpirePlan, Vault};
 use serde_json::json;
 
+use crate::copies::OpenCopy;
 use crate::host;
 use crate::interrupt::Interrupt;
 use crate::retention::{keep_of, lines, told};
@@ -18,22 +18,29 @@ pub async fn preview(path: &Path, sources: &[String], json: bool) -> Result<(), 
     let interrupt = Interrupt::listen("the preview: nothing was changed", None)?;
     let key = host::read_key(&config.agent)?;
     let vault = interrupt.or(host::open_vault(&config, &key)).await?;
-    let plan = plan(&config, &vault, sources, &interrupt).await?;
+    let plan = plan(&config, &vault, None, sources, &interrupt).await?;
     show(&plan, json)
 }
 
-/// Plans for these sources of the vault, or for all. The time is the store's: this machine's clock may be
+/// Plans for these sources of the vault, or of one of its copies, or for all. The time is the store's: this machine's clock may be
 /// wrong, and whatever is deleted is deleted for good.
 pub async fn plan(
     config: &Config,
     vault: &Vault,
+    copy: Option<&OpenCopy<'_>>,
     sources: &[String],
     interrupt: &Interrupt,
 ) -> Result<ExpirePlan, CommandError> {
-    let now = interrupt.or(vault.store().time()).await?;
-    let zone = TimeZone::UTC;
-    let made = ExpirePlan::make(vault, |source| keep_of(config, source), &zone, now);
-    let mut plan = interrupt.or(made).await?;
+    let store = copy.map_or(vault, |copy| &copy.vault).store();
+    let now = interrupt.or(store.time()).await?;
+    let zone = config.agent.zone();
+    let mut plan = match copy {
+        Some(copy) => interrupt.or(copy.expire_plan(vault, now)).await?,
+        None => {
+            let keep = |source: &str| keep_of(config, source);
+            interrupt.or(ExpirePlan::make(vault, keep, &zone, now)).await?
+        }
+    };
     let known = |name: &&String| plan.sources.iter().all(|source| source.source != **name);
     if let Some(unknown) = sources.iter().find(known) {
         let there: Vec<_> = plan.sources.iter().map(|source| source.source.as_str()).collect();

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::check::chain;
 use crate::explain::explain;
+use crate::locks::not_extended;
 
 /// One copy after a run.
 pub struct CopyReport {
@@ -26,11 +27,18 @@ pub struct CopyReport {
     pub findings: Vec<(String, &'static str)>,
     /// Why it went no further.
     pub failure: Option<CommandError>,
+    /// Why the locks of what it holds could not be extended.
+    pub unlocked: Option<CommandError>,
     elapsed: Duration,
 }
 
 impl CopyReport {
-    pub(super) fn of(copy: &Copy, outcome: CopyOutcome, elapsed: Duration) -> Self {
+    pub(super) fn of(
+        copy: &Copy,
+        outcome: CopyOutcome,
+        unlocked: Option<lifeboat_vault::Error>,
+        elapsed: Duration,
+    ) -> Self {
         let context =
             |error: CopyError| CommandError::from(error).context(format!("copy {} is behind", copy.name));
         Self {
@@ -41,6 +49,8 @@ impl CopyReport {
             stats: outcome.stats,
             findings: outcome.findings.iter().map(|found| (found.to_string(), found.hint())).collect(),
             failure: outcome.stopped.map(context).map(|error| error.classify(explain)),
+            unlocked: unlocked
+                .map(|error| not_extended(error, &format!("of copy {}", copy.name)).classify(explain)),
             elapsed,
         }
     }
@@ -55,6 +65,7 @@ impl CopyReport {
             stats: CopyStats::default(),
             findings: Vec::new(),
             failure: Some(error.classify(explain)),
+            unlocked: None,
             elapsed: Duration::ZERO,
         }
     }
@@ -69,7 +80,7 @@ impl CopyReport {
         for (finding, hint) in &self.findings {
             progress.warn(&format!("copy {}: {finding}\n  hint: {hint}", self.name));
         }
-        if let Some(error) = &self.failure {
+        for error in self.failure.iter().chain(&self.unlocked) {
             let hints: String = error.hints().iter().map(|hint| format!("\n  hint: {hint}")).collect();
             progress.warn(&format!("{}{hints}", chain(error.error())));
         }
@@ -78,7 +89,7 @@ impl CopyReport {
     /// Why it is not as it should be, and what to do next; nothing when it is.
     pub fn trouble(&self) -> Option<(String, Vec<String>)> {
         let hints = self.findings.iter().map(|(_, hint)| (*hint).to_owned());
-        if let Some(error) = &self.failure {
+        if let Some(error) = self.failure.as_ref().or(self.unlocked.as_ref()) {
             return Some((chain(error.error()), error.hints().iter().cloned().chain(hints).collect()));
         }
         let findings: Vec<_> = self.findings.iter().map(|(finding, _)| finding.as_str()).collect();
@@ -103,6 +114,7 @@ impl CopyReport {
             "copied_bytes": self.stats.bytes,
             "seconds": crate::backup::seconds(self.elapsed),
             "findings": self.findings.iter().map(|(finding, _)| finding).collect::<Vec<_>>(),
+            "unlocked": self.unlocked.as_ref().map(|error| chain(error.error())),
             "failure": self.failure.as_ref().map(|error| chain(error.error())),
         })
     }
@@ -113,7 +125,7 @@ impl CopyReport {
             return Err(error);
         }
         if self.findings.is_empty() {
-            return Ok(());
+            return self.unlocked.map_or(Ok(()), Err);
         }
         let text = match self.is_complete_apart_from_findings() {
             true => format!("copy {} is complete, but not as it was left", self.name),

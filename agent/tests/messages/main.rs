@@ -128,6 +128,41 @@ fn copies_say_what_they_hold_and_what_is_wrong() {
 }
 
 #[test]
+fn a_copy_gives_up_what_it_keeps_no_longer() {
+    let lab = Lab::new();
+    let copy =
+        "[[vault.copy]]\nname = \"barn\"\nurl = \"file://DIR/barn\"\nkeep = { last = 1 }\n[people.wang]";
+    lab.config(&lab.default_config().replacen("[people.wang]", copy, 1));
+    lab.run(&["init"]);
+    std::fs::write(lab.path("crm.db"), "").expect("an empty database");
+    let says = |args: &[&str], code: i32, words: &[&str]| {
+        let (ended, stdout, stderr) = lab.run(args);
+        assert_eq!(ended, Some(code), "{args:?}\n{stdout}{stderr}");
+        for word in words {
+            assert!(
+                format!("{stdout}{stderr}").contains(word),
+                "{args:?} does not say {word}:\n{stdout}{stderr}"
+            );
+        }
+    };
+    std::fs::create_dir(lab.path("barn")).expect("a mounted disk");
+    says(&["expire", "--copy", "barn"], 10, &["copy barn is not made yet", "lifeboat-agent copy"]);
+    for _ in 0..3 {
+        says(&["backup"], 0, &["copy barn holds"]);
+    }
+    let there = |vault: &str| std::fs::read_dir(lab.path(vault).join("snapshots")).expect("a folder").count();
+    assert_eq!((there("vault"), there("barn")), (3, 3));
+    says(&["expire", "--copy", "bam", "--dry-run"], 2, &["no copy `bam`"]);
+    says(&["expire", "--copy", "barn", "--dry-run"], 0, &["3 snapshots, 1 stays, 2 go"]);
+    assert_eq!(there("barn"), 3, "nothing was done");
+    says(&["expire", "--copy", "barn"], 0, &["2 snapshots expired, 1 stays", "prune --copy barn"]);
+    says(&["copy"], 0, &["copy barn holds all 1 snapshot", "nothing was copied"]);
+    assert_eq!((there("vault"), there("barn")), (3, 1));
+    says(&["prune", "--copy", "barn", "--dry-run"], 0, &["needed by 1 snapshot"]);
+    says(&["prune", "--copy", "barn"], 0, &["needed by 1 snapshot"]);
+}
+
+#[test]
 fn json_ends_with_the_summary_in_its_documented_order() {
     let lab = Lab::new();
     lab.config(&lab.default_config());

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{Config, Grade, SecretRef};
+use crate::{Config, Grade, LockMode, SecretRef};
 
 const GOOD: &str = r#"version = 1
 [vault]
@@ -516,6 +516,34 @@ fn copies_that_cannot_be_meant_are_refused() {
         "[people.wang]",
         &with(&format!("{COPY}bandwidth = [\"2MB\"]\n")),
         "error: lifeboat.toml:7:14: `bandwidth` in [[vault.copy]]: `2MB` is no rate\nhint: write `08:00-20:00 2MB/s`, `20:00-08:00 unlimited`, or a rate alone for the whole day",
+    );
+}
+
+#[test]
+fn a_lock_is_of_an_s3_store_alone() {
+    let text = GOOD.replace(
+        "[people.wang]",
+        &format!(
+            "{COPY}lock = {{ days = 30 }}\n{}lock = {{ days = 7, mode = \"compliance\" }}\n[people.wang]",
+            COPY.replace("frankfurt", "b").replace("north", "b")
+        ),
+    );
+    let config = Config::parse(&text, Path::new("x")).expect("a good configuration");
+    let lock = |name: &str| config.copy(name).and_then(|copy| copy.lock).map(|lock| (lock.days, lock.mode));
+    assert_eq!(lock("frankfurt"), Some((30, LockMode::Governance)));
+    assert_eq!(lock("b"), Some((7, LockMode::Compliance)));
+    let shown = config.to_masked_toml();
+    assert_eq!(Config::parse(&shown, Path::new("x")).expect("what is shown").to_masked_toml(), shown);
+    check_with(
+        "[people.wang]",
+        "lock = { days = 30 }\n[people.wang]",
+        "error: lifeboat.toml:4:1: `lock` in [vault] is of an s3:// store alone\nhint: what protects an Azure container, a Google bucket or a folder is set there: config/STORES.md",
+    );
+    let with = |lock: &str| format!("{COPY}lock = {lock}\n[people.wang]");
+    check_with(
+        "[people.wang]",
+        &with("{ days = 30, mode = \"strict\" }"),
+        "error: lifeboat.toml:7:28: `mode` in lock: `strict` is no mode of a lock\nhint: write `governance`, which an account with a right of its own can end, or `compliance`, which nobody can",
     );
 }
 

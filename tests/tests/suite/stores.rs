@@ -4,4 +4,5 @@ mod branches;
 mod conformance;
 mod copies;
 mod faults;
+mod locks;
 mod story;

@@ -90,7 +90,7 @@ impl Copying<'_> {
         pace: &Pace,
         seen: &(dyn Fn(u64) + Sync),
     ) -> (CopyOutcome, BTreeMap<String, u64>) {
-        let CopyPlan { missing, findings, there, held, in_doubt, snapshots, .. } = plan;
+        let CopyPlan { missing, findings, there, held, in_doubt, deletions, snapshots, .. } = plan;
         let lent = Semaphore::new((BYTES_AT_ONCE / LENT_AT_ONCE) as usize);
         let mut carrying = Carrying {
             copying: self,
@@ -101,6 +101,7 @@ impl Copying<'_> {
             there,
             held,
             in_doubt,
+            deletions,
             stats: CopyStats::default(),
         };
         let stopped = carrying.all(missing).await.err();
@@ -174,6 +175,8 @@ struct Carrying<'a> {
     there: BTreeMap<String, u64>,
     held: BTreeSet<SnapshotId>,
     in_doubt: bool,
+    /// A number that changes whenever somebody is about to delete in the copy.
+    deletions: Option<u64>,
     stats: CopyStats,
 }
 
@@ -193,6 +196,7 @@ impl Carrying<'_> {
             let at_once = if stage == Stage::Keyrings { 1 } else { OBJECTS_AT_ONCE };
             self.objects(objects, at_once).await?;
         }
+        self.in_doubt |= self.somebody_deleted().await?;
         if manifests.is_empty() && !self.in_doubt {
             return Ok(());
         }
@@ -205,7 +209,19 @@ impl Carrying<'_> {
         self.objects(manifests, OBJECTS_AT_ONCE).await?;
         let there = written.into_iter().filter(|id| self.there.contains_key(&names::snapshot(*id)));
         self.held.extend(there);
+        // What a prune took between the proof and the manifests is found out now, and not reported as held.
+        if self.somebody_deleted().await? {
+            self.in_doubt = true;
+            self.whole(&copy, Vec::new()).await?;
+        }
         Ok(())
+    }
+
+    /// Whether somebody has deleted in the copy since this was asked last, or is about to.
+    async fn somebody_deleted(&mut self) -> Result<bool, CopyError> {
+        let listed = self.copying.to.list(names::LEASE).await.map_err(self.copying.in_copy())?;
+        let newest = listed.iter().filter_map(|object| names::lease_number(&object.name)).max();
+        Ok(std::mem::replace(&mut self.deletions, newest) != newest)
     }
 
     /// The copy as a vault. Its keys have just been written: one that does not open now is no copy.

@@ -24,7 +24,7 @@ impl CopyMemory {
     }
 
     /// Where caches of this copy lie.
-    pub(super) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 

@@ -61,6 +61,8 @@ pub struct CopyPlan {
     pub(super) held: BTreeSet<SnapshotId>,
     /// Whether those must be proven to be whole: something is not as it was left.
     pub(super) in_doubt: bool,
+    /// A number that changes whenever somebody is about to delete in the copy.
+    pub(super) deletions: Option<u64>,
     /// How many snapshots it shall hold.
     pub(super) snapshots: u64,
     /// Objects that the copy holds and the vault does not, and their bytes.
@@ -115,7 +117,7 @@ impl Copying<'_> {
     /// `Copy` with `Untrusted` when another vault is there, with `NotEmpty` when something else is;
     /// `Vault` or `Copy` when a store does not answer.
     pub async fn plan(&self) -> Result<CopyPlan, CopyError> {
-        let there = self.list_copy().await?;
+        let (there, deletions) = self.list_copy().await?;
         let before = self.objects_before();
         if let Some(lost) = self.lost(&there, before.as_ref()) {
             return Err(lost);
@@ -163,7 +165,16 @@ impl Copying<'_> {
             self.look_ahead(copy, &mut findings).await.map_err(CopyError::Vault)?;
         }
         findings.extend(stale);
-        Ok(CopyPlan { missing, findings, there, held, in_doubt, snapshots: wanted.len() as u64, surplus })
+        Ok(CopyPlan {
+            missing,
+            findings,
+            there,
+            held,
+            in_doubt,
+            deletions,
+            snapshots: wanted.len() as u64,
+            surplus,
+        })
     }
 
     /// A disk that is not mounted looks like a copy that is not begun yet: it would be filled all over
@@ -181,11 +192,16 @@ impl Copying<'_> {
         })
     }
 
-    /// Every object of the copy, with its size. What a probe left means nothing.
-    async fn list_copy(&self) -> Result<BTreeMap<String, u64>, CopyError> {
+    /// Every object of the copy, with its size, and the number of the lease there. What a probe left means
+    /// nothing, and what deleting in the copy itself needs comes and goes.
+    async fn list_copy(&self) -> Result<(BTreeMap<String, u64>, Option<u64>), CopyError> {
         let listed = self.to.list("").await.map_err(self.in_copy())?;
-        let listed = listed.into_iter().filter(|object| !object.name.starts_with("probe/"));
-        Ok(listed.map(|object| (object.name, object.bytes)).collect())
+        let lease = listed.iter().filter_map(|object| names::lease_number(&object.name)).max();
+        let passing = ["probe", names::LEASE, names::MARKS];
+        let listed = listed.into_iter().filter(|object| {
+            object.name.split_once('/').is_none_or(|(folder, _)| !passing.contains(&folder))
+        });
+        Ok((listed.map(|object| (object.name, object.bytes)).collect(), lease))
     }
 
     /// The vault's index objects, notes, enrolments, keys and record.

@@ -4,12 +4,12 @@
 use std::collections::HashSet;
 
 use super::{PrunePlan, Pruned, SizedPack};
-use crate::expire::remove_all;
 use crate::format::contents::SegmentContents;
 use crate::format::names;
 use crate::index::{self, CopyAt};
 use crate::keys::AgentKey;
 use crate::lease::Lease;
+use crate::store::NotRemoved;
 use crate::{IndexId, PackId, Result, pack, segment};
 
 /// Objects deleted between two proofs of the lease, at once.
@@ -38,13 +38,34 @@ pub(super) async fn drop_marked(
     let gone: Vec<_> = going.iter().map(|pack| pack.pack).chain(plan.forgotten.iter().copied()).collect();
     let old = plan.index.naming(&gone).await?;
     leave_out(plan, agent, lease, &old, &gone.into_iter().collect()).await?;
-    remove(plan, lease, old.iter().map(|id| names::index(*id)).collect()).await?;
-    for packs in going.chunks(DELETED_AT_ONCE) {
-        remove(plan, lease, packs.iter().map(|pack| names::pack(pack.pack)).collect()).await?;
-        pruned.packs += packs.len() as u64;
-        pruned.freed_bytes += packs.iter().map(|pack| pack.bytes).sum::<u64>();
+    let denied = remove(plan, lease, old.iter().map(|id| names::index(*id)).collect()).await?;
+    let stay = still_named(plan, &denied).await?;
+    pruned.denied.extend(denied);
+    let (stay, going): (Vec<_>, Vec<_>) = going.into_iter().partition(|pack| stay.contains(&pack.pack));
+    let denied = remove(plan, lease, going.iter().map(|pack| names::pack(pack.pack)).collect()).await?;
+    let refused: HashSet<PackId> = denied.iter().filter_map(|denied| names::id(&denied.object)).collect();
+    pruned.denied.extend(denied);
+    let went = going.iter().filter(|pack| !refused.contains(&pack.pack));
+    for pack in went {
+        pruned.packs += 1;
+        pruned.freed_bytes += pack.bytes;
     }
-    remove(plan, lease, plan.finished.iter().map(|id| names::mark(*id)).collect()).await
+    // A mark is kept for as long as a pack of it is there that is to go.
+    let left = |pack: &PackId| refused.contains(pack) || stay.iter().any(|sized| sized.pack == *pack);
+    let finished = plan.finished.iter().filter(|(_, packs)| !packs.iter().any(left));
+    let denied = remove(plan, lease, finished.map(|(id, _)| names::mark(*id)).collect()).await?;
+    pruned.denied.extend(denied);
+    Ok(())
+}
+
+/// The packs that index objects name which the store would not let go: readers would look for them in vain.
+async fn still_named(plan: &PrunePlan, denied: &[NotRemoved]) -> Result<HashSet<PackId>> {
+    let mut named = HashSet::new();
+    for id in denied.iter().filter_map(|denied| names::id::<IndexId>(&denied.object)) {
+        let packs = index::read_object(&plan.vault, id).await?;
+        named.extend(packs.into_iter().map(|pack| pack.pack));
+    }
+    Ok(named)
 }
 
 /// Whether nothing of the pack is needed but what has a copy elsewhere. The pack itself is asked what it
@@ -107,10 +128,12 @@ async fn leave_out(
     index::write_objects(&plan.vault, agent, &stay).await
 }
 
-async fn remove(plan: &PrunePlan, lease: &mut Lease, names: Vec<String>) -> Result<()> {
+/// Removes objects a few at a time, and returns those that the store would not let go.
+async fn remove(plan: &PrunePlan, lease: &mut Lease, names: Vec<String>) -> Result<Vec<NotRemoved>> {
+    let mut denied = Vec::new();
     for names in names.chunks(DELETED_AT_ONCE) {
         lease.renew().await?;
-        remove_all(&plan.vault, names.to_vec()).await?;
+        denied.extend(plan.vault.store().remove_all(names).await?);
     }
-    Ok(())
+    Ok(denied)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{MostlyDead, PruneOptions, PrunePlan, SizedPack, live};
+use super::{MostlyDead, PruneOptions, PrunePlan, SizedPack, live, locked};
 use crate::format::names;
 use crate::index::{ChunkIndex, PackUse};
 use crate::lease::Lease;
@@ -21,6 +21,7 @@ pub(super) async fn make(
     vault: &Vault,
     state: &Path,
     options: PruneOptions,
+    in_vault: &HashSet<PackId>,
     mut lease: Option<&mut Lease>,
 ) -> Result<PrunePlan> {
     std::fs::create_dir_all(state).map_err(|error| Error::io(state, error))?;
@@ -42,11 +43,13 @@ pub(super) async fn make(
         bytes: 0,
         going: Vec::new(),
         waiting: Vec::new(),
+        locked: Vec::new(),
         next: None,
         revived: Vec::new(),
         dead: Vec::new(),
         mostly_dead: Vec::new(),
         young: Vec::new(),
+        in_vault: Vec::new(),
         damage: sync.damage.iter().map(ToString::to_string).collect(),
         forgotten: Vec::new(),
         finished: Vec::new(),
@@ -73,7 +76,7 @@ pub(super) async fn make(
         if lost > 0 {
             plan.damage.push(format!("{lost} chunks that snapshots need are in no pack"));
         }
-        sort_out(&mut plan, &uses, &marks, &listed, options, now).await?;
+        sort_out(&mut plan, &uses, &marks, &listed, Rules { options, in_vault, now }).await?;
     }
     Ok(plan)
 }
@@ -92,14 +95,20 @@ fn in_the_way(vault: &Vault, snapshots: &[Snapshot], unreadable: &[Error], empty
     reasons
 }
 
+/// What packs are sorted by.
+struct Rules<'a> {
+    options: PruneOptions,
+    in_vault: &'a HashSet<PackId>,
+    now: Timestamp,
+}
+
 /// Sorts every pack into one of the plan's lists, or into none when it stays as it is.
 async fn sort_out(
     plan: &mut PrunePlan,
     uses: &[PackUse],
     marks: &[Mark],
     listed: &[Listed],
-    options: PruneOptions,
-    now: Timestamp,
+    Rules { options, in_vault, now }: Rules<'_>,
 ) -> Result<()> {
     let listed: HashMap<PackId, &Listed> =
         listed.iter().filter_map(|object| Some((names::id(&object.name)?, object))).collect();
@@ -125,6 +134,11 @@ async fn sort_out(
                 plan.next = Some(plan.next.map_or(may_go, |next| next.min(may_go)));
                 plan.waiting.push(sized);
             }
+            (None, Some(_)) if in_vault.contains(&pack.pack) => {
+                if pack.live_bytes == 0 {
+                    plan.in_vault.push(sized);
+                }
+            }
             (None, Some(object)) if pack.live_bytes == 0 => match age(object.modified) >= options.young {
                 true => plan.dead.push(sized),
                 false => plan.young.push(sized),
@@ -138,9 +152,11 @@ async fn sort_out(
             }
         }
     }
-    let waiting: HashSet<PackId> = plan.waiting.iter().map(|waiting| waiting.pack).collect();
+    locked::set_aside(plan, now).await?;
+    let waiting = plan.waiting.iter().map(|waiting| waiting.pack);
+    let waiting: HashSet<PackId> = waiting.chain(plan.locked.iter().map(|locked| locked.pack)).collect();
     let finished = marks.iter().filter(|mark| mark.packs.iter().all(|pack| !waiting.contains(pack)));
-    plan.finished = finished.map(|mark| mark.id).collect();
+    plan.finished = finished.map(|mark| (mark.id, mark.packs.clone())).collect();
     Ok(())
 }
 

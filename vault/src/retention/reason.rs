@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 /// One reason why a snapshot stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
@@ -40,6 +42,13 @@ pub enum Reason {
     HeldBack,
     /// There is no policy for its source.
     NoPolicy,
+    /// It is in a copy of a vault that has it still.
+    InVault,
+    /// No rule keeps it, but the store does.
+    Locked {
+        /// Until then.
+        until: Timestamp,
+    },
 }
 
 impl fmt::Display for Reason {
@@ -53,6 +62,10 @@ impl fmt::Display for Reason {
             Self::Hold(hold) => write!(f, "held: {hold}"),
             Self::Young { days } => write!(f, "younger than {days} days"),
             Self::HeldBack => f.write_str("would go, but is held back"),
+            Self::Locked { until } => {
+                write!(f, "no rule keeps it, but it is locked until {}", until.strftime("%Y-%m-%d %H:%M UTC"))
+            }
+            Self::InVault => f.write_str("no rule keeps it, but the vault has it still"),
             Self::NoPolicy => f.write_str("no `keep` is configured for its source"),
         }
     }

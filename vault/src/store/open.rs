@@ -12,6 +12,7 @@ use object_store::path::Path;
 use object_store::{ClientConfigKey, ObjectStore, RetryConfig};
 use url::Url;
 
+use super::s3_locks::S3Locks;
 use super::settings::Setting;
 use super::{Store, StoreSettings};
 use crate::{Error, Result};
@@ -41,18 +42,26 @@ impl Store {
         }
         let inner = match url.scheme() {
             "file" => return open_folder(url, create, &shown),
-            "s3" => open_s3(url, settings),
+            "s3" => return open_s3(url, settings, &shown),
             "az" => open_azure(url, settings),
             "gs" => open_google(url, settings),
             other => Err(format!("{other}: is not one of file:, s3:, az:, gs:")),
         };
-        let prefix = Path::from_url_path(url.path()).map_err(|error| bad(error.to_string()))?;
+        let prefix = prefix(url).map_err(bad)?;
         Ok(Self::new(inner.map_err(bad)?, prefix, shown))
     }
 }
 
 /// An S3 store: Amazon's, or one that speaks its language at an endpoint of its own.
-fn open_s3(url: &Url, settings: &StoreSettings) -> Result<Arc<dyn ObjectStore>, String> {
+fn open_s3(url: &Url, settings: &StoreSettings, shown: &str) -> Result<Store> {
+    let bad = |reason: String| Error::BadStore { url: shown.to_owned(), reason };
+    let builder = s3_builder(url, settings).map_err(bad)?;
+    let made = S3Locks::new(&builder).and_then(|locks| Ok((builder.build()?, locks)));
+    let (inner, locks) = made.map_err(|error| bad(error.to_string()))?;
+    Ok(Store::new(Arc::new(inner), prefix(url).map_err(bad)?, shown).with_object_locks(Arc::new(locks)))
+}
+
+fn s3_builder(url: &Url, settings: &StoreSettings) -> Result<AmazonS3Builder, String> {
     let mut builder = match settings {
         StoreSettings::Environment => AmazonS3Builder::from_env(),
         StoreSettings::Given(_) => AmazonS3Builder::new(),
@@ -66,7 +75,7 @@ fn open_s3(url: &Url, settings: &StoreSettings) -> Result<Arc<dyn ObjectStore>, 
         .with_retry(retry());
     let allowed = builder.get_config_value(&AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp));
     refuse_plain(builder.get_config_value(&AmazonS3ConfigKey::Endpoint), allowed, "AWS")?;
-    builder.build().map(|store| Arc::new(store) as _).map_err(|error| error.to_string())
+    Ok(builder)
 }
 
 /// An Azure Blob store.
@@ -149,6 +158,11 @@ fn open_folder(url: &Url, create: bool, shown: &str) -> Result<Store> {
     let inner = LocalFileSystem::new_with_prefix(&folder).map_err(|error| bad(error.to_string()))?;
     let inner = inner.with_fsync(true).with_automatic_cleanup(true);
     Ok(Store::new(Arc::new(inner), Path::default(), shown))
+}
+
+/// The folder of the bucket that a vault stands in.
+fn prefix(url: &Url) -> Result<Path, String> {
+    Path::from_url_path(url.path()).map_err(|error| error.to_string())
 }
 
 fn without_secrets(url: &Url) -> String {

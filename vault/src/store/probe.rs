@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{Created, Store};
+use super::{BucketLocks, Created, Store};
+use crate::format::names;
 use crate::{Error, Result};
 
 /// What a store answered when it was asked to create an object twice.
@@ -15,6 +16,23 @@ pub enum Creation {
 }
 
 impl Store {
+    /// What the bucket says of locks. Where this store is to lock and may, the lock of the vault's record is
+    /// extended, if there is one: so it shows whether these credentials may do that.
+    ///
+    /// # Errors
+    /// `Denied` when they may not ask, or may not lock.
+    pub async fn probe_locks(&self) -> Result<Option<BucketLocks>> {
+        let said = self.bucket_locks().await?;
+        if self.lock_policy().is_some() && said == Some(BucketLocks::OnRequest) {
+            let before = self.lock_of(names::VAULT).await?;
+            match self.extend_lock(names::VAULT, before).await {
+                Ok(_) | Err(Error::Missing { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(said)
+    }
+
     /// Writes a small object of a random name twice, reads it back, removes it, and says whether the
     /// second write was refused.
     ///

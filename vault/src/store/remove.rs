@@ -1,6 +1,7 @@
 //! Taking objects away, and asking the store what time it is.
 
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use object_store::ObjectStoreExt;
 
@@ -16,7 +17,33 @@ pub enum Removed {
     Before,
 }
 
+/// An object that the store would not let go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotRemoved {
+    /// Its name.
+    pub object: String,
+    /// The store's words.
+    pub reason: String,
+}
+
 impl Store {
+    /// Removes objects at once; one that is gone already is as good. One that the store denies to remove is
+    /// told, and keeps none of the others back.
+    pub(crate) async fn remove_all(&self, names: &[String]) -> Result<Vec<NotRemoved>> {
+        let removals = names.iter().map(|name| async move {
+            match self.remove(name).await {
+                Ok(_) => Ok(None),
+                Err(Error::Denied { object, source, .. }) => {
+                    Ok(Some(NotRemoved { object, reason: source.to_string() }))
+                }
+                Err(error) => Err(error),
+            }
+        });
+        let removals =
+            futures::stream::iter(removals.collect::<Vec<_>>()).buffer_unordered(names.len().max(1));
+        removals.try_filter_map(|denied| async move { Ok(denied) }).try_collect().await
+    }
+
     /// Removes an object.
     ///
     /// # Errors

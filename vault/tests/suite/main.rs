@@ -5,6 +5,7 @@
 mod audit;
 mod clock;
 mod copies;
+mod copy_retention;
 mod crash;
 mod damage;
 mod delta;
@@ -14,6 +15,7 @@ mod growth;
 mod keys;
 mod lab;
 mod lease;
+mod locks;
 mod model;
 mod prune;
 mod round_trip;

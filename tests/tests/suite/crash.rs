@@ -7,5 +7,6 @@ mod keys;
 mod kill;
 mod restoring;
 mod server;
+mod soak;
 mod state;
 pub mod victim;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use lifeboat_tests::run;
 use serde_json::Value;
 
-use crate::company::{Company, DB1, sqlite_crm};
+use crate::company::{Company, DB1, Host, sqlite_crm};
+
+mod two;
 
 /// Nothing that is waited for here takes longer.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -34,7 +36,11 @@ fn company(agent: &str) -> Company {
 
 /// Adds lines to the agent's part of the configuration.
 fn schedule(company: &Company, agent: &str) {
-    let path = company.config(DB1);
+    schedule_on(company, DB1, agent);
+}
+
+fn schedule_on(company: &Company, host: Host, agent: &str) {
+    let path = company.config(host);
     let text = fs::read_to_string(&path).expect("the configuration");
     let bare: Vec<_> = text.split("# schedule\n").step_by(2).collect();
     let text = bare.concat().replace("[agent]\n", &format!("[agent]\n# schedule\n{agent}\n# schedule\n"));
@@ -54,12 +60,15 @@ fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 impl Daemon {
     fn start(company: &Company) -> Self {
-        let path = company.path("notify.socket");
+        Self::start_on(company, DB1)
+    }
+
+    fn start_on(company: &Company, host: Host) -> Self {
+        let path = company.path(&format!("{}.socket", host.0));
         let _ = fs::remove_file(&path);
         let socket = UnixDatagram::bind(&path).expect("a socket");
-        let log =
-            fs::File::options().create(true).append(true).open(company.path("daemon.log")).expect("a log");
-        let mut command = company.agent(DB1, &["run"]);
+        let log = fs::File::options().create(true).append(true).open(log_of(company, host)).expect("a log");
+        let mut command = company.agent(host, &["run"]);
         command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "1000000").stderr(log);
         let daemon = Self {
             child: command.stdout(Stdio::null()).spawn().expect("it starts"),
@@ -114,18 +123,30 @@ impl Drop for Daemon {
     }
 }
 
+fn log_of(company: &Company, host: Host) -> PathBuf {
+    company.path(&format!("{}.log", host.0))
+}
+
 fn signal(pid: &str, name: &str) {
     run(Command::new("kill").args([&format!("-{name}"), pid])).success();
 }
 
+/// All that `status` says.
+fn whole_status(company: &Company, host: Host) -> Value {
+    run(&mut company.agent(host, &["status", "--json"])).success().last_json()
+}
+
 /// What `status` says of the source.
 fn status(company: &Company) -> Value {
-    let status = run(&mut company.agent(DB1, &["status", "--json"])).success().last_json();
-    status["sources"][0].clone()
+    whole_status(company, DB1)["sources"][0].clone()
 }
 
 fn good_runs(company: &Company) -> u64 {
-    status(company)["slots"]["ran"].as_u64().unwrap_or(0)
+    good_runs_on(company, DB1)
+}
+
+fn good_runs_on(company: &Company, host: Host) -> u64 {
+    whole_status(company, host)["sources"][0]["slots"]["ran"].as_u64().unwrap_or(0)
 }
 
 fn wait_for_good_runs(company: &Company, count: u64) {
@@ -203,7 +224,7 @@ fn a_daemon_serves_its_schedule_reads_its_configuration_again_and_stops() {
     let seen = status(&company);
     assert!(seen["next"].is_null() && seen["slots"]["failed"].is_null(), "{seen}");
     company.verify();
-    let log = fs::read_to_string(company.path("daemon.log")).expect("the log");
+    let log = fs::read_to_string(log_of(&company, DB1)).expect("the log");
     assert!(log.contains("means nothing here"), "{log}");
 }
 
@@ -258,7 +279,7 @@ fn a_run_that_hangs_is_ended_and_reported_and_lost_memory_is_recalled() {
     wait_until_gone(&held);
     // The next slot is due by then, so the failed run is not the last one for long: its slot tells.
     wait_for("failed slot", || (status(&company)["slots"]["failed"].as_u64() >= Some(1)).then_some(()));
-    let log = fs::read_to_string(company.path("daemon.log")).expect("a log");
+    let log = fs::read_to_string(log_of(&company, DB1)).expect("a log");
     assert!(log.contains("made no progress for 3.0 s and was ended"), "{log}");
     daemon.signal("TERM");
     assert_eq!(daemon.ends(), Some(0));

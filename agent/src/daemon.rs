@@ -367,6 +367,7 @@ impl Daemon {
             }
         }
         written(self.history.keep_places(self.scheduler.places()).await);
+        self.teller.finish().await;
         Ok(())
     }
 

@@ -68,11 +68,19 @@ enum Cause {
     Daemon,
 }
 
+/// Whether anything is left to be done about a run whose time is up.
+#[derive(PartialEq, Eq)]
+enum Last {
+    NotYet,
+    Resort,
+}
+
 /// A run under way.
 struct Watched {
     order: Order,
     child: Child,
     cause: Option<Cause>,
+    is_killed: bool,
     /// Ends the run: first asked, then killed.
     due: Instant,
     deadline: Instant,
@@ -108,7 +116,11 @@ pub async fn run(order: Order, mut stop: watch::Receiver<bool>, tell: mpsc::Send
                 // The run closes stdout by ending.
                 Ok(None) | Err(_) => break,
             },
-            () = tokio::time::sleep_until(watched.due) => watched.end_now(),
+            () = tokio::time::sleep_until(watched.due) => {
+                if watched.end_now() == Last::Resort {
+                    break;
+                }
+            }
             Ok(()) = stop.changed(), if watched.cause.is_none() => watched.ask_to_stop(Cause::Daemon),
         }
     }
@@ -141,6 +153,7 @@ impl Watched {
             order,
             child,
             cause: None,
+            is_killed: false,
             due,
             deadline,
             last_seen: Value::Null,
@@ -175,16 +188,21 @@ impl Watched {
         }
     }
 
-    /// The time is up: the first time the run is asked, the second time it is killed.
-    fn end_now(&mut self) {
-        if self.cause.is_some() {
+    /// The time is up: the first time the run is asked, the second time it is killed. When its stdout is open
+    /// even after that, somebody else holds it.
+    fn end_now(&mut self) -> Last {
+        if self.is_killed {
+            return Last::Resort;
+        } else if self.cause.is_some() {
             self.signal_group(Signal::KILL);
-            self.due = Instant::now() + GRACE_MAX;
+            self.is_killed = true;
+            self.due = Instant::now() + GRACE_MAX.min(self.order.stalled_after);
         } else if Instant::now() >= self.deadline {
             self.ask_to_stop(Cause::Late);
         } else {
             self.ask_to_stop(Cause::Stalled);
         }
+        Last::NotYet
     }
 
     fn ask_to_stop(&mut self, cause: Cause) {
@@ -216,7 +234,8 @@ impl Watched {
             // Its stdout is closed and it does not end: whatever it still does is of no use.
             Err(_) => {
                 self.signal_group(Signal::KILL);
-                self.child.wait().await.ok()
+                // One that a broken disk holds cannot be killed. Its lock stays taken, and other jobs go on.
+                tokio::time::timeout(GRACE_MAX, self.child.wait()).await.ok().and_then(Result::ok)
             }
         };
         let counts = self.summary.as_ref().map(Counts::of).unwrap_or_default();
@@ -289,6 +308,36 @@ mod tests {
     fn an_error_and_its_causes_are_one_line() {
         let error = json!({ "error": "source crm failed", "causes": ["no server", "connection refused"] });
         assert_eq!(error_line(&error), "source crm failed: no server: connection refused");
+    }
+
+    #[tokio::test]
+    async fn a_run_whose_stdout_somebody_else_holds_ends_all_the_same() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let program = folder.path().join("run");
+        let pid = folder.path().join("pid");
+        // It leaves its group, as a daemon of its own would, and lives on.
+        let script = format!("#!/bin/sh\nsetsid sleep 60 & echo $! >{}\nsleep 60\n", pid.display());
+        std::fs::write(&program, script).expect("a program");
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .expect("its mode");
+        let order = Order {
+            job: Job::backup("crm"),
+            id: RunId::new(),
+            program,
+            config_path: "/lifeboat.toml".into(),
+            config_text: String::new(),
+            verbose: 0,
+            stalled_after: Duration::from_millis(500),
+            deadline: Duration::from_secs(600),
+        };
+        let (_keep, stop) = watch::channel(false);
+        let (tell, _told) = mpsc::channel(1);
+        let ended = tokio::time::timeout(Duration::from_secs(30), run(order, stop, tell)).await;
+        let sleeper = std::fs::read_to_string(&pid).expect("its number");
+        std::process::Command::new("kill").arg(sleeper.trim()).status().expect("kill starts");
+        let ended = ended.expect("it ends in time");
+        assert_eq!(ended.outcome, RunOutcome::Failed);
+        assert!(ended.error.is_some_and(|error| error.contains("made no progress")));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use jiff::{SignedDuration, Timestamp};
@@ -20,8 +21,15 @@ use crate::run_id::RunId;
 /// What waits is looked at so often at least: summaries have their hour, and a backup by hand leaves messages.
 const DELIVER_EVERY: SignedDuration = SignedDuration::from_mins(5);
 
-/// The exit code of a run that was interrupted, and so has told nobody.
-const INTERRUPTED: u8 = 130;
+/// Exit codes with which a backup or a copy ends that has told its end itself. One that was interrupted, that
+/// did not get so far as to know whom to tell, or that met a fault of its own has told nobody.
+const TOLD_ITSELF: [u8; 6] = [1, 3, 10, 12, 20, 22];
+
+/// Another run of the same job is under way, and tells its own end.
+const LOCKED: u8 = 11;
+
+/// A daemon that stops waits no longer for services. What they do not take is told by the next one.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// Tells whom the configuration names.
 pub struct Teller {
@@ -62,10 +70,18 @@ impl Teller {
             self.deliver_at = Some(delivered.ok().flatten().map_or(next, |at| at.min(next)));
             self.delivery = None;
         }
-        if self.deliver_at.is_none_or(|at| at <= now) {
+        // A time that was set by a wrong clock may be far off.
+        if self.deliver_at.is_none_or(|at| at <= now || at > now + DELIVER_EVERY) {
             let router = Arc::clone(&self.router);
             self.delivery = Some(tokio::spawn(async move { router.deliver(now).await }));
         }
+    }
+
+    /// Waits until what is being told is told, or at least noted for the next daemon.
+    pub async fn finish(&mut self) {
+        let all = async { while self.telling.join_next().await.is_some() {} };
+        // Noted it is by then; whoever is slow to take it is told again.
+        let _ = tokio::time::timeout(LAST_WORDS, all).await;
     }
 
     /// No run was begun for these slots of a job.
@@ -148,8 +164,9 @@ fn untold(branch: &str, job: &Job, id: RunId, ended: &Ended, now: Timestamp) -> 
         RunOutcome::Running | RunOutcome::Good | RunOutcome::Stopped => return None,
     };
     let tells_itself = matches!(job.task, Task::Backup | Task::Copy)
-        && ended.exit_code.is_some_and(|code| code != INTERRUPTED);
-    (!tells_itself).then(|| Event {
+        && ended.exit_code.is_some_and(|code| TOLD_ITSELF.contains(&code));
+    let is_another = ended.exit_code == Some(LOCKED);
+    (!tells_itself && !is_another).then(|| Event {
         source: job.source.clone(),
         why: ended.error.clone().unwrap_or_else(|| "it ended without a word".to_owned()),
         ..Event::failed(check(job.task), severity, branch, id, now)
@@ -160,7 +177,6 @@ fn untold(branch: &str, job: &Job, id: RunId, ended: &Ended, now: Timestamp) -> 
 mod tests {
     use std::path::Path;
     use std::sync::Mutex;
-    use std::time::Duration;
 
     use axum::http::StatusCode;
     use axum::routing::post;
@@ -168,6 +184,8 @@ mod tests {
 
     use super::*;
     use crate::history::Counts;
+
+    const INTERRUPTED: u8 = 130;
 
     fn time(text: &str) -> Timestamp {
         text.parse().expect("a time")
@@ -267,6 +285,44 @@ mod tests {
         assert!(taken[0].to_string().contains("it made no progress for 1 h and was ended"), "{taken:?}");
     }
 
+    #[tokio::test]
+    async fn the_daemon_sends_what_waits_after_the_clock_was_set_back() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let (url, taken) = service().await;
+        let mut teller = teller(folder.path(), &url);
+        let (job, wrong) = (Job::backup("crm"), time("2027-11-23T05:00:00Z"));
+        teller.missed(&job, &[time("2027-11-23T02:30:00Z")], wrong);
+        settle(&mut teller).await;
+        teller.turn(wrong);
+        settle(&mut teller).await;
+        assert!(taken.lock().expect("no panic before").is_empty(), "the service does not answer at first");
+        let mut now = time("2026-11-23T05:00:00Z");
+        for _ in 0..30 {
+            now += SignedDuration::from_mins(5);
+            teller.turn(now);
+            settle(&mut teller).await;
+        }
+        assert_eq!(taken.lock().expect("no panic before").len(), 1, "a year is too long to wait");
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_stops_tells_what_it_has_to_tell() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let (url, taken) = service().await;
+        let mut first = teller(folder.path(), &url);
+        let now = time("2026-11-23T05:00:00Z");
+        let failed = ended(RunOutcome::Failed, Some(20), Some("the vault is damaged"));
+        first.ended(&Job::of_vault(Task::Verify), RunId::new(), &failed, now);
+        first.finish().await;
+        drop(first);
+        let mut next = teller(folder.path(), &url);
+        next.turn(now + SignedDuration::from_mins(10));
+        settle(&mut next).await;
+        let taken = taken.lock().expect("no panic before");
+        assert_eq!(taken.len(), 1, "{taken:?}");
+        assert_eq!(taken[0]["event"], "verify.failed");
+    }
+
     #[test]
     fn the_daemon_leaves_to_a_backup_what_it_has_told_itself() {
         let check = |job: &Job, outcome, exit_code| {
@@ -277,6 +333,10 @@ mod tests {
         assert_eq!(check(&crm, RunOutcome::Failed, Some(1)), None);
         assert_eq!(check(&crm, RunOutcome::Failed, None), Some("backup.failed".to_owned()));
         assert_eq!(check(&crm, RunOutcome::Killed, None), Some("backup.failed".to_owned()));
+        let fault_of_its_own = check(&crm, RunOutcome::Failed, Some(101));
+        assert_eq!(fault_of_its_own, Some("backup.failed".to_owned()));
+        assert_eq!(check(&crm, RunOutcome::Failed, Some(40)), Some("backup.failed".to_owned()));
+        assert_eq!(check(&crm, RunOutcome::Failed, Some(LOCKED)), None);
         assert_eq!(check(&crm, RunOutcome::Stopped, Some(INTERRUPTED)), None);
         assert_eq!(check(&verify, RunOutcome::Failed, Some(20)), Some("verify.failed".to_owned()));
         let (prune, copy) = (Job::of_vault(Task::Prune), Job::of_vault(Task::Copy));

@@ -37,6 +37,9 @@ const GIVE_UP_CRITICAL_AFTER: SignedDuration = SignedDuration::from_hours(72);
 const BACKOFF_FIRST_SECONDS: i64 = 30;
 const BACKOFF_MAX_SECONDS: i64 = 3600;
 
+/// A service that asks for a longer pause is asked again all the same.
+const SILENT_MAX: SignedDuration = SignedDuration::from_hours(24);
+
 /// All that is remembered.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -62,6 +65,8 @@ struct Place {
     bucket: Option<Bucket>,
     silent_until: Option<Timestamp>,
     last_digest: Option<jiff::civil::Date>,
+    /// Good and failed runs of which its summaries have told.
+    summed: BTreeMap<String, (u64, u64)>,
     deliveries: BTreeMap<String, u64>,
 }
 
@@ -112,9 +117,9 @@ pub struct Runs {
     pub task: Task,
     /// When it last went well.
     pub last_good: Option<Timestamp>,
-    /// Good runs since the last digest.
+    /// Good runs, in a digest those since the last one.
     pub good: u64,
-    /// Failed runs since then.
+    /// Failed runs, likewise.
     pub failed: u64,
 }
 
@@ -227,26 +232,28 @@ impl Ledger {
                 .digest
                 .is_some_and(|time| (local.hour(), local.minute()) >= (time.hour as i8, time.minute as i8))
         };
-        let mut sent = false;
         for place in places.iter().filter(|place| due(place)) {
-            let last = &mut self.places.entry(place.name.clone()).or_default().last_digest;
-            match last.replace(local.date()) {
+            let known = self.places.entry(place.name.clone()).or_default();
+            match known.last_digest.replace(local.date()) {
                 // A place that is new today has its first summary tomorrow.
                 None => continue,
                 Some(last) if last >= local.date() => continue,
                 Some(_) => {}
             }
+            // Places have hours of their own: each is told what came since its own last summary.
+            let runs = self.runs.iter().map(|(key, runs)| {
+                let (good, failed) =
+                    known.summed.insert(key.clone(), (runs.good, runs.failed)).unwrap_or_default();
+                let (good, failed) = (runs.good.saturating_sub(good), runs.failed.saturating_sub(failed));
+                Runs { good, failed, ..runs.clone() }
+            });
             let digest = Digest {
                 branch: branch.to_owned(),
                 at: now,
                 open: self.incidents.values().map(|incident| incident.event.clone()).collect(),
-                runs: self.runs.values().cloned().collect(),
+                runs: runs.collect(),
             };
             self.push(place, Content::Digest(digest), now, SignedDuration::ZERO);
-            sent = true;
-        }
-        if sent {
-            self.runs.values_mut().for_each(|runs| (runs.good, runs.failed) = (0, 0));
         }
     }
 
@@ -263,6 +270,7 @@ impl Ledger {
     /// Chooses what to send now, and takes its token. Whatever is critical goes first.
     pub fn next(&mut self, places: &[Notify], now: Timestamp) -> Next {
         self.queue.retain(|entry| places.iter().any(|place| place.name == entry.place));
+        self.forget_wrong_times(now);
         let mut wait: Option<Timestamp> = None;
         let mut until = |time: Timestamp| wait = Some(wait.map_or(time, |wait| wait.min(time)));
         for place in places {
@@ -306,6 +314,18 @@ impl Ledger {
             }
         }
         wait.map_or(Next::Idle, Next::Wait)
+    }
+
+    /// A pause that was measured by a clock that ran ahead would not end.
+    fn forget_wrong_times(&mut self, now: Timestamp) {
+        let longest = |time: Timestamp, most: SignedDuration| time.min(now + most);
+        for entry in &mut self.queue {
+            entry.not_before = longest(entry.not_before, SignedDuration::from_secs(BACKOFF_MAX_SECONDS));
+            entry.queued = entry.queued.min(now);
+        }
+        for place in self.places.values_mut() {
+            place.silent_until = place.silent_until.map(|time| longest(time, SILENT_MAX));
+        }
     }
 
     fn start(&mut self, chosen: Vec<usize>, place: &str) -> Batch {

@@ -262,6 +262,35 @@ fn a_summary_is_sent_once_a_day_and_lists_what_is_open() {
 }
 
 #[test]
+fn a_summary_tells_what_came_since_the_last_one_of_the_same_place() {
+    let slack = |name: &str, hour: &str| {
+        format!("[[notify]]\nname = \"{name}\"\ntype = \"slack\"\nurl = \"{{env:A}}\"\ndigest = \"{hour}\"\n")
+    };
+    let places = places(&(slack("ops", "08:00") + &slack("boss", "09:00")));
+    let mut ledger = Ledger::default();
+    let mut told = Vec::new();
+    for day in 22..=25 {
+        for hour in ["02:30", "08:00", "09:00"] {
+            let now: Timestamp = format!("2026-11-{day}T{hour}:00Z").parse().expect("a time");
+            if hour == "02:30" {
+                ledger.ran("gz", Some("crm"), Task::Backup, Some(RunId::new()), now, &places);
+                continue;
+            }
+            ledger.digest("gz", &places, &TimeZone::UTC, now);
+            while let Next::Send(batch) = ledger.next(&places, now) {
+                ledger.done(&batch, &answer(Outcome::Accepted), "gz", RunId::new(), now, &places);
+                let [Content::Digest(digest)] = &batch.contents[..] else { panic!("{batch:?}") };
+                told.push((day, batch.place, digest.runs[0].good));
+            }
+        }
+    }
+    // The first tells of the day on which the place was new as well.
+    let expected = [(23, 2), (24, 1), (25, 1)]
+        .map(|(day, good)| [(day, "ops".to_owned(), good), (day, "boss".to_owned(), good)]);
+    assert_eq!(told, expected.concat());
+}
+
+#[test]
 fn the_ledger_survives_being_written() {
     let (mut ledger, places) = (Ledger::default(), robot());
     tell(&mut ledger, event("crm", Severity::Critical, 0), &places);

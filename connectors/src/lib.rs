@@ -20,7 +20,7 @@ mod table;
 
 pub use capture::{Capture, CaptureOptions, Finding, PointInTime, SchemaFile, Severity, Source};
 pub use error::{Error, Result};
-pub use load::{Load, LoadOptions, LoadPlan, LoadReport, LoadTable, TableGroup, Target};
+pub use load::{Load, LoadOptions, LoadPlan, LoadReport, LoadTable, TableGroup, Target, Withheld};
 pub use open::{open_source, open_target};
 use rows::Outgoing;
 pub use rows::{ROW_BATCH_BYTES, RowBatch, RowReceiver, RowSender, row_channel};

@@ -47,6 +47,24 @@ pub struct LoadPlan {
     pub tables: Vec<LoadTable>,
     /// Whether `tables` is everything; if not, only these tables and what they need are created.
     pub whole: bool,
+    /// What comes without its values.
+    pub withheld: Vec<Withheld>,
+}
+
+/// What of a table comes without its values: whoever restores it may not read them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withheld {
+    /// The table.
+    pub table: TableName,
+    /// Columns that are NULL in every row, whatever their definition says; none when no row comes at all.
+    pub columns: Vec<String>,
+}
+
+impl LoadPlan {
+    /// What is withheld of a table, if anything is.
+    pub fn withheld_of(&self, table: &str) -> Option<&Withheld> {
+        self.withheld.iter().find(|withheld| withheld.table.name == table)
+    }
 }
 
 /// A table to load.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use lifeboat_console::OutputArgs;
-use lifeboat_vault::Depth;
+use lifeboat_vault::{Depth, Grade};
 
 mod audit;
 mod keys;
@@ -126,6 +126,12 @@ pub struct Restore {
     /// Only this table and what it needs (may be repeated)
     #[arg(long, value_name = "NAME")]
     pub table: Vec<String>,
+    /// Leave out columns above this grade (high, medium, low), as if no identity opened them
+    #[arg(long, value_name = "GRADE", value_parser = grade)]
+    pub grade: Option<Grade>,
+    /// Put masked values in the place of columns above --grade, or of high ones: the same for the same value
+    #[arg(long)]
+    pub mask: bool,
     /// Say what would be done, look at the target, and change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -182,6 +188,11 @@ fn depth(text: &str) -> Result<Depth, String> {
         Ok(percent @ 1..=99) => Ok(Depth::Sample { percent }),
         _ => Err("write a share from 1% to 100%".into()),
     }
+}
+
+fn grade(text: &str) -> Result<Grade, String> {
+    let known = Grade::ALL.into_iter().find(|grade| grade.as_str() == text);
+    known.ok_or_else(|| "write high, medium or low".into())
 }
 
 fn role(text: &str) -> Result<(String, String), String> {

@@ -24,6 +24,11 @@ impl RowDigest {
         Self { key: *key, sum: 0, rows: 0 }
     }
 
+    /// One of no rows, under the same key.
+    pub fn empty(&self) -> Self {
+        Self::new(&self.key)
+    }
+
     /// Adds one line; its newline, if it is there, does not count.
     pub fn add(&mut self, line: &[u8]) {
         let line = line.strip_suffix(b"\n").unwrap_or(line);

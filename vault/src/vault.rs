@@ -208,6 +208,11 @@ impl Vault {
         RowDigest::new(self.inner.derived.row_key())
     }
 
+    /// The key of the values that stand in for withheld ones in a restore: the same as long as the vault lives.
+    pub fn mask_key(&self) -> [u8; 32] {
+        self.inner.derived.mask_key
+    }
+
     /// The sequence number of the keyring in force.
     pub fn keyring_sequence(&self) -> u32 {
         self.inner.keyring.sequence

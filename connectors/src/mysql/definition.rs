@@ -63,6 +63,28 @@ impl Definition {
         format!("{}\n  {}\n{}", self.head, kept.join(",\n  "), self.tail)
     }
 
+    /// The definition with NULL allowed in these columns, and in those that are computed from others; spatial
+    /// indexes, which allow none, are left out. A column that counts by itself goes on counting.
+    pub(super) fn allowing_null(mut self, columns: &[String]) -> Self {
+        let is_withheld = |element: &str| {
+            let named = identifiers(element).into_iter().next().is_some_and(|name| columns.contains(&name));
+            named && !element.contains(" AUTO_INCREMENT")
+        };
+        let spatial = |element: &str| {
+            let named = identifiers(element).into_iter().skip(1).any(|name| columns.contains(&name));
+            element.starts_with("SPATIAL KEY") && named
+        };
+        self.elements.retain(|element| !spatial(element));
+        for element in self.elements.iter_mut().filter(|element| element.starts_with('`')) {
+            if (is_withheld(element) || element.contains(" GENERATED ALWAYS AS ("))
+                && let Some(at) = outside_brackets(element, " NOT NULL")
+            {
+                element.replace_range(at..at + " NOT NULL".len(), " NULL");
+            }
+        }
+        self
+    }
+
     /// The indexes that may be built after the rows. One that an AUTO_INCREMENT column leads cannot.
     pub(super) fn late_indexes(&self) -> Vec<&str> {
         let counted = self.auto_increment();
@@ -129,6 +151,23 @@ fn identifiers(text: &str) -> Vec<String> {
     found
 }
 
+/// Where `words` stand outside of quotes and brackets.
+fn outside_brackets(text: &str, words: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let (mut at, mut depth) = (0, 0_usize);
+    while at < bytes.len() {
+        match bytes[at] {
+            quote @ (b'`' | b'\'' | b'"') => at = after_quote(bytes, at, quote)?,
+            b'(' => depth += 1,
+            b')' => depth = depth.saturating_sub(1),
+            _ if depth == 0 && bytes[at..].starts_with(words.as_bytes()) => return Some(at),
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
 /// Where the quote that opens at `at` closes.
 fn after_quote(bytes: &[u8], at: usize, quote: u8) -> Option<usize> {
     let mut at = at + 1;
@@ -167,6 +206,16 @@ mod tests {
         assert_eq!(definition.late_indexes(), ["UNIQUE KEY `u` (`a,b`(5) DESC)", "KEY `f` ((lower(`a,b`)))"]);
         assert!(definition.has_primary_key_on(&["a,b".into()]));
         assert!(!definition.has_primary_key_on(&["id".into()]));
+    }
+
+    #[test]
+    fn null_is_allowed_where_it_is_asked_for_and_nowhere_else() {
+        let create = "CREATE TABLE `t` (\n  `id` int(11) NOT NULL,\n  `a` varchar(9) NOT NULL DEFAULT ' NOT NULL',\n  \
+            `p` point NOT NULL,\n  PRIMARY KEY (`id`),\n  SPATIAL KEY `s` (`p`)\n)";
+        let definition = Definition::parse(create).expect("it is one");
+        let expected = "CREATE TABLE `t` (\n  `id` int(11) NOT NULL,\n  `a` varchar(9) NULL DEFAULT ' NOT NULL',\n  \
+            `p` point NULL,\n  PRIMARY KEY (`id`)\n)";
+        assert_eq!(definition.allowing_null(&["a".into(), "p".into()]).without(|_| false), expected);
     }
 
     #[test]

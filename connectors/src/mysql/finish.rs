@@ -68,7 +68,7 @@ async fn prove(load: &MysqlLoad) -> Result<()> {
         for (text, key) in definition.foreign_keys() {
             if absent.contains(&text) {
                 let note = format!(
-                    "{}: foreign key {} is left out: its parent is not restored",
+                    "{}: foreign key {} is left out: its parent is not restored, or withheld",
                     name.escape_debug(),
                     key.name.escape_debug()
                 );

@@ -10,7 +10,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::connect::Endpoint;
-use super::definition::Definition;
+use super::definition::{Definition, ForeignKey};
 use super::facts::{Schema, TableDefinition};
 use super::fill::Fill;
 use super::scan::{self, Dialect};
@@ -79,7 +79,7 @@ impl MysqlLoad {
         let windows = if plan.whole { windows } else { Vec::new() };
         let statements = statements(&schema, &windows, &endpoint.database);
         claim(&mut guard, endpoint, &plan.snapshot).await?;
-        let definitions = definitions(&schema, &statements);
+        let definitions = definitions(&schema, &statements, &plan);
         let late = late(&schema, &definitions);
         let this = Self {
             endpoint: endpoint.clone(),
@@ -189,19 +189,23 @@ impl MysqlLoad {
         Ok(Ok(()))
     }
 
-    /// Foreign keys to tables that are not restored.
+    /// Foreign keys to tables that are not restored, or to values that are withheld.
     pub(super) fn absent_parents<'a>(&self, definition: &'a Definition) -> Vec<&'a str> {
+        let withheld = |key: &ForeignKey| {
+            let parent = key.parent.last().and_then(|table| self.plan.withheld_of(table));
+            parent.is_some_and(|of| {
+                of.columns.is_empty() || key.parent_columns.iter().any(|column| of.columns.contains(column))
+            })
+        };
         let here = |parent: &[String]| match parent {
             [table] => {
                 self.definitions.contains_key(table) || self.schema.tables.iter().any(|t| t.name == *table)
             }
             _ => true,
         };
-        if self.plan.whole {
-            return Vec::new();
-        }
+        let absent = |key: &ForeignKey| withheld(key) || !self.plan.whole && !here(&key.parent);
         let keys = definition.foreign_keys().into_iter();
-        keys.filter(|(_, key)| !here(&key.parent)).map(|(text, _)| text).collect()
+        keys.filter(|(_, key)| absent(key)).map(|(text, _)| text).collect()
     }
 
     /// Builds what a large table was made without.
@@ -316,9 +320,18 @@ fn statements(schema: &Schema, windows: &[TableDefinition], database: &str) -> B
     tables.chain(sequences).map(|(name, create)| (name.clone(), here(&create))).collect()
 }
 
-fn definitions(schema: &Schema, statements: &BTreeMap<String, String>) -> BTreeMap<String, Definition> {
+fn definitions(
+    schema: &Schema,
+    statements: &BTreeMap<String, String>,
+    plan: &LoadPlan,
+) -> BTreeMap<String, Definition> {
     let tables = schema.tables.iter().map(|table| table.name.clone());
-    tables.filter_map(|name| Definition::parse(&statements[&name]).map(|parsed| (name, parsed))).collect()
+    let parsed = |name: String| {
+        let parsed = Definition::parse(&statements[&name])?;
+        let withheld = plan.withheld_of(&name).filter(|of| !of.columns.is_empty());
+        Some((name, withheld.map_or_else(|| parsed.clone(), |of| parsed.clone().allowing_null(&of.columns))))
+    };
+    tables.filter_map(parsed).collect()
 }
 
 /// Large tables that nobody refers to by anything but their primary key: another key has to be there when

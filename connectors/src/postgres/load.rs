@@ -21,7 +21,7 @@ use super::finish;
 use super::restore_schema::{Archive, Refusal, map_role};
 use super::target::{LOCK_TIMEOUT_MS, look};
 use super::tools::Installed;
-use super::{empty, inventory, large_objects, sql, subset};
+use super::{empty, inventory, large_objects, sql, subset, withhold};
 use crate::{
     Error, Load, LoadOptions, LoadPlan, LoadReport, LoadTable, Result, RowBatch, RowReceiver, SchemaFile,
     TableKind, TableName,
@@ -109,6 +109,7 @@ impl PostgresLoad {
         restored?;
         connected?;
         this.expect_tables().await?;
+        withhold::allow_nulls(&this).await?;
         Ok(this)
     }
 

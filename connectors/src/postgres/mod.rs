@@ -27,6 +27,7 @@ mod sql;
 mod subset;
 mod target;
 mod tools;
+mod withhold;
 
 pub use source::PostgresSource;
 pub use target::PostgresTarget;

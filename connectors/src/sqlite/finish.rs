@@ -49,10 +49,14 @@ pub fn finish(load: SqliteLoad) -> Result<LoadReport> {
         }
         run(writer, &load.partial, header)?;
     }
+    let why = match load.plan.withheld.is_empty() {
+        true => "as in the source",
+        false => "as in the source, or for what is withheld",
+    };
     let SqliteLoad { path, partial, writer, schema, lock, .. } = load;
     let writer = Arc::into_inner(writer).ok_or(Error::Cancelled)?;
     close(writer.into_inner().unwrap_or_else(PoisonError::into_inner), &partial)?;
-    examine(&partial, schema.pragmas.journal_mode == "wal", &mut report)?;
+    examine(&partial, schema.pragmas.journal_mode == "wal", why, &mut report)?;
     give_name(&partial, &path)?;
     drop(lock);
     Ok(report)
@@ -206,8 +210,9 @@ fn breaks_constraint(line: &str) -> bool {
         || of_strict_table.is_some_and(|(_, rest)| rest.starts_with("value in "))
 }
 
-/// Opens the finished file as an application would, and looks for damage.
-fn examine(partial: &Path, wal: bool, report: &mut LoadReport) -> Result<()> {
+/// Opens the finished file as an application would, and looks for damage; `why` says why a row may break what
+/// its table's definition asks.
+fn examine(partial: &Path, wal: bool, why: &str, report: &mut LoadReport) -> Result<()> {
     let connection = open_to_write(partial)?;
     let lines = integrity(&connection, partial, report)?;
     // Rows that break a constraint were in the source: the rows are compared by whoever restores.
@@ -215,12 +220,12 @@ fn examine(partial: &Path, wal: bool, report: &mut LoadReport) -> Result<()> {
     if let Some(first) = damage.first() {
         return Err(Error::Damaged { what: partial.display().to_string(), reason: first.clone() });
     }
-    note(report, known, "as in the source");
+    note(report, known, why);
     match rows(&connection, partial, "PRAGMA foreign_key_check", |row| row.get::<_, String>(0)) {
         Ok(tables) => {
             let lines =
                 tables.iter().map(|table| format!("a row of {table} refers to a row that is not there"));
-            note(report, lines.collect(), "as in the source");
+            note(report, lines.collect(), why);
         }
         Err(error) => report.notes.push(format!("foreign keys could not be checked: {error}")),
     }

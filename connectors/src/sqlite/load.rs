@@ -12,6 +12,7 @@ use rusqlite::{Connection, InterruptHandle};
 use super::connection::{blocking, literal, open_to_write, quoted, run};
 use super::finish;
 use super::insert::{Encoding, Inserter};
+use super::nullable::allow_null;
 use super::place::{beside, io_error};
 use super::schema::Schema;
 use super::target::PARTIAL;
@@ -63,7 +64,9 @@ impl SqliteLoad {
                 continue;
             };
             if self.wants(&object.name) {
-                run(writer, &self.partial, sql).map_err(|error| about(&object.name, error))?;
+                let withheld = self.plan.withheld_of(&object.name).filter(|of| !of.columns.is_empty());
+                let sql = withheld.map_or_else(|| sql.clone(), |of| allow_null(sql, &of.columns));
+                run(writer, &self.partial, &sql).map_err(|error| about(&object.name, error))?;
             }
         }
         Ok(())

@@ -37,6 +37,7 @@ mod field;
 mod finish;
 mod insert;
 mod load;
+mod nullable;
 mod place;
 mod schema;
 mod source;

@@ -47,6 +47,7 @@ impl Snapshot {
             schema: self.schema.clone(),
             tables: self.tables.iter().map(|(table, _)| table).filter(wanted).map(load_table).collect(),
             whole: chosen.is_none(),
+            withheld: Vec::new(),
         }
     }
 

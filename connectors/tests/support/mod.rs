@@ -294,7 +294,7 @@ impl Backup {
     pub fn plan(&self) -> LoadPlan {
         let tables = self.tables.iter().map(|(table, _)| load_table(table)).collect();
         let (point, schema) = (self.point.clone(), self.schema.clone());
-        LoadPlan { snapshot: "0123abc".into(), point, schema, tables, whole: true }
+        LoadPlan { snapshot: "0123abc".into(), point, schema, tables, whole: true, withheld: Vec::new() }
     }
 
     /// Restores what `plan` names, several tables at once.

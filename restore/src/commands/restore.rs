@@ -22,7 +22,7 @@ use crate::cli::Restore;
 use crate::interrupt::{Interrupt, stopped};
 use crate::open::{AtHand, Opened, Reading};
 use crate::record::{Recorder, ended, kind_of};
-use crate::restore::{Ahead, Plan, Summary, choose, compare, load, prove, require_keys};
+use crate::restore::{Ahead, Plan, Showing, Summary, choose, compare, load, prove, require_keys};
 use crate::words;
 
 /// Tables loaded at once when nobody says otherwise, on the smallest machine.
@@ -46,7 +46,9 @@ pub async fn run(args: &Restore, json: bool) -> Result<(), CommandError> {
     opened.warn(&progress);
     let snapshot = opened.find(&args.spec)?.clone();
     let deed = deed(args, &snapshot, &url);
-    if let Err(error) = require_keys(&opened.vault, &snapshot.manifest.files, &[]) {
+    let system = snapshot.manifest.point["system"].as_str().unwrap_or_default();
+    let showing = Showing::new(&opened.vault, args.grade, args.mask, system);
+    if let Err(error) = require_keys(&opened.vault, &showing, &snapshot.manifest.files, &[]) {
         let refused: Result<(), _> = Err(error);
         if !args.dry_run {
             recorder.write(&ended(deed, &refused), &progress).await;
@@ -56,8 +58,20 @@ pub async fn run(args: &Restore, json: bool) -> Result<(), CommandError> {
     let reading = opened.reading(&args.access, &interrupt).await?;
     let cores = available_parallelism().map_or(WRITERS_MIN, usize::from);
     let writers = args.writers.map_or(cores.max(WRITERS_MIN), usize::from);
-    let run =
-        Run { args, opened, snapshot, reading, target, writers, progress, interrupt, json, recorder, deed };
+    let run = Run {
+        args,
+        opened,
+        showing,
+        snapshot,
+        reading,
+        target,
+        writers,
+        progress,
+        interrupt,
+        json,
+        recorder,
+        deed,
+    };
     run.restore(&url).await
 }
 
@@ -78,6 +92,7 @@ fn deed(args: &Restore, snapshot: &Snapshot, url: &Url) -> Deed {
 struct Run<'a> {
     args: &'a Restore,
     opened: Opened,
+    showing: Showing,
     snapshot: Snapshot,
     reading: Reading,
     target: Box<dyn Target>,
@@ -140,6 +155,7 @@ impl Run<'_> {
             self.progress.warn(&format!("the vault is damaged: {damage}; another copy was read"));
         }
         let mut summary = Summary::loaded(plan, report, started.elapsed());
+        summary.withheld_as_asked = self.args.grade.is_some() || self.args.mask;
         if !self.args.no_compare {
             let started = Instant::now();
             let differences = self.compare(plan).await;
@@ -169,8 +185,9 @@ impl Run<'_> {
             [] => Vec::new(),
             _ => self.target.groups(&self.schema().await?)?,
         };
-        let tables = choose(tables, &groups, names)?;
-        require_keys(&self.opened.vault, &self.snapshot.manifest.files, &tables)?;
+        let mut tables = choose(tables, &groups, names)?;
+        tables.iter_mut().for_each(|table| self.showing.apply(table));
+        require_keys(&self.opened.vault, &self.showing, &self.snapshot.manifest.files, &tables)?;
         Plan::new(&self.snapshot, words::shown(url), tables, &health, self.args.skip_damaged)
     }
 
@@ -212,6 +229,7 @@ impl Run<'_> {
             "rows": plan.rows(),
             "raw_bytes": plan.bytes(),
             "skipped": plan.skipped().map(|table| table.name()).collect::<Vec<_>>(),
+            "withheld": plan.withheld(),
             "notes": notes,
         }))?;
         if self.json { Ok(()) } else { Ok(print("nothing was changed: this was a dry run\n")?) }

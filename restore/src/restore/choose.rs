@@ -6,6 +6,8 @@ use lifeboat_connectors::{Column, LoadTable, TableGroup, TableKind, TableName};
 use lifeboat_console::{CommandError, Kind};
 use lifeboat_vault::format::manifest::TableRecord;
 
+use super::withhold::{Shown, Withheld};
+
 /// A misspelt name may be this unlike what was meant, from 0 to 1.
 const ALIKE_MIN: f64 = 0.7;
 
@@ -21,12 +23,17 @@ pub struct Chosen {
     pub load: LoadTable,
     /// Why it is left empty, if it is.
     pub damage: Option<String>,
+    /// What of it is kept back because of its grade.
+    pub withheld: Vec<Withheld>,
+    /// What is made of its columns.
+    pub shown: Shown,
 }
 
 impl Chosen {
     fn new(record: TableRecord) -> Result<Self, CommandError> {
         let load = load_table(&record)?;
-        Ok(Self { record, load, damage: None })
+        let shown = Shown::everything(load.columns.len());
+        Ok(Self { record, load, damage: None, withheld: Vec::new(), shown })
     }
 
     /// Its name, for people.
@@ -34,9 +41,25 @@ impl Chosen {
         self.record.table.to_string()
     }
 
-    /// Raw bytes of its rows.
+    /// Raw bytes of its rows, as far as they are read.
     pub fn bytes(&self) -> u64 {
-        self.record.streams.iter().flat_map(|stream| &stream.parts).map(|part| part.bytes).sum()
+        let read = self.record.streams.iter().filter(|stream| self.shown.read.contains(&stream.grade));
+        read.flat_map(|stream| &stream.parts).map(|part| part.bytes).sum()
+    }
+
+    /// Whether its rows are a table's, and not pages of large objects.
+    pub fn is_table(&self) -> bool {
+        self.load.kind == TableKind::Table
+    }
+
+    /// Whether none of its rows may be restored.
+    pub fn is_withheld(&self) -> bool {
+        self.withheld.iter().any(|withheld| withheld.whole_table)
+    }
+
+    /// Whether it is left empty.
+    pub fn is_left_empty(&self) -> bool {
+        self.damage.is_some() || self.is_withheld()
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use lifeboat_connectors::{Capture, CaptureOptions, Column, Slice, Source, Table, TableKind, row_channel};
+use lifeboat_connectors::{
+    Capture, CaptureOptions, Column, RowBatch, Slice, Source, Table, TableKind, row_channel,
+};
 use lifeboat_console::{CommandError, Progress, TableProgress};
-use lifeboat_vault::RowDigest;
+use lifeboat_vault::{Error, RowDigest, Split};
 use tokio::task::JoinSet;
 
 use super::Chosen;
@@ -12,13 +14,21 @@ use super::Chosen;
 /// A table of the plan on its way through the comparison.
 struct Compared<'a> {
     table: &'a Chosen,
-    digest: RowDigest,
+    digests: Digests,
     slices_left: usize,
     shown: Option<Arc<TableProgress>>,
 }
 
-/// The place of a table among those compared, and the digest of one of its slices.
-type SliceRead = Result<(usize, RowDigest), CommandError>;
+/// Of rows as they are in the target.
+#[derive(Clone)]
+struct Digests {
+    whole: RowDigest,
+    /// Of the streams' lines, where not every column is restored as it was.
+    streams: Option<(Split, Vec<RowDigest>)>,
+}
+
+/// The place of a table among those compared, and the digests of one of its slices.
+type SliceRead = Result<(usize, Digests), CommandError>;
 
 /// Compares the rows of `tables` with what `target` holds now, and returns what differs, one sentence
 /// each. `digest` is an empty one of the vault's.
@@ -35,15 +45,15 @@ pub async fn compare(
         match find(capture.tables(), table) {
             Ok(Some(found)) => {
                 slices.extend(found.slices.iter().map(|slice| (compared.len(), slice.clone())));
-                let (digest, slices_left) = (digest.clone(), found.slices.len());
-                compared.push(Compared { table, digest, slices_left, shown: None });
+                let (digests, slices_left) = (Digests::of(table, digest)?, found.slices.len());
+                compared.push(Compared { table, digests, slices_left, shown: None });
             }
             Ok(None) => {}
             Err(difference) => differences.push(difference),
         }
     }
     slices.sort_by_key(|(_, slice)| std::cmp::Reverse(slice.bytes_estimated));
-    read_all(&capture, slices, &mut compared, digest, options.readers, progress).await?;
+    read_all(&capture, slices, &mut compared, options.readers, progress).await?;
     let capture: Box<dyn Capture> = Arc::into_inner(capture).expect("nobody reads any more");
     capture.finish().await?;
     differences.extend(compared.iter().filter_map(|compared| difference(compared, digest)));
@@ -56,7 +66,7 @@ fn find<'a>(tables: &'a [Table], chosen: &Chosen) -> Result<Option<&'a Table>, S
     let wanted = &chosen.load;
     let found = tables.iter().find(|table| table.name == wanted.name && table.kind == wanted.kind);
     let Some(found) = found else {
-        let empty = chosen.damage.is_some() || chosen.record.rows == 0;
+        let empty = chosen.is_left_empty() || chosen.record.rows == 0;
         // A database without large objects has no table of them.
         return match wanted.kind == TableKind::LargeObjects && empty {
             true => Ok(None),
@@ -77,9 +87,21 @@ fn names(columns: &[Column]) -> String {
 fn difference(compared: &Compared<'_>, empty: &RowDigest) -> Option<String> {
     let record = &compared.table.record;
     let what = format!("table {}", record.table);
-    let expected = match compared.table.damage {
-        Some(_) => compared.digest.expect(&what, 0, &empty.to_hex()),
-        None => compared.digest.expect(&what, record.rows, &record.digest),
+    let whole = &compared.digests.whole;
+    let expected = match (compared.table.is_left_empty(), &compared.digests.streams) {
+        (true, _) => whole.expect(&what, 0, &empty.to_hex()),
+        (false, None) => whole.expect(&what, record.rows, &record.digest),
+        (false, Some((_, streams))) => {
+            // What is kept back has no digest to be compared with: its rows are counted.
+            let counted = whole.expect(&what, record.rows, &whole.to_hex());
+            let streams = record.streams.iter().zip(streams).filter(|(stream, _)| {
+                stream.columns.iter().all(|column| compared.table.shown.as_it_was[*column as usize])
+            });
+            streams.fold(counted, |so_far, (stream, digest)| {
+                let what = format!("{what}, columns of grade {}", stream.grade);
+                so_far.and_then(|()| digest.expect(&what, record.rows, &stream.digest))
+            })
+        }
     };
     expected.err().map(|error| error.to_string())
 }
@@ -88,7 +110,6 @@ async fn read_all(
     capture: &Arc<Box<dyn Capture>>,
     slices: Vec<(usize, Slice)>,
     compared: &mut [Compared<'_>],
-    digest: &RowDigest,
     readers: usize,
     progress: &Progress,
 ) -> Result<(), CommandError> {
@@ -97,10 +118,10 @@ async fn read_all(
         while running.len() >= readers {
             gather(&mut running, compared).await?;
         }
-        let Compared { table, shown, .. } = &mut compared[at];
+        let Compared { table, shown, digests, .. } = &mut compared[at];
         let shown =
             shown.get_or_insert_with(|| Arc::new(progress.table(&table.name(), Some(table.record.rows))));
-        running.spawn(read(Arc::clone(capture), slice, digest.clone(), Arc::clone(shown), at));
+        running.spawn(read(Arc::clone(capture), slice, digests.empty(), Arc::clone(shown), at));
     }
     while !running.is_empty() {
         gather(&mut running, compared).await?;
@@ -109,13 +130,13 @@ async fn read_all(
 }
 
 async fn gather(running: &mut JoinSet<SliceRead>, compared: &mut [Compared<'_>]) -> Result<(), CommandError> {
-    let (at, digest) = match running.join_next().await {
+    let (at, digests) = match running.join_next().await {
         None => return Ok(()),
         Some(Ok(read)) => read?,
         Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
     };
     let table = &mut compared[at];
-    table.digest.merge(&digest);
+    table.digests.merge(&digests);
     table.slices_left -= 1;
     if table.slices_left == 0
         && let Some(shown) = table.shown.take().and_then(Arc::into_inner)
@@ -129,7 +150,7 @@ async fn gather(running: &mut JoinSet<SliceRead>, compared: &mut [Compared<'_>])
 async fn read(
     capture: Arc<Box<dyn Capture>>,
     slice: Slice,
-    mut digest: RowDigest,
+    mut digests: Digests,
     shown: Arc<TableProgress>,
     at: usize,
 ) -> SliceRead {
@@ -137,12 +158,48 @@ async fn read(
     let counting = tokio::task::spawn_blocking(move || {
         while let Some(batch) = rows.blocking_recv() {
             shown.add(batch.rows() as u64, batch.bytes.len() as u64);
-            digest.add_rows(&batch.bytes, &batch.ends);
+            digests.add(&batch)?;
         }
-        digest
+        Ok::<_, Error>(digests)
     });
     let read = capture.read(&slice, sender).await;
-    let digest = counting.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+    let digests = counting.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
     read?;
-    Ok((at, digest))
+    Ok((at, digests?))
+}
+
+impl Digests {
+    fn of(table: &Chosen, digest: &RowDigest) -> Result<Self, CommandError> {
+        let as_it_was = table.withheld.is_empty() || table.is_left_empty();
+        let streams = match as_it_was {
+            true => None,
+            false => {
+                Some((Split::recorded(&table.record)?, vec![digest.clone(); table.record.streams.len()]))
+            }
+        };
+        Ok(Self { whole: digest.clone(), streams })
+    }
+
+    /// The same of no rows.
+    fn empty(&self) -> Self {
+        let none = self.whole.empty();
+        let streams =
+            self.streams.as_ref().map(|(split, all)| (split.clone(), vec![none.clone(); all.len()]));
+        Self { whole: none, streams }
+    }
+
+    fn add(&mut self, batch: &RowBatch) -> Result<(), Error> {
+        self.whole.add_rows(&batch.bytes, &batch.ends);
+        match &mut self.streams {
+            Some((split, digests)) => batch.lines().try_for_each(|row| split.digest(row, digests)),
+            None => Ok(()),
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.whole.merge(&other.whole);
+        if let (Some((_, own)), Some((_, other))) = (&mut self.streams, &other.streams) {
+            own.iter_mut().zip(other).for_each(|(own, other)| own.merge(other));
+        }
+    }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use lifeboat_connectors::{Load, LoadReport, RowBatch, row_channel};
 use lifeboat_console::{CommandError, Kind, Progress, TableProgress};
-use lifeboat_vault::{Error as VaultError, Grade, Rows, SnapshotReader};
+use lifeboat_vault::{Error as VaultError, Rows, SnapshotReader};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::mask::Masks;
 use super::{Chosen, Plan};
 use crate::interrupt::{Interrupt, stopped};
 
@@ -32,7 +33,7 @@ struct Reading {
 impl Ahead {
     /// Starts to read as many tables as will be loaded at once; their channels bound what is in memory.
     pub fn start(reader: &SnapshotReader, plan: &Plan, writers: usize) -> Self {
-        let tables = plan.largest_first().into_iter().take(writers).filter(|table| table.damage.is_none());
+        let tables = plan.largest_first().into_iter().take(writers).filter(|table| !table.is_left_empty());
         Self(tables.map(|table| Reading::start(reader, table)).collect())
     }
 }
@@ -40,9 +41,9 @@ impl Ahead {
 impl Reading {
     fn start(reader: &SnapshotReader, table: &Chosen) -> Self {
         let (out, rows) = mpsc::channel(BATCHES_WAITING);
-        let (reader, record) = (reader.clone(), table.record.clone());
+        let (reader, record, shown) = (reader.clone(), table.record.clone(), table.shown.clone());
         let mut task = JoinSet::new();
-        task.spawn(async move { reader.table_rows(&record, &Grade::ALL, &[], out).await });
+        task.spawn(async move { reader.table_rows(&record, &shown.read, &[], out).await });
         Self { rows, task }
     }
 }
@@ -93,7 +94,7 @@ async fn load_tables(
             join_one(running).await?;
         }
         let load = Arc::clone(load);
-        if table.damage.is_some() {
+        if table.is_left_empty() {
             running.spawn(leave_empty(load, table.clone()));
             continue;
         }
@@ -126,6 +127,13 @@ async fn leave_empty(load: Arc<Box<dyn Load>>, table: Chosen) -> Result<(), Comm
     Ok(())
 }
 
+/// Masks take longer than the runtime's own threads may be held.
+async fn masked(masks: &Arc<Masks>, rows: Rows) -> Rows {
+    let masks = Arc::clone(masks);
+    let masked = tokio::task::spawn_blocking(move || masks.rows(&rows)).await;
+    masked.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
 /// Reading runs in a task of its own, so that it overlaps with loading on another core.
 async fn load_one(
     load: Arc<Box<dyn Load>>,
@@ -136,9 +144,14 @@ async fn load_one(
     let Reading { rows: mut read_rows, task: mut reading } = reading;
     let (sender, receiver) = row_channel();
     let counted = &shown;
+    let masks = table.shown.masks.clone();
     let pass = async move {
-        while let Some(Rows { bytes, ends }) = read_rows.recv().await {
-            counted.add(ends.len() as u64, bytes.len() as u64);
+        while let Some(rows) = read_rows.recv().await {
+            counted.add(rows.ends.len() as u64, rows.bytes.len() as u64);
+            let Rows { bytes, ends } = match &masks {
+                Some(masks) => masked(masks, rows).await,
+                None => rows,
+            };
             if sender.send(RowBatch { bytes, ends }).await.is_err() {
                 return;
             }

@@ -2,14 +2,17 @@
 //!
 //! [`Plan`] says what will be done and can be printed; [`load`] carries it out; [`compare`] reads every
 //! restored table back from the target and holds it against the manifest: the target is believed only
-//! then. What was left out stands in the [`Summary`] and in the exit code.
+//! then. What was left out stands in the [`Summary`] and in the exit code; what is kept back because of its
+//! grade is decided by [`Showing`].
 
 mod choose;
 mod compare;
 mod load;
+mod mask;
 mod plan;
 mod prove;
 mod summary;
+mod withhold;
 
 pub use choose::{Chosen, choose};
 pub use compare::compare;
@@ -17,3 +20,4 @@ pub use load::{Ahead, load};
 pub use plan::{Plan, require_keys};
 pub use prove::prove;
 pub use summary::Summary;
+pub use withhold::{Showing, Withheld};

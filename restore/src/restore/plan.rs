@@ -7,7 +7,7 @@ use lifeboat_console::{CommandError, Kind, ResultExt, escape, human_bytes};
 use lifeboat_vault::format::manifest::FileRecord;
 use lifeboat_vault::{Error, Snapshot, SnapshotHealth, Vault};
 
-use super::Chosen;
+use super::{Chosen, Showing, Withheld, withhold};
 use crate::words;
 
 /// A restore, ready to be carried out.
@@ -64,6 +64,7 @@ impl Plan {
             schema: schema.to_vec(),
             tables: self.tables.iter().map(|table| table.load.clone()).collect(),
             whole: self.whole,
+            withheld: withhold::for_target(&self.tables),
         }
     }
 
@@ -76,10 +77,16 @@ impl Plan {
 
     /// Tables whose rows are loaded.
     pub fn loaded(&self) -> impl Iterator<Item = &Chosen> {
-        self.tables.iter().filter(|table| table.damage.is_none())
+        self.tables.iter().filter(|table| !table.is_left_empty())
     }
 
-    /// Tables left empty.
+    /// What is kept back because of its grade.
+    pub fn withheld(&self) -> Vec<Withheld> {
+        let kept_back = self.tables.iter().filter(|table| table.damage.is_none());
+        kept_back.flat_map(|table| table.withheld.clone()).collect()
+    }
+
+    /// Tables left empty for their damage.
     pub fn skipped(&self) -> impl Iterator<Item = &Chosen> {
         self.tables.iter().filter(|table| table.damage.is_some())
     }
@@ -113,31 +120,42 @@ impl fmt::Display for Plan {
         for table in self.skipped() {
             writeln!(f, "  empty   {}: {}", table.name(), table.damage.as_deref().unwrap_or_default())?;
         }
+        for (why, names) in withhold::by_reason(&self.withheld()) {
+            writeln!(f, "  withheld  {names} ({why})")?;
+        }
         Ok(())
     }
 }
 
-/// Makes sure that every grade the plan needs is open, before anything is touched.
+/// Makes sure that there is something to restore with these identities, before anything is touched: the
+/// definitions, and of the tables that have rows any at all.
 ///
 /// # Errors
-/// `NoKey` for the first that is not.
-pub fn require_keys(vault: &Vault, files: &[FileRecord], tables: &[Chosen]) -> Result<(), CommandError> {
-    let open = vault.unlocked();
-    let streams = tables.iter().flat_map(|table| &table.record.streams);
-    let needed = streams.filter(|stream| !stream.parts.is_empty()).map(|stream| stream.grade);
-    let closed = files.iter().map(|file| file.grade).chain(needed).find(|grade| !open.contains(grade));
-    match closed {
-        None => Ok(()),
-        Some(grade) => {
-            let error = CommandError::from(Error::no_key(format!("rows of grade {grade}"), None));
-            Err(match vault.quorum(grade) {
-                1 => error,
-                some => error.hint(format!(
-                    "grade {grade} takes {some} people together: give `--identity` once for each of them"
-                )),
-            })
-        }
+/// `NoKey` for the first grade that would have to be open; `Usage` when it is open and was not asked for.
+pub fn require_keys(
+    vault: &Vault,
+    showing: &Showing,
+    files: &[FileRecord],
+    tables: &[Chosen],
+) -> Result<(), CommandError> {
+    let file = files.iter().map(|file| file.grade).find(|grade| !showing.shows(*grade));
+    let mut with_rows = tables.iter().filter(|table| table.record.rows > 0).peekable();
+    let nothing = with_rows.peek().is_some() && with_rows.all(Chosen::is_withheld);
+    let first = || tables.iter().flat_map(|table| &table.withheld).map(|withheld| withheld.grade).next();
+    let Some(grade) = file.or_else(|| first().filter(|_| nothing)) else { return Ok(()) };
+    if !vault.unlocked().contains(&grade) {
+        let error = CommandError::from(Error::no_key(format!("rows of grade {grade}"), None));
+        return Err(match vault.quorum(grade) {
+            1 => error,
+            some => error.hint(format!(
+                "grade {grade} takes {some} people together: give `--identity` once for each of them"
+            )),
+        });
     }
+    let what = if file.is_some() { "the definitions of its tables are" } else { "everything asked for is" };
+    Err(CommandError::new(Kind::Usage, format!("nothing can be restored: {what} of grade {grade}"))
+        .hint(format!("ask for it: --grade {grade}"))
+        .hint("columns have lower grades once `[source.grades]` of the agent's configuration gives them"))
 }
 
 /// Notes at each table what was found damaged of it. Damage to anything else cannot be skipped.

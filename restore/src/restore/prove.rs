@@ -2,7 +2,7 @@
 //! is touched: not every target can take the first half of a table out again.
 
 use lifeboat_console::{CommandError, Progress, TableProgress};
-use lifeboat_vault::{Grade, Rows, SnapshotReader};
+use lifeboat_vault::{Rows, SnapshotReader};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -23,7 +23,7 @@ pub async fn prove(
 ) -> Result<(), CommandError> {
     let mut running: JoinSet<Proof> = JoinSet::new();
     let mut found = Vec::new();
-    for (at, table) in plan.tables.iter().enumerate().filter(|(_, table)| table.damage.is_none()) {
+    for (at, table) in plan.tables.iter().enumerate().filter(|(_, table)| !table.is_left_empty()) {
         while running.len() >= at_once {
             found.extend(join_one(&mut running).await?);
         }
@@ -54,7 +54,7 @@ async fn prove_one(at: usize, table: Chosen, reader: SnapshotReader, shown: Tabl
             shown.add(batch.ends.len() as u64, batch.bytes.len() as u64);
         }
     };
-    let (read, ()) = tokio::join!(reader.table_rows(&table.record, &Grade::ALL, &[], out), count);
+    let (read, ()) = tokio::join!(reader.table_rows(&table.record, &table.shown.read, &[], out), count);
     match read {
         Ok(()) => {
             shown.finish();

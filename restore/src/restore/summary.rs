@@ -7,7 +7,8 @@ use lifeboat_connectors::LoadReport;
 use lifeboat_console::{CommandError, Kind, escape, human_bytes, human_duration};
 use serde::Serialize;
 
-use super::Plan;
+use super::withhold::by_reason;
+use super::{Plan, Withheld};
 use crate::words;
 
 /// The last JSON line of a restore that was carried out.
@@ -29,6 +30,11 @@ pub struct Summary {
     pub raw_bytes: u64,
     /// Tables whose rows were loaded.
     pub tables: u64,
+    /// What was kept back because of its grade, and why.
+    pub withheld: Vec<Withheld>,
+    /// Whether that is what was asked for.
+    #[serde(skip)]
+    pub withheld_as_asked: bool,
     /// Tables that are damaged in the vault and were left empty.
     pub skipped: Vec<Skipped>,
     /// What the target refused, one sentence each.
@@ -61,6 +67,8 @@ impl Summary {
             rows: plan.rows(),
             raw_bytes: plan.bytes(),
             tables: plan.loaded().count() as u64,
+            withheld: plan.withheld(),
+            withheld_as_asked: false,
             skipped: skipped
                 .map(|t| Skipped { table: t.name(), reason: t.damage.clone().unwrap_or_default() })
                 .collect(),
@@ -92,13 +100,25 @@ impl Summary {
         }
         let skipped = words::counted(self.skipped.len() as u64, "damaged table");
         let refused = words::counted(self.refused.len() as u64, "object");
-        let text = match (self.skipped.is_empty(), self.refused.is_empty()) {
-            (true, true) => return Ok(()),
-            (false, true) => format!("{skipped} left empty"),
-            (true, false) => format!("{refused} refused by the target"),
-            (false, false) => format!("{skipped} left empty, {refused} refused by the target"),
-        };
-        Err(CommandError::new(Kind::Partial, format!("the restore is partial: {text}")))
+        let told = [
+            (!self.skipped.is_empty()).then(|| format!("{skipped} left empty")),
+            (!self.refused.is_empty()).then(|| format!("{refused} refused by the target")),
+            self.withheld_unasked(),
+        ];
+        let told: Vec<_> = told.into_iter().flatten().collect();
+        if told.is_empty() {
+            return Ok(());
+        }
+        Err(CommandError::new(Kind::Partial, format!("the restore is partial: {}", told.join(", "))))
+    }
+
+    /// What was kept back although nobody asked for that.
+    fn withheld_unasked(&self) -> Option<String> {
+        let unasked =
+            |withheld: &&Withheld| !self.withheld_as_asked || withheld.reason.starts_with("no identity");
+        let columns: usize =
+            self.withheld.iter().filter(unasked).map(|withheld| withheld.columns.len()).sum();
+        (columns > 0).then(|| format!("{} withheld", words::counted(columns as u64, "column")))
     }
 }
 
@@ -127,6 +147,13 @@ impl fmt::Display for Summary {
         writeln!(f, "  loaded    {tables}, {rows}: {bytes}, in {}", took(self.load_seconds))?;
         match self.compare_seconds {
             None => writeln!(f, "  compared  nothing: --no-compare left it out")?,
+            Some(seconds) if self.differences.is_empty() && !self.withheld.is_empty() => {
+                writeln!(
+                    f,
+                    "  compared  rows of every loaded table, and digests of what is not withheld, are the snapshot's, in {}",
+                    took(seconds)
+                )?;
+            }
             Some(seconds) if self.differences.is_empty() => {
                 writeln!(
                     f,
@@ -138,6 +165,9 @@ impl fmt::Display for Summary {
         }
         for difference in &self.differences {
             writeln!(f, "  differs   {}", escape(difference))?;
+        }
+        for (why, names) in by_reason(&self.withheld) {
+            writeln!(f, "  withheld  {} ({})", escape(&names), escape(&why))?;
         }
         for skipped in &self.skipped {
             writeln!(f, "  empty     {}: {}", escape(&skipped.table), escape(&skipped.reason))?;

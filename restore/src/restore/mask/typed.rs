@@ -1,0 +1,346 @@
+//! Masks of fields by the shape of their values, so that the target takes them.
+
+use jiff::civil::Date;
+
+use super::cipher::{Cipher, Symbol};
+use super::shape::Shape;
+use super::text;
+
+/// A number of a larger exponent might be masked beyond what its type holds.
+const EXPONENT_MAX: i32 = 36;
+
+/// Appends another value in the place of `field`, which is not NULL.
+pub fn mask(cipher: &Cipher, shape: Shape, field: &[u8], out: &mut Vec<u8>) {
+    if shape == Shape::Classed {
+        return classed(cipher, field, out);
+    }
+    if shape == Shape::Bytes {
+        return bytes(cipher, field, out);
+    }
+    let Ok(text) = std::str::from_utf8(field) else { return foreign(cipher, field, out) };
+    let masked = match shape {
+        Shape::Text | Shape::Bytes | Shape::Classed => text::mask(cipher, text),
+        Shape::Integer(largest) => integer(cipher, text, largest),
+        Shape::Decimal => decimal(cipher, text),
+        Shape::Date | Shape::Time => time(cipher, text),
+        Shape::Hex => hex(cipher, text),
+        Shape::Json => escaped(&json(cipher, &unescaped(field))),
+    };
+    out.extend_from_slice(masked.as_bytes());
+}
+
+/// SQLite keeps the class of a value before it.
+fn classed(cipher: &Cipher, field: &[u8], out: &mut Vec<u8>) {
+    let Some((class, value)) = field.split_first() else { return };
+    out.push(*class);
+    match class {
+        b'i' => mask(cipher, Shape::Integer(i64::MAX as u64), value, out),
+        b'r' => mask(cipher, Shape::Decimal, value, out),
+        b't' => mask(cipher, Shape::Text, value, out),
+        _ => bytes(cipher, value, out),
+    }
+}
+
+/// Text in another encoding than UTF-8: letters and digits as many as it has bytes.
+fn foreign(cipher: &Cipher, field: &[u8], out: &mut Vec<u8>) {
+    let mut symbols: Vec<_> = field.iter().map(|byte| Symbol { value: (*byte).into(), radix: 256 }).collect();
+    cipher.permute(&mut symbols, b"foreign");
+    out.extend(
+        symbols.iter().map(|symbol| b"abcdefghijklmnopqrstuvwxyz012345"[(symbol.value % 32) as usize]),
+    );
+}
+
+fn bytes(cipher: &Cipher, field: &[u8], out: &mut Vec<u8>) {
+    let raw = unescaped_bytes(field);
+    let mut symbols: Vec<_> = raw.iter().map(|byte| Symbol { value: (*byte).into(), radix: 256 }).collect();
+    let format = (raw.len() as u64).to_le_bytes();
+    cipher.permute(&mut symbols, &format);
+    for symbol in symbols {
+        match symbol.value as u8 {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            byte => out.push(byte),
+        }
+    }
+}
+
+/// Digits in the place of digits, the first of them not 0, until the number is one that the type holds.
+fn integer(cipher: &Cipher, text: &str, largest: u64) -> String {
+    let value =
+        |text: &str| text.trim_start_matches('-').parse::<u64>().ok().filter(|value| *value <= largest);
+    if value(text).is_none() {
+        return text.to_owned();
+    }
+    let mut masked = digits(cipher, text);
+    while value(&masked).is_none() {
+        masked = digits(cipher, &masked);
+    }
+    masked
+}
+
+fn decimal(cipher: &Cipher, text: &str) -> String {
+    let (number, exponent) = match text.find(['e', 'E']) {
+        Some(at) => text.split_at(at),
+        None => (text, ""),
+    };
+    let power = exponent.get(1..).unwrap_or_default().parse::<i32>().unwrap_or_default();
+    let is_number = number.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.'));
+    match is_number && power.abs() <= EXPONENT_MAX {
+        true => digits(cipher, number) + exponent,
+        // NaN, Infinity and numbers at the edge of their type.
+        false => text.to_owned(),
+    }
+}
+
+/// Zeros that lead stay, so that a number keeps its size; the first digit after them is none.
+fn digits(cipher: &Cipher, text: &str) -> String {
+    let mut leading = true;
+    let (mut symbols, mut format) = (Vec::new(), Vec::new());
+    for byte in text.bytes() {
+        let digit = u32::from(byte.wrapping_sub(b'0'));
+        let symbol = match byte {
+            b'1'..=b'9' if leading => Some(Symbol { value: digit - 1, radix: 9 }),
+            b'0'..=b'9' if !leading => Some(Symbol { value: digit, radix: 10 }),
+            _ => None,
+        };
+        leading &= symbol.is_none();
+        format.push(symbol.map_or(byte, |symbol| if symbol.radix == 9 { b'1' } else { b'#' }));
+        symbols.extend(symbol);
+    }
+    cipher.permute(&mut symbols, &format);
+    let mut symbols = symbols.into_iter();
+    let put = |byte: u8| match byte {
+        b'1' | b'#' => {
+            let symbol = symbols.next().unwrap_or(Symbol { value: 0, radix: 10 });
+            char::from_digit(symbol.value + u32::from(symbol.radix == 9), 10).unwrap_or('0')
+        }
+        kept => char::from(kept),
+    };
+    format.into_iter().map(put).collect()
+}
+
+/// Another day of the same year, and another time of day; what is neither stays.
+fn time(cipher: &Cipher, text: &str) -> String {
+    let date = text.get(..10).and_then(|date| date.parse::<Date>().ok());
+    let (mut symbols, mut format) = (Vec::new(), String::new());
+    if let Some(date) = date {
+        let value = date.day_of_year().unsigned_abs() as u32 - 1;
+        symbols.push(Symbol { value, radix: date.days_in_year().unsigned_abs().into() });
+        format.push_str(&text[..4]);
+    }
+    let rest = if date.is_some() { &text[10..] } else { text };
+    let clock = clock(rest);
+    symbols.extend(&clock.symbols);
+    format.push_str(&clock.format);
+    cipher.permute(&mut symbols, format.as_bytes());
+    let mut values = symbols.into_iter().map(|symbol| symbol.value);
+    let day = date.and_then(|date| {
+        let first = Date::new(date.year(), 1, 1).ok()?;
+        let days = jiff::Span::new().days(i64::from(values.next()?));
+        Some(first.checked_add(days).ok()?.to_string())
+    });
+    day.unwrap_or_default() + &clock.put(values)
+}
+
+/// A time of day within a text: `HH:MM:SS`, and digits of a second after a point.
+struct Clock<'a> {
+    before: &'a str,
+    symbols: Vec<Symbol>,
+    format: String,
+    after: &'a str,
+}
+
+fn clock(text: &str) -> Clock<'_> {
+    let none = Clock { before: text, symbols: Vec::new(), format: text.to_owned(), after: "" };
+    let Some(colon) = text.find(':').filter(|at| *at >= 2) else { return none };
+    let (before, time) = text.split_at(colon - 2);
+    let part = |at: usize, radix: u32| {
+        let value = time.get(at..at + 2)?.parse::<u32>().ok()?;
+        (value < radix).then_some(Symbol { value, radix })
+    };
+    let parts = [part(0, 24), part(3, 60), part(6, 60)];
+    let ([Some(hour), Some(minute), Some(second)], true) = (parts, time.get(5..6) == Some(":")) else {
+        return none;
+    };
+    // More hours than a day has belong to an interval of MySQL's.
+    if before.ends_with(|character: char| character.is_ascii_digit()) {
+        return none;
+    }
+    let mut symbols = vec![hour, minute, second];
+    let fraction = time[8..].strip_prefix('.').unwrap_or_default();
+    let count = fraction.bytes().take_while(u8::is_ascii_digit).count();
+    symbols
+        .extend(fraction.bytes().take(count).map(|byte| Symbol { value: u32::from(byte - b'0'), radix: 10 }));
+    let after = if count > 0 { &fraction[count..] } else { &time[8..] };
+    let format = format!("{before}::{count}{after}");
+    Clock { before, symbols, format, after }
+}
+
+impl Clock<'_> {
+    fn put(&self, mut values: impl Iterator<Item = u32>) -> String {
+        if self.symbols.is_empty() {
+            return self.before.to_owned();
+        }
+        let mut next = || values.next().unwrap_or_default();
+        let (hour, minute, second) = (next(), next(), next());
+        let mut text = format!("{}{hour:02}:{minute:02}:{second:02}", self.before);
+        if self.symbols.len() > 3 {
+            text.push('.');
+            text.extend((3..self.symbols.len()).map(|_| char::from_digit(next(), 10).unwrap_or('0')));
+        }
+        text + self.after
+    }
+}
+
+/// Digits of base 16, but for a beginning that says so (`\\x`).
+fn hex(cipher: &Cipher, text: &str) -> String {
+    let (head, digits) = match text.find('x') {
+        Some(at) => text.split_at(at + 1),
+        None => ("", text),
+    };
+    let mut symbols: Vec<_> =
+        digits.chars().filter_map(|digit| Some(Symbol { value: digit.to_digit(16)?, radix: 16 })).collect();
+    let format: String =
+        digits.chars().map(|digit| if digit.is_ascii_hexdigit() { '0' } else { digit }).collect();
+    cipher.permute(&mut symbols, format.as_bytes());
+    let mut values = symbols.into_iter();
+    let put = |digit: char| match digit {
+        '0' => values.next().and_then(|symbol| char::from_digit(symbol.value, 16)).unwrap_or('0'),
+        kept => kept,
+    };
+    head.to_owned() + &format.chars().map(put).collect::<String>()
+}
+
+/// Strings and numbers of JSON; names of members, `true`, `false` and `null` stay.
+fn json(cipher: &Cipher, text: &str) -> String {
+    let (mut masked, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(first) = rest.chars().next() {
+        let end = match first {
+            '"' => string_end(rest),
+            '-' | '0'..='9' => rest.find([',', ']', '}', ' ', '\n', '\r', '\t']).unwrap_or(rest.len()),
+            other => other.len_utf8(),
+        };
+        let (token, after) = rest.split_at(end);
+        let is_name = first == '"' && after.trim_start().starts_with(':');
+        match first {
+            '"' if !is_name => {
+                let string = serde_json::from_str::<String>(token).unwrap_or_default();
+                masked += &serde_json::to_string(&text::mask(cipher, &string)).unwrap_or_default();
+            }
+            '-' | '0'..='9' => masked += &decimal(cipher, token),
+            _ => masked += token,
+        }
+        rest = after;
+    }
+    masked
+}
+
+/// Where the string that a text begins with has ended.
+fn string_end(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, character) in text.char_indices().skip(1) {
+        match character {
+            '"' if !escaped => return at + 1,
+            '\\' => escaped = !escaped,
+            _ => escaped = false,
+        }
+    }
+    text.len()
+}
+
+fn unescaped(field: &[u8]) -> String {
+    String::from_utf8_lossy(&unescaped_bytes(field)).into_owned()
+}
+
+fn unescaped_bytes(field: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field.iter();
+    while let Some(byte) = rest.next() {
+        if *byte != b'\\' {
+            bytes.push(*byte);
+            continue;
+        }
+        bytes.extend(rest.next().map(|escaped| match escaped {
+            b't' => b'\t',
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b'b' => 8,
+            b'f' => 12,
+            b'v' => 11,
+            b'0' => 0,
+            b'Z' => 26,
+            other => *other,
+        }));
+    }
+    bytes
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n").replace('\r', "\\r")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn masked(shape: Shape, field: &str) -> String {
+        let mut out = Vec::new();
+        mask(&Cipher::new([5; 32]), shape, field.as_bytes(), &mut out);
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn numbers_keep_their_digits_and_fit_their_type() {
+        for value in ["2147483647", "1999999999", "-2000000000"] {
+            let masked = masked(Shape::Integer(i32::MAX as u64), value);
+            assert!(masked.parse::<i32>().is_ok() && masked.len() == value.len(), "{masked}");
+        }
+        let all: HashSet<_> = (100..1000).map(|n| masked(Shape::Integer(127), &n.to_string())).collect();
+        assert_eq!(all.len(), 900, "what the type does not hold stays as it is");
+        let small: HashSet<_> = (1..=127).map(|n| masked(Shape::Integer(127), &n.to_string())).collect();
+        assert!(small.len() == 127 && small.iter().all(|n| n.parse::<i8>().is_ok()), "{small:?}");
+        assert_eq!(masked(Shape::Integer(127), "0"), "0");
+        let money = masked(Shape::Decimal, "-1234.50");
+        assert!(money.len() == 8 && money.parse::<f64>().is_ok_and(|money| money <= -1000.0), "{money}");
+        assert_eq!(masked(Shape::Decimal, "NaN"), "NaN");
+        assert!(masked(Shape::Decimal, "0.05").starts_with("0.0"));
+    }
+
+    #[test]
+    fn dates_and_times_are_others_of_the_same_year() {
+        let days: HashSet<_> =
+            (1..=28).map(|day| masked(Shape::Date, &format!("1949-12-{day:02}"))).collect();
+        assert!(
+            days.len() == 28
+                && days.iter().all(|day| day.starts_with("1949-") && day.parse::<Date>().is_ok())
+        );
+        let time = masked(Shape::Time, "2026-11-23 02:30:00.125+01");
+        assert!(time.starts_with("2026-") && time.ends_with("+01") && time.len() == 26, "{time}");
+        assert!(time[..23].replace(' ', "T").parse::<jiff::civil::DateTime>().is_ok(), "{time}");
+        assert_ne!(masked(Shape::Time, "12:34:56"), "12:34:56");
+        for kept in ["infinity", "0000-00-00 00:00", "-838:59:59"] {
+            assert_eq!(masked(Shape::Time, kept), kept);
+        }
+    }
+
+    #[test]
+    fn hex_json_and_classes_keep_their_form() {
+        let uuid = masked(Shape::Hex, "6f1c2b3a-0000-4000-8000-123456789abc");
+        assert!(uuid.len() == 36 && uuid.matches('-').count() == 4, "{uuid}");
+        assert!(masked(Shape::Hex, "\\\\xdeadbeef").starts_with("\\\\x"));
+        let json =
+            masked(Shape::Json, "{\"name\": \"Zhang \\\\\"Wei\\\\\"\", \"age\": 41, \"ok\": [true, null]}");
+        let value: serde_json::Value = serde_json::from_str(&unescaped(json.as_bytes())).expect("JSON");
+        assert!(
+            value["name"] != "Zhang \"Wei\"" && value["age"].is_u64() && value["ok"][0] == true,
+            "{json}"
+        );
+        assert!(
+            masked(Shape::Classed, "i42").starts_with('i') && masked(Shape::Classed, "tab").starts_with('t')
+        );
+    }
+}

@@ -1,0 +1,192 @@
+//! What a restore keeps back because of its grade: columns that nobody here may open or that were not asked
+//! for, as NULL or under a mask. Each is named, with the reason: a restore never has less than it says.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use lifeboat_connectors::Withheld as WithheldColumns;
+use lifeboat_vault::format::manifest::StreamRecord;
+use lifeboat_vault::{Grade, Vault};
+use serde::Serialize;
+
+use super::Chosen;
+use super::mask::{Mask, Masks, Shape};
+
+/// Which grades a restore shows as they are.
+pub struct Showing {
+    /// What the identities open.
+    open: Vec<Grade>,
+    /// The most sensitive grade that was asked for.
+    most: Option<Grade>,
+    /// The key of the masks in the place of the rest.
+    mask_key: Option<[u8; 32]>,
+    /// The snapshot's system, whose types are masked.
+    system: String,
+}
+
+/// Columns of one table and grade that are kept back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Withheld {
+    /// The table.
+    pub table: String,
+    /// Their grade.
+    pub grade: Grade,
+    /// Their names.
+    pub columns: Vec<String>,
+    /// Whether the table has no other columns to restore, and so is left empty.
+    pub whole_table: bool,
+    /// Whether values of their form stand in their place; otherwise NULL does.
+    pub masked: bool,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// What a restore makes of one table's columns.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Grades of the streams that are read.
+    pub read: Vec<Grade>,
+    /// Whether each column is restored as it was.
+    pub as_it_was: Vec<bool>,
+    /// What is made of the fields that are read, where they are not restored as they were.
+    pub masks: Option<Arc<Masks>>,
+}
+
+impl Showing {
+    /// Shows what is open, up to the grade asked for; without one, masks stand in the place of what is high.
+    pub fn new(vault: &Vault, asked: Option<Grade>, mask: bool, system: &str) -> Self {
+        let most = asked.or(mask.then_some(Grade::Medium));
+        let mask_key = mask.then(|| vault.mask_key());
+        Self { open: vault.unlocked(), most, mask_key, system: system.to_owned() }
+    }
+
+    /// Whether a grade is shown as it is.
+    pub fn shows(&self, grade: Grade) -> bool {
+        self.open.contains(&grade) && self.is_asked_for(grade)
+    }
+
+    fn is_asked_for(&self, grade: Grade) -> bool {
+        // The most sensitive grade is the smallest.
+        self.most.is_none_or(|most| grade >= most)
+    }
+
+    /// Notes at a table what is kept back of it.
+    pub fn apply(&self, table: &mut Chosen) {
+        let columns = &table.record.table.columns;
+        let mut masks = vec![Mask::Open; columns.len()];
+        let mut withheld: Vec<Withheld> = Vec::new();
+        let mut read = Vec::new();
+        for stream in table.record.streams.iter().filter(|_| table.record.rows > 0) {
+            if self.shows(stream.grade) {
+                read.push(stream.grade);
+                continue;
+            }
+            let made = self.made_of(stream, table);
+            if made.iter().any(|mask| matches!(mask, Mask::Shape(_))) {
+                read.push(stream.grade);
+            }
+            for masked in [false, true] {
+                let these = stream.columns.iter().zip(&made);
+                let these = these.filter(|(_, mask)| matches!(mask, Mask::Shape(_)) == masked);
+                let names: Vec<_> = these.map(|(column, _)| columns[*column as usize].name.clone()).collect();
+                if !names.is_empty() {
+                    withheld.push(Withheld {
+                        table: table.name(),
+                        grade: stream.grade,
+                        columns: names,
+                        whole_table: false,
+                        masked,
+                        reason: self.reason(stream.grade, masked),
+                    });
+                }
+            }
+            for (column, mask) in stream.columns.iter().zip(made) {
+                masks[*column as usize] = mask;
+            }
+        }
+        // A row without its key cannot be told from another.
+        let key_lost = columns.iter().zip(&masks).any(|(column, mask)| column.key && *mask == Mask::Null);
+        if table.record.rows > 0 && (read.is_empty() || key_lost) {
+            read.clear();
+            withheld.iter_mut().for_each(|withheld| (withheld.whole_table, withheld.masked) = (true, false));
+        }
+        let as_it_was = masks.iter().map(|mask| *mask == Mask::Open).collect();
+        let any_masked = masks.iter().any(|mask| matches!(mask, Mask::Shape(_)));
+        let masks = self.mask_key.filter(|_| any_masked).map(|key| Arc::new(Masks::new(key, masks)));
+        table.shown = Shown { read, as_it_was, masks };
+        table.withheld = withheld;
+    }
+
+    /// What stands in the place of each column of a stream that is not shown as it is.
+    fn made_of(&self, stream: &StreamRecord, table: &Chosen) -> Vec<Mask> {
+        let may_mask = self.mask_key.is_some() && self.open.contains(&stream.grade);
+        let of_column = |column: &u32| {
+            let type_name = &table.record.table.columns[*column as usize].type_name;
+            match Shape::of(&self.system, type_name).filter(|_| may_mask && table.is_table()) {
+                Some(shape) => Mask::Shape(shape),
+                None => Mask::Null,
+            }
+        };
+        stream.columns.iter().map(of_column).collect()
+    }
+
+    fn reason(&self, grade: Grade, masked: bool) -> String {
+        match (self.open.contains(&grade), self.mask_key.is_some()) {
+            (false, _) => "no identity given opens this grade".into(),
+            (true, true) if masked => "--mask".into(),
+            (true, true) => "of this type no other value can be made".into(),
+            (true, false) => match self.most {
+                Some(most) => format!("--grade {most}"),
+                None => "it was not asked for".into(),
+            },
+        }
+    }
+}
+
+impl Shown {
+    /// Everything as it was.
+    pub fn everything(columns: usize) -> Self {
+        Self { read: Grade::ALL.to_vec(), as_it_was: vec![true; columns], masks: None }
+    }
+}
+
+/// What the target must know of it: columns that are NULL, tables without rows.
+pub fn for_target(tables: &[Chosen]) -> Vec<WithheldColumns> {
+    let of_table = |table: &Chosen| {
+        let null = table.withheld.iter().filter(|withheld| !withheld.masked);
+        let columns: BTreeSet<_> = null.flat_map(|withheld| withheld.columns.clone()).collect();
+        let whole = table.is_withheld();
+        (whole || !columns.is_empty()).then(|| WithheldColumns {
+            table: table.load.name.clone(),
+            columns: if whole { Vec::new() } else { columns.into_iter().collect() },
+        })
+    };
+    tables.iter().filter_map(of_table).collect()
+}
+
+/// Every kept back column of one grade, for one reason, as `contacts.id_number, orders.card`.
+pub fn by_reason(withheld: &[Withheld]) -> Vec<(String, String)> {
+    let mut told: Vec<(String, String)> = Vec::new();
+    for withheld in withheld {
+        let Withheld { table, grade, columns, whole_table, masked, reason } = withheld;
+        let what = match (whole_table, masked) {
+            (true, _) => "no row",
+            (false, true) => "masked",
+            (false, false) => "NULL",
+        };
+        let why = format!("grade {grade}, {what}: {reason}");
+        let names = match whole_table {
+            true => table.clone(),
+            false => {
+                let columns = columns.iter().map(|column| format!("{table}.{}", column.escape_debug()));
+                columns.collect::<Vec<_>>().join(", ")
+            }
+        };
+        match told.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, all)) if all.split(", ").any(|known| known == names) => {}
+            Some((_, all)) => *all = format!("{all}, {names}"),
+            None => told.push((why, names)),
+        }
+    }
+    told
+}

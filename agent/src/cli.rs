@@ -42,6 +42,8 @@ pub enum Command {
     Enroll(Enroll),
     /// Answer whether the next backup can work: privileges, TLS, versions, space, clock, store
     Check(Check),
+    /// Look at a sample of a source and propose grades for its columns, to be reviewed
+    Classify(Classify),
     /// Take a snapshot of every source, or of those that are named
     Backup(Backup),
     /// Explain which snapshots stay and which go
@@ -115,6 +117,14 @@ pub struct Check {
     /// Only this source (may be repeated)
     #[arg(long, value_name = "NAME")]
     pub source: Vec<String>,
+}
+
+/// `classify`.
+#[derive(Args)]
+pub struct Classify {
+    /// The source
+    #[arg(long, value_name = "NAME")]
+    pub source: String,
 }
 
 /// `backup`.

@@ -7,6 +7,7 @@
 mod anomaly;
 mod backup;
 mod check;
+mod classify;
 mod cli;
 mod commands;
 mod copies;

@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod classify;
 mod config;
 mod copy;
 mod enroll;
@@ -28,6 +29,7 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Init(args) => init::run(path, args, json).await,
         Command::Enroll(args) => enroll::run(path, args, json).await,
         Command::Check(args) => check::run(path, &args.source, json).await,
+        Command::Classify(args) => classify::run(path, &args.source, json).await,
         Command::Backup(args) => backup::run(path, &args, json).await,
         Command::Retention(cli::Retention::Preview { source }) => {
             retention::preview(path, &source, json).await

@@ -138,8 +138,7 @@ impl Run<'_> {
 
     /// What is recorded once it is known what will be restored.
     fn deed_of(&self, plan: &Plan) -> Deed {
-        let streams = plan.tables.iter().flat_map(|table| &table.record.streams);
-        let grades: BTreeSet<_> = streams.map(|stream| stream.grade).collect();
+        let grades: BTreeSet<_> = plan.tables.iter().flat_map(|table| &table.shown.read).copied().collect();
         Deed {
             grades: grades.into_iter().collect(),
             rows: Some(plan.rows()),

@@ -347,7 +347,7 @@ fn whoever_opens_none_of_a_snapshot_is_refused_before_the_target_is_touched() {
 fn a_catalogue_is_proposed_that_shows_no_value_and_is_understood() {
     let (company, _) = sqlite_company();
     let proposed = run(&mut company.agent(DB1, &["classify", "--source", "crm"])).success().stdout;
-    let line = "\"customers.id_number\" = \"high\"  # Chinese resident identity numbers in 33 % of 3 values";
+    let line = "\"customers.id_number\" = \"high\"  # Chinese resident identity numbers in 100 % of 3 values";
     assert!(proposed.contains(line), "{proposed}");
     assert!(proposed.contains("\"orders.card\" = \"high\"  # bank cards in 100 %"), "{proposed}");
     assert!(proposed.contains("\"customers.email\" = \"medium\"  # e-mail addresses"), "{proposed}");

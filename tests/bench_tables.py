@@ -53,8 +53,8 @@ LARGE = {
         "UPDATE t SET v = v + 1 WHERE id % 2000 = 3",
     ),
     "10 GB": (
-        "CREATE UNLOGGED TABLE t AS WITH base AS MATERIALIZED (SELECT b, " + texts(1888, "b") + " AS body FROM generate_series(1, 500) b) "
-        "SELECT g AS id, md5(g::text) AS mark, (SELECT body FROM base WHERE b = g % 500 + 1) || md5('z' || g) AS body "
+        "CREATE UNLOGGED TABLE t AS WITH base AS MATERIALIZED (SELECT b, " + texts(1888, "b") + " AS body FROM generate_series(1, 100) b) "
+        "SELECT g AS id, md5(g::text) AS mark, (SELECT body FROM base WHERE b = g % 100 + 1) || md5('z' || g) AS body "
         "FROM generate_series(1, 5000000) g",
         "UPDATE t SET mark = md5('new' || id) WHERE id % 2000 = 3",
     ),

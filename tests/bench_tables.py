@@ -43,7 +43,7 @@ ODD = {
     ),
     "rows of 200 KB": (
         f"CREATE TABLE t AS {ID} {texts(200_000)} AS body FROM generate_series(1, 400) g",
-        f"UPDATE t SET body = {texts(200_000, '-id')} WHERE id % 100 = 3",
+        f"UPDATE t SET body = {texts(200_000, '(-id)')} WHERE id % 100 = 3",
     ),
 }
 

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use url::Url;
 
-use crate::{Bandwidth, ConfigError, Grading, Notify, Schedule, SecretRef, read};
+use crate::{Bandwidth, ConfigError, Grading, Notify, Schedule, SecretRef, Suppression, read};
 
 /// A schedule is kept to the second unless somebody asks for less.
 const JITTER: Duration = Duration::ZERO;
@@ -58,6 +58,10 @@ pub struct Config {
     #[serde(rename = "notify", skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub notify: Vec<Notify>,
+    /// Controls of `lifeboat-restore report` whose results are accepted for a while.
+    #[serde(rename = "suppress", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub suppressions: Vec<Suppression>,
 }
 
 /// The vault: the repository as a whole, one for each branch.

@@ -20,6 +20,7 @@ mod schedule;
 mod schema;
 mod secret;
 mod section;
+mod suppress;
 mod values;
 mod warnings;
 
@@ -33,3 +34,4 @@ pub use grading::{Grading, Pattern};
 pub use notify::{Channel, Format, Language, Notify, Severity, TimeOfDay};
 pub use schedule::{Schedule, Slot};
 pub use secret::{Secret, SecretError, SecretRef};
+pub use suppress::Suppression;

@@ -20,11 +20,12 @@ use crate::{
 
 pub(crate) mod fleet;
 pub(crate) mod notify;
+pub(crate) mod suppress;
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
 pub(crate) const ROOT_KEYS: &[&str] =
-    &["version", "branch", "vault", "people", "agent", "maintenance", "source", "notify"];
+    &["version", "branch", "vault", "people", "agent", "maintenance", "source", "notify", "suppress"];
 pub(crate) const VAULT_KEYS: &[&str] =
     &["url", "root", "keep", "keep_min_days", "credentials", "lock", "require_copies", "copy"];
 pub(crate) const COPY_KEYS: &[&str] = &["name", "url", "credentials", "bandwidth", "keep", "lock"];
@@ -95,6 +96,7 @@ pub(crate) fn config(text: &str, path: &Path) -> Result<Config> {
         sources: sources(root.optional("source"), folder, &agent.schedule)?,
         agent,
         notify: notify::all(root.optional("notify"), folder)?,
+        suppressions: suppress::all(root.optional("suppress"))?,
     })
 }
 

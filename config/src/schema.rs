@@ -71,6 +71,7 @@ mod tests {
         check(&schema, "/$defs/Agent", read::AGENT_KEYS);
         check(&schema, "/$defs/Maintenance", read::MAINTENANCE_KEYS);
         check(&schema, "/$defs/Source", read::SOURCE_KEYS);
+        check(&schema, "/$defs/Suppression", read::suppress::KEYS);
         check_notify(&schema);
     }
 
@@ -109,6 +110,10 @@ mod tests {
         assert_eq!(required("/$defs/Keep/required"), Value::Null);
         assert_eq!(required("/$defs/Source/required"), serde_json::json!(["name", "url"]));
         assert_eq!(required("/$defs/Notify/required"), serde_json::json!(["name"]));
+        assert_eq!(
+            required("/$defs/Suppression/required"),
+            serde_json::json!(["control", "reason", "owner"])
+        );
         let text = Config::json_schema();
         assert!(!text.contains("null") && !text.contains("\\n"), "{text}");
     }

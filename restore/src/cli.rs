@@ -9,6 +9,7 @@ use lifeboat_vault::{Depth, Grade};
 mod audit;
 mod keys;
 
+use crate::report::Language;
 pub use audit::{Audit, AuditCommand, AuditShow};
 pub use keys::{
     Changing, Keys, KeysAdd, KeysCommand, KeysList, KeysQuorum, KeysRetire, KeysRotate, KeysShred, WhoCanOpen,
@@ -43,6 +44,8 @@ pub enum Command {
     Keys(Keys),
     /// Show and prove the record of who did what
     Audit(Audit),
+    /// Show what is evidence for the controls that law and standards ask of backups
+    Report(Report),
 }
 
 /// Which vault, and with what it is opened.
@@ -180,6 +183,19 @@ pub struct Fleet {
     /// The file that names every branch's vault and who opens it
     #[arg(long, value_name = "FILE")]
     pub vaults: PathBuf,
+}
+
+/// `report`.
+#[derive(Args)]
+pub struct Report {
+    #[command(flatten)]
+    pub access: Access,
+    /// Write the report as one HTML file to print, too
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// The report's language; JSON has both
+    #[arg(long, value_enum, default_value = "en")]
+    pub lang: Language,
 }
 
 fn depth(text: &str) -> Result<Depth, String> {

@@ -10,10 +10,11 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use lifeboat_config::{Branch, Fleet};
 use lifeboat_console::{CommandError, Kind};
-use lifeboat_vault::{Grade, Notes, Snapshot, list_notes};
+use lifeboat_vault::{Grade, Notes, Snapshot, list_notes, read_audit};
 
 use crate::explain;
 use crate::open::{Keys, Opened};
+use crate::proven::Proven;
 
 /// Vaults opened at once: each reads a hundred small objects or so.
 const OPEN_AT_ONCE: usize = 8;
@@ -41,6 +42,8 @@ pub struct Known {
     pub stored_bytes: u64,
     /// Grades whose rows the identities open.
     pub unlocked: Vec<Grade>,
+    /// When the record says that every snapshot was last proven whole.
+    pub proven: Proven,
     /// What is damaged, in words.
     pub damage: Vec<String>,
 }
@@ -103,13 +106,19 @@ async fn in_time<T>(look: impl Future<Output = Result<T, CommandError>>) -> Resu
 async fn look_at(branch: &Branch, keys: &Keys, now: Timestamp) -> Result<Known, CommandError> {
     let opened = Opened::branch(branch, keys).await?;
     let (notes, unread) = list_notes(&opened.vault).await?;
+    let audit = read_audit(&opened.vault).await?;
     let stored = opened.vault.store().list("").await?;
     Ok(Known {
         sources: sources(&opened.snapshots, &notes, now),
         snapshots: opened.snapshots.len() as u64,
         stored_bytes: stored.iter().map(|object| object.bytes).sum(),
         unlocked: opened.vault.unlocked(),
-        damage: opened.damage().chain(unread.iter().map(ToString::to_string)).collect(),
+        proven: Proven::by(&audit),
+        damage: opened
+            .damage()
+            .chain(unread.iter().map(ToString::to_string))
+            .chain(audit.findings.iter().map(ToString::to_string))
+            .collect(),
     })
 }
 

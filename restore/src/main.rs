@@ -10,7 +10,9 @@ mod explain;
 mod fleet;
 mod interrupt;
 mod open;
+mod proven;
 mod record;
+mod report;
 mod restore;
 mod words;
 

@@ -180,7 +180,7 @@ fn settings(access: &Access, config: Option<&Config>) -> Result<StoreSettings, C
 }
 
 /// What leads to a store: the settings that a reference names, else the environment.
-fn settings_of(credentials: Option<&SecretRef>) -> Result<StoreSettings, CommandError> {
+pub fn settings_of(credentials: Option<&SecretRef>) -> Result<StoreSettings, CommandError> {
     let Some(reference) = credentials else { return Ok(StoreSettings::Environment) };
     StoreSettings::parse(reference.resolve()?.expose()).map_err(|line| {
         let text = format!("line {line} of {reference} is not of the form NAME=VALUE");

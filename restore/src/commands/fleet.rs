@@ -82,6 +82,7 @@ fn vaults(seen: &[Seen]) -> Table {
         ("vault", Align::Left),
         ("snapshots", Align::Right),
         ("stored", Align::Right),
+        ("verified (UTC)", Align::Left),
         ("opens", Align::Left),
         ("state", Align::Left),
     ]);
@@ -91,10 +92,11 @@ fn vaults(seen: &[Seen]) -> Table {
                 vault.name.clone(),
                 human_rows(known.snapshots),
                 human_bytes(known.stored_bytes),
+                known.proven.structure.map_or("never".into(), |time| words::time(&time.to_string())),
                 opens(&known.unlocked),
                 state(known).to_owned(),
             ]),
-            Err(_) => table.row([&vault.name, "", "", "", "not opened"]),
+            Err(_) => table.row([&vault.name, "", "", "", "", "not opened"]),
         }
     }
     table
@@ -123,6 +125,8 @@ fn print_lines(seen: &[Seen]) -> Result<(), CommandError> {
                 "snapshots": known.snapshots,
                 "stored_bytes": known.stored_bytes,
                 "opens": known.unlocked,
+                "verified": known.proven.structure,
+                "rows_verified": known.proven.rows,
                 "damage": known.damage,
             }),
             Err(error) => json!({

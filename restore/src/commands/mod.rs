@@ -4,6 +4,7 @@ mod audit;
 mod fleet;
 mod keygen;
 mod keys;
+mod report;
 mod restore;
 mod show;
 mod snapshots;
@@ -25,5 +26,6 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Audit(args) => audit::run(&args.command, json).await,
         Command::Keys(args) => keys::run(&args.command, json).await,
         Command::Fleet(args) => fleet::run(&args, json).await,
+        Command::Report(args) => report::run(&args, json).await,
     }
 }

@@ -218,6 +218,7 @@ impl Lab {
             .env_remove("LIFEBOAT_LOG")
             .env("NO_COLOR", "1")
             .env("TMPDIR", self.folder.path())
+            .env("HOME", self.folder.path())
             .output()
             .expect("the program starts");
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");

@@ -282,3 +282,28 @@ fn a_vault_of_a_fleet_that_fails_hides_none_of_the_others() {
     std::fs::write(lab.path("fleet.toml"), "version = 1\n").expect("the fleet's file");
     lab.check("fleet-empty", "fleet --vaults fleet.toml");
 }
+
+#[test]
+fn a_report_says_what_was_seen_of_a_real_vault_and_what_was_not() {
+    let lab = Lab::with_snapshot();
+    lab.check("report", "report VAULT WANG");
+    let (code, stdout, _) = lab.run("report VAULT WANG --json --lang zh");
+    assert_eq!(code, Some(1), "a folder locks nothing");
+    let first = stdout.lines().next().expect("a line");
+    assert!(first.starts_with("{\"type\":\"report\",\"schema\":\"lifeboat.report/1\""), "{first}");
+    let key = std::fs::read_to_string(lab.path("wang.key")).expect("a key");
+    let wang: age::x25519::Identity = key.trim().parse().expect("an identity");
+    let config = format!(
+        "version = 1\nvault.url = \"file://{}vault\"\npeople.wang.recipient = \"{}\"\n\
+         agent = {{ name = \"db1\", state = \".\", schedule = [\"daily 02:30\"], timezone = \"UTC\" }}\n\
+         [[source]]\nname = \"crm\"\nurl = \"sqlite:///crm.db\"\n",
+        lab.path("").display(),
+        wang.to_public()
+    );
+    std::fs::write(lab.path("lifeboat.toml"), config).expect("a configuration");
+    // The agent's own host: its key is in the state folder, and so, against all advice, are people's.
+    lab.check("report-on-the-host", "report --config lifeboat.toml --html report.html --lang zh");
+    let html = std::fs::read_to_string(lab.path("report.html")).expect("the file");
+    assert!(html.starts_with("<!DOCTYPE html>") && html.ends_with("</html>\n"), "it is whole");
+    assert!(html.contains("wang.key") && html.contains("sha256:"), "it names what was found");
+}

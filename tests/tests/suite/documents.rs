@@ -31,7 +31,10 @@ const VERBS: [(&str, &[&str]); 2] = [
             "config",
         ],
     ),
-    ("lifeboat-restore", &["keygen", "snapshots", "show", "verify", "restore", "fleet", "keys", "audit"]),
+    (
+        "lifeboat-restore",
+        &["keygen", "snapshots", "show", "verify", "restore", "fleet", "keys", "audit", "report"],
+    ),
 ];
 
 /// Names in ARCHITECTURE.md that look like a type's and come from elsewhere.

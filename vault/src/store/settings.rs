@@ -34,6 +34,21 @@ impl StoreSettings {
     }
 }
 
+impl StoreSettings {
+    /// The first of these settings that is there and not empty, whatever its case. For those that are no
+    /// secret: a region, an endpoint, the name of an account.
+    pub fn plain(&self, names: &[&str]) -> Option<String> {
+        let of = |wanted: &&str| match self {
+            Self::Environment => std::env::var(wanted).ok(),
+            Self::Given(settings) => {
+                let found = settings.iter().find(|setting| setting.name.eq_ignore_ascii_case(wanted));
+                found.map(|setting| setting.value.to_string())
+            }
+        };
+        names.iter().filter_map(of).find(|value| !value.is_empty())
+    }
+}
+
 fn setting(line: usize, text: &str) -> Option<Setting> {
     let text = text.strip_prefix("export ").unwrap_or(text);
     let (name, value) = text.split_once('=')?;

@@ -1,0 +1,59 @@
+//! `report`: what is there to show an auditor, as text, JSON or a file to print.
+
+use std::io::Write;
+use std::path::Path;
+
+use jiff::Timestamp;
+use lifeboat_config::Config;
+use lifeboat_console::{CommandError, Kind, Progress, ResultExt, print, print_json};
+
+use crate::cli;
+use crate::interrupt::Interrupt;
+use crate::open::Opened;
+use crate::report::{Report, Status, gather, html, json, text};
+
+/// Reads everything, judges, prints or writes, and fails when a control does.
+pub async fn run(args: &cli::Report, json_wanted: bool) -> Result<(), CommandError> {
+    let interrupt = Interrupt::listen()?;
+    let config = args.access.config.as_deref().map(Config::load).transpose()?;
+    let opened = Opened::open(&args.access, &interrupt).await?;
+    let progress = Progress::new(json_wanted);
+    progress.phase("looking at the stores");
+    let facts = interrupt.or(gather(&args.access, config.as_ref(), &opened, Timestamp::now())).await?;
+    progress.finish();
+    let report = Report::of(&facts);
+    if let Some(path) = &args.html {
+        write(path, &html(&report, args.lang))?;
+    }
+    match json_wanted {
+        true => print_json("report", &json(&report))?,
+        false => print(&text(&report, args.lang))?,
+    }
+    ending(&report)
+}
+
+/// Replaces the file as a whole: a report that was printed half is worse than yesterday's.
+fn write(path: &Path, html: &str) -> Result<(), CommandError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let replaced = || {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(html.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)
+    };
+    replaced().map(drop).context(|| format!("the report cannot be written to {}", path.display()))
+}
+
+/// A control that fails is a failure; one that is unknown makes the report incomplete.
+fn ending(report: &Report) -> Result<(), CommandError> {
+    let (failed, unknown) = (report.named(Status::Fail), report.named(Status::Unknown));
+    if !failed.is_empty() {
+        let text =
+            format!("{} of {} controls fail: {}", failed.len(), report.findings.len(), failed.join(", "));
+        return Err(CommandError::new(Kind::Failed, text));
+    }
+    match unknown.len() {
+        0 => Ok(()),
+        some => Err(CommandError::new(Kind::Partial, format!("{some} controls are unknown"))),
+    }
+}

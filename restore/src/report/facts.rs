@@ -1,0 +1,176 @@
+//! Everything that controls are judged by, gathered once. Plain data: no store, no file, no clock.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lifeboat_config::Suppression;
+
+use super::evidence::Evidence;
+
+/// What was read.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The moment at which everything is judged.
+    pub now: Timestamp,
+    /// The agent's configuration, where it was given.
+    pub config: Option<ConfigFacts>,
+    /// The vault.
+    pub vault: VaultFacts,
+    /// The vault's store, then its copies.
+    pub stores: Vec<StoreFacts>,
+    /// What was found on this machine, where it is the agent's.
+    pub host: Option<HostFacts>,
+    /// The vault's record of who did what.
+    pub audit: AuditFacts,
+}
+
+/// What the record holds.
+#[derive(Debug, Clone)]
+pub struct AuditFacts {
+    /// The entries that were read.
+    pub read: Evidence,
+    /// How many can be believed.
+    pub entries: u64,
+    /// What does not fit, in words.
+    pub broken: Vec<String>,
+    /// How long ago every snapshot was last proven whole, rows apart.
+    pub verified: Option<Duration>,
+    /// How long ago every row of every snapshot was.
+    pub rows_verified: Option<Duration>,
+}
+
+/// What the configuration says.
+#[derive(Debug, Clone)]
+pub struct ConfigFacts {
+    /// The file.
+    pub read: Evidence,
+    /// The branch's name.
+    pub branch: String,
+    /// Its sources.
+    pub sources: Vec<Planned>,
+    /// The people it names, with their recipients.
+    pub people: Vec<(String, String)>,
+    /// Those whom it tells: name and kind.
+    pub channels: Vec<(String, &'static str)>,
+    /// What is suppressed.
+    pub suppressions: Vec<Suppression>,
+}
+
+/// A source of the configuration.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// Its name.
+    pub name: String,
+    /// The longest time between two slots of its schedule in the next sixty days; none without a schedule.
+    pub gap: Option<Duration>,
+}
+
+/// What the vault holds.
+#[derive(Debug, Clone)]
+pub struct VaultFacts {
+    /// Its id.
+    pub id: String,
+    /// Where it is.
+    pub url: String,
+    /// The manifests that were read.
+    pub manifests: Evidence,
+    /// Its snapshots, oldest first.
+    pub snapshots: Vec<SnapshotFacts>,
+    /// Keys, manifests and notes that are damaged, in words.
+    pub damage: Vec<String>,
+    /// The wrapped keys that were read.
+    pub keyring: Evidence,
+    /// The people of the keyring, with their recipients.
+    pub people: Vec<(String, String)>,
+    /// The keys that seal what is written now.
+    pub keys: Vec<KeyFacts>,
+}
+
+/// A snapshot.
+#[derive(Debug, Clone)]
+pub struct SnapshotFacts {
+    /// Its source.
+    pub source: String,
+    /// How old it is, by the earlier of the agent's clock and the store's.
+    pub age: Duration,
+    /// What is flagged about it.
+    pub flags: Vec<String>,
+    /// Whether somebody has accepted that.
+    pub accepted: bool,
+    /// What it does not cover, in words.
+    pub not_covered: Vec<String>,
+    /// Whether what was new of it is known, by which later runs are judged.
+    pub measured: bool,
+}
+
+/// A key that seals what is written now.
+#[derive(Debug, Clone)]
+pub struct KeyFacts {
+    /// `metadata`, `high`, `medium`, `low`.
+    pub realm: String,
+    /// How many people its wraps open for, by their headers; none when they could not be read.
+    pub recipients: Option<u64>,
+    /// How many of them it takes together.
+    pub quorum: u64,
+    /// When the first of its wraps was written, by the store's clock.
+    pub written: Option<Timestamp>,
+}
+
+/// A store.
+#[derive(Debug, Clone)]
+pub struct StoreFacts {
+    /// `vault`, or the copy's name.
+    pub name: String,
+    /// Where it is.
+    pub url: String,
+    /// Who runs it: the endpoint's host, or the kind of URL. The same machine for a folder.
+    pub provider: String,
+    /// Whose account it is, as a digest.
+    pub account: String,
+    /// Its region, where the settings name one.
+    pub region: Option<String>,
+    /// Whether it is given some of the snapshots only.
+    pub in_part: bool,
+    /// What was found there, or why that is not known.
+    pub found: Result<Listing, String>,
+}
+
+/// What was found in a store.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    /// The listing.
+    pub read: Evidence,
+    /// Objects of the vault that it lacks, or holds in another size: packs, indexes, manifests, keys.
+    pub lacking: u64,
+    /// Objects whose beginning was read.
+    pub sampled: u64,
+    /// Those of them that are not sealed.
+    pub open: Vec<String>,
+    /// Those of them of which this program does not know how they look.
+    pub unjudged: Vec<String>,
+}
+
+/// What was found on the agent's machine.
+#[derive(Debug, Clone)]
+pub struct HostFacts {
+    /// What was looked through.
+    pub read: Evidence,
+    /// Places that hold a person's identity.
+    pub identities: Vec<String>,
+}
+
+impl Facts {
+    /// The newest snapshot of each source that has one, by source.
+    pub fn newest(&self) -> Vec<&SnapshotFacts> {
+        let mut newest: std::collections::BTreeMap<&str, &SnapshotFacts> = std::collections::BTreeMap::new();
+        for snapshot in &self.vault.snapshots {
+            newest.insert(&snapshot.source, snapshot);
+        }
+        newest.into_values().collect()
+    }
+
+    /// The newest snapshot of a source.
+    pub fn newest_of(&self, source: &str) -> Option<&SnapshotFacts> {
+        self.vault.snapshots.iter().rfind(|snapshot| snapshot.source == source)
+    }
+}

@@ -1,0 +1,110 @@
+//! A vault in good order on one fixed morning, for tests to spoil.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::evidence::{Evidence, sha256};
+use super::facts::{
+    AuditFacts, ConfigFacts, Facts, HostFacts, KeyFacts, Listing, Planned, SnapshotFacts, StoreFacts,
+    VaultFacts,
+};
+
+pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Two stores in two regions, three people, one source, everything in time.
+pub fn good() -> Facts {
+    let now = "2026-11-23T10:00:00Z".parse().expect("a time");
+    Facts {
+        now,
+        config: Some(ConfigFacts {
+            read: read("config", "/etc/lifeboat/lifeboat.toml", now),
+            branch: "hamburg".into(),
+            sources: vec![Planned { name: "crm".into(), gap: Some(DAY) }],
+            people: people(),
+            channels: vec![("ops".into(), "email"), ("robot".into(), "dingtalk"), ("alive".into(), "ping")],
+            suppressions: Vec::new(),
+        }),
+        vault: VaultFacts {
+            id: "0f1e2d3c4b5a69788796a5b4c3d2e1f0".into(),
+            url: "s3://crm-backups/hamburg".into(),
+            manifests: read("vault.manifests", "s3://crm-backups/hamburg/snapshots, 2 read", now),
+            snapshots: vec![snapshot(DAY * 2, &["rows: 1,000 of 1,000,000"]), snapshot(DAY / 3, &[])],
+            damage: Vec::new(),
+            keyring: read("vault.keys", "s3://crm-backups/hamburg/keys, keyring 1", now),
+            people: people(),
+            keys: ["metadata", "high", "medium", "low"].map(key).into(),
+        },
+        stores: vec![store("vault", "eu-central-1", now), store("shanghai", "cn-shanghai", now)],
+        host: Some(HostFacts {
+            read: read("host.files", "12 files of /var/lib/lifeboat", now),
+            identities: Vec::new(),
+        }),
+        audit: AuditFacts {
+            read: read("vault.audit", "s3://crm-backups/hamburg/audit, 31 entries", now),
+            entries: 31,
+            broken: Vec::new(),
+            verified: Some(DAY),
+            rows_verified: Some(DAY * 20),
+        },
+    }
+}
+
+/// The same vault, and nothing else known: no configuration, no store, another machine.
+pub fn bare() -> Facts {
+    let mut facts = good();
+    facts.config = None;
+    facts.host = None;
+    facts.stores.clear();
+    facts.vault.snapshots.clear();
+    facts.vault.keys.clear();
+    facts.audit.entries = 0;
+    facts.audit.verified = None;
+    facts.audit.rows_verified = None;
+    facts
+}
+
+fn read(kind: &'static str, from: &str, at: Timestamp) -> Evidence {
+    Evidence { kind, from: from.to_owned(), at, digest: sha256(from.as_bytes()) }
+}
+
+fn people() -> Vec<(String, String)> {
+    [("wang", "age1wang"), ("li", "ssh-ed25519 AAAA li@example.com"), ("escrow", "age1escrow")]
+        .map(|(name, recipient)| (name.to_owned(), recipient.to_owned()))
+        .into()
+}
+
+fn key(realm: &str) -> KeyFacts {
+    let written = Some("2026-10-01T00:00:00Z".parse().expect("a time"));
+    KeyFacts { realm: realm.to_owned(), recipients: Some(3), quorum: 1, written }
+}
+
+fn snapshot(age: Duration, flags: &[&str]) -> SnapshotFacts {
+    SnapshotFacts {
+        source: "crm".into(),
+        age,
+        flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+        accepted: true,
+        not_covered: Vec::new(),
+        measured: true,
+    }
+}
+
+fn store(name: &str, region: &str, now: Timestamp) -> StoreFacts {
+    let url = format!("s3://crm-{name}/hamburg");
+    StoreFacts {
+        name: name.to_owned(),
+        provider: format!("s3.{region}.example.com"),
+        account: sha256(name.as_bytes()),
+        region: Some(region.to_owned()),
+        in_part: false,
+        found: Ok(Listing {
+            read: read("store.listing", &url, now),
+            lacking: 0,
+            sampled: 20,
+            open: Vec::new(),
+            unjudged: Vec::new(),
+        }),
+        url,
+    }
+}

@@ -1,0 +1,267 @@
+//! All of the reading: configuration, vault, stores and, on the agent's host, the places where keys lie.
+//! Nothing is written anywhere, and nothing is judged.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use lifeboat_config::{Config, Source};
+use lifeboat_console::CommandError;
+use lifeboat_vault::store::{Listed, StoreSettings};
+use lifeboat_vault::{
+    Identities, Notes, Snapshot, Standing, Store, Vault, WrappedKey, list_notes, read_audit,
+};
+use url::Url;
+
+use super::evidence::{Evidence, sha256};
+use super::facts::{
+    AuditFacts, ConfigFacts, Facts, KeyFacts, Listing, Planned, SnapshotFacts, StoreFacts, VaultFacts,
+};
+use crate::cli::Access;
+use crate::fleet;
+use crate::open::{Opened, settings_of};
+use crate::proven::Proven;
+
+mod host;
+mod sealed;
+
+/// Over so many days a schedule's longest gap is looked for: a change of the clock lies within.
+const SCHEDULE_DAYS: i64 = 60;
+
+/// Objects of each store whose beginning is read.
+const SAMPLES: usize = 25;
+
+/// Of each of them.
+const SAMPLE_BYTES: u64 = 512;
+
+/// Gathers the facts at `now`. `config` is the file that `access` names, already read.
+pub async fn gather(
+    access: &Access,
+    config: Option<&Config>,
+    opened: &Opened,
+    now: Timestamp,
+) -> Result<Facts, CommandError> {
+    let path = access.config.as_deref();
+    let own = config.zip(path).map(|(config, path)| of_config(config, path, now)).transpose()?;
+    let (notes, unread) = list_notes(&opened.vault).await?;
+    let mut vault = of_vault(opened, &notes, now).await?;
+    vault.damage.extend(unread.iter().map(ToString::to_string));
+    Ok(Facts {
+        now,
+        audit: audit(&opened.vault, now).await?,
+        stores: stores(access, config, &opened.vault, now).await?,
+        host: config.zip(path).and_then(|(config, path)| host::look(config, path, &access.identity, now)),
+        config: own,
+        vault,
+    })
+}
+
+fn of_config(config: &Config, path: &Path, now: Timestamp) -> Result<ConfigFacts, CommandError> {
+    let bytes = std::fs::read(path)?;
+    let zone = config.agent.zone();
+    let planned =
+        |source: &Source| Planned { name: source.name.clone(), gap: longest_gap(source, &zone, now) };
+    let people = config.people.iter().map(|(name, person)| (name.clone(), person.recipient.clone()));
+    let channels = config.notify.iter().map(|target| (target.name.clone(), target.channel.kind()));
+    Ok(ConfigFacts {
+        read: Evidence { kind: "config", from: path.display().to_string(), at: now, digest: sha256(&bytes) },
+        branch: config.branch.clone(),
+        sources: config.sources.iter().map(planned).collect(),
+        people: people.collect(),
+        channels: channels.collect(),
+        suppressions: config.suppressions.clone(),
+    })
+}
+
+/// The longest time between two slots of a source, whichever of its schedules they are of.
+fn longest_gap(source: &Source, zone: &TimeZone, now: Timestamp) -> Option<Duration> {
+    let end = now.checked_add(SignedDuration::from_hours(SCHEDULE_DAYS * 24)).ok()?;
+    let mut slots = Vec::new();
+    for schedule in &source.schedule {
+        slots.extend(schedule.after(now, zone).map(|slot| slot.at).take_while(|at| *at <= end));
+    }
+    slots.sort_unstable();
+    let (first, last) = (slots.first()?, slots.last()?);
+    let gaps = slots.windows(2).map(|pair| pair[1].duration_since(pair[0]));
+    // What comes before the first and after the last is a gap as well: a yearly schedule has no other.
+    let edges = [first.duration_since(now), end.duration_since(*last)];
+    gaps.chain(edges).max().and_then(|gap| Duration::try_from(gap).ok())
+}
+
+async fn of_vault(opened: &Opened, notes: &Notes, now: Timestamp) -> Result<VaultFacts, CommandError> {
+    let vault = &opened.vault;
+    let ids: Vec<_> = opened.snapshots.iter().map(|snapshot| snapshot.id.to_string()).collect();
+    let (keys, keyring) = keys(vault, now).await?;
+    let people = vault.people()?.into_iter().map(|person| (person.name, person.recipient));
+    Ok(VaultFacts {
+        id: vault.id().to_string(),
+        url: vault.store().url().to_owned(),
+        manifests: Evidence {
+            kind: "vault.manifests",
+            from: format!("{}/snapshots, {} read", vault.store().url(), ids.len()),
+            at: now,
+            digest: sha256(ids.join("\n").as_bytes()),
+        },
+        snapshots: opened.snapshots.iter().map(|snapshot| of_snapshot(snapshot, notes, now)).collect(),
+        damage: opened.damage().collect(),
+        keyring,
+        people: people.collect(),
+        keys,
+    })
+}
+
+fn of_snapshot(snapshot: &Snapshot, notes: &Notes, now: Timestamp) -> SnapshotFacts {
+    SnapshotFacts {
+        source: snapshot.manifest.source.clone(),
+        age: fleet::age(snapshot, now),
+        flags: snapshot.manifest.flags.clone(),
+        accepted: notes.accepted.contains(&snapshot.id),
+        not_covered: fleet::not_covered(snapshot),
+        measured: snapshot.manifest.measured.is_some(),
+    }
+}
+
+/// The keys that seal what is written now: who can open them by the stored headers, and since when they are.
+async fn keys(vault: &Vault, now: Timestamp) -> Result<(Vec<KeyFacts>, Evidence), CommandError> {
+    let access = vault.access(&Identities::new(Vec::new())).await?;
+    let mut listed = vault.store().list("keys").await?;
+    listed.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut facts = Vec::new();
+    for key in access.keys.iter().filter(|key| key.newest) {
+        let WrappedKey::Sealing(realm, epoch) = key.key else { continue };
+        let opens = key.people.iter().filter(|one| matches!(one, Standing::Seen | Standing::Counted));
+        let of_key = format!("keys/{realm}-{epoch}-");
+        let wraps = listed.iter().filter(|object| object.name.starts_with(&of_key));
+        facts.push(KeyFacts {
+            realm: realm.to_string(),
+            recipients: key.damage.is_none().then_some(opens.count() as u64 + key.strangers),
+            quorum: key.quorum.into(),
+            written: wraps.map(|object| object.modified).min(),
+        });
+    }
+    let text: String = listed.iter().map(|object| format!("{} {}\n", object.name, object.bytes)).collect();
+    let from = format!("{}/keys, keyring {}", vault.store().url(), access.keyring);
+    Ok((facts, Evidence { kind: "vault.keys", from, at: now, digest: sha256(text.as_bytes()) }))
+}
+
+async fn audit(vault: &Vault, now: Timestamp) -> Result<AuditFacts, CommandError> {
+    let report = read_audit(vault).await?;
+    let proven = Proven::by(&report);
+    let age = |time: Timestamp| Duration::try_from(now.duration_since(time)).unwrap_or_default();
+    let hashes: Vec<_> = report.records.iter().map(|record| record.hash.as_str()).collect();
+    Ok(AuditFacts {
+        read: Evidence {
+            kind: "vault.audit",
+            from: format!("{}/audit, {} entries", vault.store().url(), hashes.len()),
+            at: now,
+            digest: sha256(hashes.join("\n").as_bytes()),
+        },
+        entries: report.records.len() as u64,
+        broken: report.findings.iter().map(ToString::to_string).collect(),
+        verified: proven.structure.map(age),
+        rows_verified: proven.rows.map(age),
+    })
+}
+
+async fn stores(
+    access: &Access,
+    config: Option<&Config>,
+    vault: &Vault,
+    now: Timestamp,
+) -> Result<Vec<StoreFacts>, CommandError> {
+    let own = config.filter(|_| access.vault.is_none());
+    let of_vault = own.and_then(|config| config.vault.credentials.as_ref());
+    let settings = settings_of(of_vault)?;
+    let listed = vault.store().list("").await?;
+    let mut first = facts("vault", vault.store().url(), &settings);
+    first.found = Ok(look(vault.store(), &listed, &[], now).await?);
+    let mut stores = vec![first];
+    for copy in config.map_or(&[][..], |config| &config.vault.copies) {
+        let settings = settings_of(copy.credentials.as_ref());
+        let mut copied =
+            facts(&copy.name, copy.url.as_str(), settings.as_ref().unwrap_or(&StoreSettings::Environment));
+        copied.in_part = copy.keep.is_some();
+        copied.found = match settings {
+            Ok(settings) => {
+                of_copy(&copy.url, &settings, &listed, now).await.map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.error().to_string()),
+        };
+        stores.push(copied);
+    }
+    Ok(stores)
+}
+
+async fn of_copy(
+    url: &Url,
+    settings: &StoreSettings,
+    wanted: &[Listed],
+    now: Timestamp,
+) -> lifeboat_vault::Result<Listing> {
+    let store = Store::open_with(url, false, settings)?;
+    let listed = store.list("").await?;
+    look(&store, &listed, wanted, now).await
+}
+
+/// Looks at a store: what it lacks of `wanted`, and how the beginnings of some objects look.
+async fn look(
+    store: &Store,
+    listed: &[Listed],
+    wanted: &[Listed],
+    now: Timestamp,
+) -> lifeboat_vault::Result<Listing> {
+    let mut names: Vec<_> = listed.iter().map(|object| (object.name.as_str(), object.bytes)).collect();
+    names.sort_unstable();
+    let held: HashSet<_> = names.iter().copied().collect();
+    let needed = |object: &&Listed| {
+        let kept = ["packs/", "index/", "snapshots/", "keys/", "agents/"];
+        object.name == "vault" || kept.iter().any(|folder| object.name.starts_with(folder))
+    };
+    let lacking =
+        wanted.iter().filter(needed).filter(|object| !held.contains(&(object.name.as_str(), object.bytes)));
+    let text: String = names.iter().map(|(name, bytes)| format!("{name} {bytes}\n")).collect();
+    let read = Evidence {
+        kind: "store.listing",
+        from: store.url().to_owned(),
+        at: now,
+        digest: sha256(text.as_bytes()),
+    };
+    let mut listing =
+        Listing { read, lacking: lacking.count() as u64, sampled: 0, open: Vec::new(), unjudged: Vec::new() };
+    let step = names.len().div_ceil(SAMPLES).max(1);
+    for (name, bytes) in names.iter().step_by(step).filter(|(_, bytes)| *bytes > 0) {
+        let beginning = store.get_range(name, 0, SAMPLE_BYTES.min(*bytes)).await?;
+        listing.sampled += 1;
+        match sealed::look_of(name, &beginning) {
+            sealed::Look::Sealed | sealed::Look::Public => {}
+            sealed::Look::Open => listing.open.push((*name).to_owned()),
+            sealed::Look::Unjudged => listing.unjudged.push((*name).to_owned()),
+        }
+    }
+    Ok(listing)
+}
+
+/// What a store's URL and settings say of it.
+fn facts(name: &str, url: &str, settings: &StoreSettings) -> StoreFacts {
+    let scheme = url.split(':').next().unwrap_or_default();
+    let plain = |names: &[&str]| if scheme == "file" { None } else { settings.plain(names) };
+    let endpoint = plain(&["AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AZURE_STORAGE_ENDPOINT"]);
+    let host = endpoint.and_then(|url| Some(Url::parse(&url).ok()?.host_str()?.to_owned()));
+    let account = plain(&[
+        "AWS_ACCESS_KEY_ID",
+        "AZURE_STORAGE_ACCOUNT_NAME",
+        "GOOGLE_SERVICE_ACCOUNT",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+    ]);
+    StoreFacts {
+        name: name.to_owned(),
+        url: url.to_owned(),
+        provider: host.unwrap_or_else(|| scheme.to_owned()),
+        account: account.map(|account| sha256(account.as_bytes())).unwrap_or_default(),
+        region: plain(&["AWS_REGION", "AWS_DEFAULT_REGION"]).filter(|_| scheme == "s3"),
+        in_part: false,
+        found: Err(String::new()),
+    }
+}

@@ -14,6 +14,7 @@ const VERBS: [(&str, &[&str]); 2] = [
             "init",
             "enroll",
             "check",
+            "classify",
             "backup",
             "retention",
             "expire",

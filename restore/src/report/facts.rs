@@ -80,7 +80,7 @@ pub struct VaultFacts {
     pub damage: Vec<String>,
     /// The wrapped keys that were read.
     pub keyring: Evidence,
-    /// The people of the keyring, with their recipients.
+    /// The people of the keyring who may open something, with their recipients.
     pub people: Vec<(String, String)>,
     /// The keys that seal what is written now.
     pub keys: Vec<KeyFacts>,

@@ -94,7 +94,8 @@ async fn of_vault(opened: &Opened, notes: &Notes, now: Timestamp) -> Result<Vaul
     let vault = &opened.vault;
     let ids: Vec<_> = opened.snapshots.iter().map(|snapshot| snapshot.id.to_string()).collect();
     let (keys, keyring) = keys(vault, now).await?;
-    let people = vault.people()?.into_iter().map(|person| (person.name, person.recipient));
+    let people = vault.people()?.into_iter().filter(|person| person.is_active());
+    let people = people.map(|person| (person.name, person.recipient));
     Ok(VaultFacts {
         id: vault.id().to_string(),
         url: vault.store().url().to_owned(),

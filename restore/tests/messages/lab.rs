@@ -72,6 +72,13 @@ impl Lab {
         self.folder.path().join(name)
     }
 
+    /// The recipient of whoever has this key.
+    pub fn recipient(&self, key: &str) -> String {
+        let key = std::fs::read_to_string(self.path(key)).expect("a key");
+        let identity: age::x25519::Identity = key.parse().expect("an identity");
+        identity.to_public().to_string()
+    }
+
     /// Runs statements on the CRM.
     pub fn sql(&self, statements: &str) {
         let url = format!("sqlite://{}?mode=rwc", self.path("crm.db").display());

@@ -10,6 +10,7 @@ mod lab;
 use std::os::unix::fs::PermissionsExt;
 
 use lab::Lab;
+use serde_json::Value;
 
 #[test]
 fn a_key_is_made_for_its_owner_alone_and_never_replaced() {
@@ -118,9 +119,8 @@ fn who_can_open_what_is_read_from_the_wraps() {
 #[test]
 fn people_come_and_go() {
     let lab = Lab::with_snapshot();
-    let stranger = std::fs::read_to_string(lab.path("stranger.key")).expect("a key");
-    let stranger: age::x25519::Identity = stranger.parse().expect("a key");
-    let add = format!("keys add li --recipient {} --grades high,low VAULT WANG", stranger.to_public());
+    let li = lab.recipient("stranger.key");
+    let add = format!("keys add li --recipient {li} --grades high,low VAULT WANG");
     lab.check("keys-add-dry-run", &format!("{add} --dry-run"));
     lab.check("keys-add", &add);
     assert_eq!(lab.run("snapshots VAULT --identity stranger.key").0, Some(0), "li opens it now");
@@ -147,9 +147,8 @@ fn people_come_and_go() {
 #[test]
 fn two_people_open_together_what_neither_opens_alone() {
     let lab = Lab::with_snapshot();
-    let stranger = std::fs::read_to_string(lab.path("stranger.key")).expect("a key");
-    let stranger: age::x25519::Identity = stranger.parse().expect("a key");
-    let add = format!("keys add li --recipient {} --grades high VAULT WANG", stranger.to_public());
+    let li = lab.recipient("stranger.key");
+    let add = format!("keys add li --recipient {li} --grades high VAULT WANG");
     assert_eq!(lab.run(&add).0, Some(0));
     assert_eq!(lab.run("keys quorum high 2 VAULT WANG").0, Some(0));
     for alone in ["restore crm@latest --to TARGET VAULT WANG", "keys rewrap VAULT WANG"] {
@@ -187,7 +186,7 @@ fn what_was_done_is_on_the_record() {
     lab.check("audit-verify-no-anchor", "audit verify --anchor not.txt VAULT WANG");
     let (_, export, _) = lab.run("audit export VAULT WANG");
     let lines =
-        export.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON lines"));
+        export.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON lines"));
     let restores: Vec<_> = lines.filter(|line| line["what"] == "restore").collect();
     assert_eq!(restores.len(), 3, "{export}");
     assert_eq!((&restores[1]["result"], &restores[1]["rows"]), (&"done".into(), &4.into()), "{export}");
@@ -291,14 +290,12 @@ fn a_report_says_what_was_seen_of_a_real_vault_and_what_was_not() {
     assert_eq!(code, Some(1), "a folder locks nothing");
     let report = stdout.lines().find(|line| line.starts_with("{\"type\":\"report\"")).expect("a report");
     assert!(report.contains("\"schema\":\"lifeboat.report/1\""), "{report}");
-    let key = std::fs::read_to_string(lab.path("wang.key")).expect("a key");
-    let wang: age::x25519::Identity = key.trim().parse().expect("an identity");
     let config = format!(
         "version = 1\nvault.url = \"file://{}vault\"\npeople.wang.recipient = \"{}\"\n\
          agent = {{ name = \"db1\", state = \".\", schedule = [\"daily 02:30\"], timezone = \"UTC\" }}\n\
          [[source]]\nname = \"crm\"\nurl = \"sqlite:///crm.db\"\n",
         lab.path("").display(),
-        wang.to_public()
+        lab.recipient("wang.key")
     );
     std::fs::write(lab.path("lifeboat.toml"), config).expect("a configuration");
     // The agent's own host: its key is in the state folder, and so, against all advice, are people's.
@@ -306,4 +303,24 @@ fn a_report_says_what_was_seen_of_a_real_vault_and_what_was_not() {
     let html = std::fs::read_to_string(lab.path("report.html")).expect("the file");
     assert!(html.starts_with("<!DOCTYPE html>") && html.ends_with("</html>\n"), "it is whole");
     assert!(html.contains("wang.key") && html.contains("sha256:"), "it names what was found");
+}
+
+#[test]
+fn a_report_counts_nobody_who_is_retired() {
+    let lab = Lab::with_snapshot();
+    let escrow = age::x25519::Identity::generate().to_public();
+    for (name, recipient) in [("li", lab.recipient("stranger.key")), ("old-escrow", escrow.to_string())] {
+        let add = format!("keys add {name} --recipient {recipient} --grades high,medium,low VAULT WANG");
+        assert_eq!(lab.run(&add).0, Some(0));
+    }
+    let status = || {
+        let (_, stdout, _) = lab.run("report VAULT WANG --json");
+        let mut lines = stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON lines"));
+        let report = lines.find(|line| line["type"] == "report").expect("a report");
+        let mut controls = report["results"].as_array().expect("a list").iter();
+        controls.find(|control| control["check"] == "CRY-02").expect("the control")["status"].clone()
+    };
+    assert_eq!(status(), "pass");
+    assert_eq!(lab.run("keys retire old-escrow VAULT WANG").0, Some(0));
+    assert_eq!(status(), "unknown", "two are left, and none of them is an escrow");
 }

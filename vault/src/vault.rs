@@ -24,6 +24,7 @@ mod enrol;
 mod open;
 mod rekey;
 mod shares;
+mod since;
 mod unlock;
 mod wraps;
 

@@ -84,6 +84,10 @@ pub struct VaultFacts {
     pub people: Vec<(String, String)>,
     /// The keys that seal what is written now.
     pub keys: Vec<KeyFacts>,
+    /// Those of them, and the root, that are wrapped to somebody whom the keyring does not list for them.
+    pub strangers: Vec<String>,
+    /// Those of them, and the root, whose wraps could not be read.
+    pub unread_keys: Vec<String>,
 }
 
 /// A snapshot.
@@ -108,12 +112,12 @@ pub struct SnapshotFacts {
 pub struct KeyFacts {
     /// `metadata`, `high`, `medium`, `low`.
     pub realm: String,
-    /// How many people its wraps open for, by their headers; none when they could not be read.
-    pub recipients: Option<u64>,
+    /// Those of the people whom its wraps open for, by their headers; none when they could not be read.
+    pub opens: Option<Vec<String>>,
     /// How many of them it takes together.
     pub quorum: u64,
-    /// When the first of its wraps was written, by the store's clock.
-    pub written: Option<Timestamp>,
+    /// When the first keyring that names it was written.
+    pub since: Option<Timestamp>,
 }
 
 /// A store.

@@ -34,6 +34,8 @@ pub fn good() -> Facts {
             keyring: read("vault.keys", "s3://crm-backups/hamburg/keys, keyring 1", now),
             people: people(),
             keys: ["metadata", "high", "medium", "low"].map(key).into(),
+            strangers: Vec::new(),
+            unread_keys: Vec::new(),
         },
         stores: vec![store("vault", "eu-central-1", now), store("shanghai", "cn-shanghai", now)],
         host: Some(HostFacts {
@@ -75,8 +77,9 @@ fn people() -> Vec<(String, String)> {
 }
 
 fn key(realm: &str) -> KeyFacts {
-    let written = Some("2026-10-01T00:00:00Z".parse().expect("a time"));
-    KeyFacts { realm: realm.to_owned(), recipients: Some(3), quorum: 1, written }
+    let opens = people().into_iter().map(|(name, _)| name).collect();
+    let since = Some("2026-10-01T00:00:00Z".parse().expect("a time"));
+    KeyFacts { realm: realm.to_owned(), opens: Some(opens), quorum: 1, since }
 }
 
 fn snapshot(age: Duration, flags: &[&str]) -> SnapshotFacts {

@@ -10,14 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 use lifeboat_config::{Config, Source};
 use lifeboat_console::CommandError;
 use lifeboat_vault::store::{Listed, StoreSettings};
-use lifeboat_vault::{
-    Identities, Notes, Snapshot, Standing, Store, Vault, WrappedKey, list_notes, read_audit,
-};
+use lifeboat_vault::{Notes, Snapshot, Store, Vault, list_notes, read_audit};
 use url::Url;
 
 use super::evidence::{Evidence, sha256};
 use super::facts::{
-    AuditFacts, ConfigFacts, Facts, KeyFacts, Listing, Planned, SnapshotFacts, StoreFacts, VaultFacts,
+    AuditFacts, ConfigFacts, Facts, Listing, Planned, SnapshotFacts, StoreFacts, VaultFacts,
 };
 use crate::cli::Access;
 use crate::fleet;
@@ -25,6 +23,7 @@ use crate::open::{Opened, settings_of};
 use crate::proven::Proven;
 
 mod host;
+mod keys;
 mod sealed;
 
 /// Over so many days a schedule's longest gap is looked for: a change of the clock lies within.
@@ -93,7 +92,7 @@ fn longest_gap(source: &Source, zone: &TimeZone, now: Timestamp) -> Option<Durat
 async fn of_vault(opened: &Opened, notes: &Notes, now: Timestamp) -> Result<VaultFacts, CommandError> {
     let vault = &opened.vault;
     let ids: Vec<_> = opened.snapshots.iter().map(|snapshot| snapshot.id.to_string()).collect();
-    let (keys, keyring) = keys(vault, now).await?;
+    let (access, since, keyring) = keys::read(vault, now).await?;
     let people = vault.people()?.into_iter().filter(|person| person.is_active());
     let people = people.map(|person| (person.name, person.recipient));
     Ok(VaultFacts {
@@ -109,7 +108,9 @@ async fn of_vault(opened: &Opened, notes: &Notes, now: Timestamp) -> Result<Vaul
         damage: opened.damage().collect(),
         keyring,
         people: people.collect(),
-        keys,
+        keys: keys::newest(&access, &since),
+        strangers: keys::with_strangers(&access),
+        unread_keys: keys::unread(&access),
     })
 }
 
@@ -122,29 +123,6 @@ fn of_snapshot(snapshot: &Snapshot, notes: &Notes, now: Timestamp) -> SnapshotFa
         not_covered: fleet::not_covered(snapshot),
         measured: snapshot.manifest.measured.is_some(),
     }
-}
-
-/// The keys that seal what is written now: who can open them by the stored headers, and since when they are.
-async fn keys(vault: &Vault, now: Timestamp) -> Result<(Vec<KeyFacts>, Evidence), CommandError> {
-    let access = vault.access(&Identities::new(Vec::new())).await?;
-    let mut listed = vault.store().list("keys").await?;
-    listed.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut facts = Vec::new();
-    for key in access.keys.iter().filter(|key| key.newest) {
-        let WrappedKey::Sealing(realm, epoch) = key.key else { continue };
-        let opens = key.people.iter().filter(|one| matches!(one, Standing::Seen | Standing::Counted));
-        let of_key = format!("keys/{realm}-{epoch}-");
-        let wraps = listed.iter().filter(|object| object.name.starts_with(&of_key));
-        facts.push(KeyFacts {
-            realm: realm.to_string(),
-            recipients: key.damage.is_none().then_some(opens.count() as u64 + key.strangers),
-            quorum: key.quorum.into(),
-            written: wraps.map(|object| object.modified).min(),
-        });
-    }
-    let text: String = listed.iter().map(|object| format!("{} {}\n", object.name, object.bytes)).collect();
-    let from = format!("{}/keys, keyring {}", vault.store().url(), access.keyring);
-    Ok((facts, Evidence { kind: "vault.keys", from, at: now, digest: sha256(text.as_bytes()) }))
 }
 
 async fn audit(vault: &Vault, now: Timestamp) -> Result<AuditFacts, CommandError> {

@@ -139,16 +139,21 @@ fn one_readable_object_fails_and_what_was_not_sampled_is_unknown() {
 #[test]
 fn keys_need_two_people_an_escrow_and_no_one_who_left() {
     check("CRY-02", Pass, |_| {});
-    check("CRY-02", Fail, |facts| facts.vault.keys[1].recipients = Some(1));
+    let opened_by = |names: &[&str]| Some(names.iter().map(ToString::to_string).collect());
+    check("CRY-02", Fail, |facts| facts.vault.keys[1].opens = opened_by(&["escrow"]));
+    check("CRY-02", Fail, |facts| facts.vault.keys[1].opens = opened_by(&["wang", "li"]));
+    check("CRY-02", Pass, |facts| facts.vault.keys[1].opens = opened_by(&["wang", "escrow"]));
     check("CRY-02", Fail, |facts| facts.vault.keys[1].quorum = 3);
-    check("CRY-02", Unknown, |facts| facts.vault.keys[1].recipients = None);
+    check("CRY-02", Unknown, |facts| facts.vault.keys[1].opens = None);
     check("CRY-02", Unknown, |facts| drop(facts.vault.people.pop()));
     check("CRY-04", Pass, |facts| facts.vault.people[1].1 = "ssh-ed25519 AAAA another comment".into());
     check("CRY-04", Fail, |facts| drop(config(facts).people.remove(0)));
     check("CRY-04", Fail, |facts| {
-        facts.vault.keys[2].written = Some("2025-11-22T00:00:00Z".parse().expect("a time"));
+        facts.vault.keys[2].since = Some("2025-11-22T00:00:00Z".parse().expect("a time"));
     });
-    check("CRY-04", Unknown, |facts| facts.vault.keys[0].written = None);
+    check("CRY-04", Unknown, |facts| facts.vault.keys[0].since = None);
+    check("CRY-04", Fail, |facts| facts.vault.strangers.push("root".into()));
+    check("CRY-04", Unknown, |facts| facts.vault.unread_keys.push("root".into()));
     check("CRY-04", Unknown, no_config);
     check("CRY-03", Pass, |_| {});
     check("CRY-03", Fail, |facts| {

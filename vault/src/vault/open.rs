@@ -69,7 +69,13 @@ pub(super) async fn keyring(
     Err(damage.take_first().unwrap_or_else(|| Error::Missing { object: names::keyring(1) }))
 }
 
-async fn read_keyring(store: &Store, sequence: u32, root: &VerifyingKey, vault: VaultId) -> Result<Keyring> {
+/// Reads the keyring of this sequence number.
+pub(super) async fn read_keyring(
+    store: &Store,
+    sequence: u32,
+    root: &VerifyingKey,
+    vault: VaultId,
+) -> Result<Keyring> {
     let name = names::keyring(sequence);
     check_keyring(&name, &store.get(&name).await?, root, vault)
 }

@@ -10,7 +10,9 @@ use lifeboat_vault::{
     AgentKey, Error, Grade, Identities, KeyChange, KeyPlan, Opener, Person, Realm, Result, SnapshotReader,
     Standing, Vault, WrappedKey, create, list_snapshots,
 };
+use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
+use object_store::path::Path;
 
 use crate::lab::{Day, Lab, first_day, impatient, next_day, now, read_day, small_chunks};
 use crate::stores::{Fault, Faulty};
@@ -641,4 +643,23 @@ async fn a_quorum_stays_when_people_come_and_go_and_is_never_more_than_there_are
     // Back to any of them.
     change_together(&team, &[wang, zhao], KeyChange::Quorum { grade: Grade::High, people: 1 }).await.unwrap();
     assert_eq!(newest_day(&li.open(team.store()).await.unwrap()).await.unwrap(), first_day());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_as_old_as_the_first_keyring_that_names_it() {
+    let lab = Lab::new().await;
+    let change = async |change: KeyChange, hours: i64| {
+        let vault = lab.for_person().await.unwrap();
+        let plan = KeyPlan::make(&vault, &lab.identities(), &change).await.unwrap();
+        plan.carry_out(&[], now() + jiff::SignedDuration::from_hours(hours)).await.unwrap();
+    };
+    change(KeyChange::Rotate(Realm::Rows(Grade::Low)), 1).await;
+    change(KeyChange::Rewrap, 2).await;
+    let (high, low) = ((Realm::Rows(Grade::High), 1), (Realm::Rows(Grade::Low), 2));
+    let since = lab.for_person().await.unwrap().keys_since().await.unwrap();
+    assert_eq!(since.len(), 5, "{since:?}");
+    assert!(since[&low] > since[&high] && since[&(Realm::Rows(Grade::Low), 1)] == since[&high], "{since:?}");
+    // Without the keyring before it, nobody knows whether it was the first that names a key.
+    lab.objects.delete(&Path::from("keys/keyring-00000001")).await.unwrap();
+    assert_eq!(lab.for_person().await.unwrap().keys_since().await.unwrap(), Default::default());
 }

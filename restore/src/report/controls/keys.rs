@@ -71,9 +71,9 @@ pub static CRY_02: Control = Control {
         let evidence = [&facts.vault.keyring];
         // Where it takes two together, three must be there, so that one may be lost.
         let needed = |quorum: u64| quorum + 1;
-        let thin = facts.vault.keys.iter();
-        let thin = thin.filter(|key| key.recipients.is_some_and(|count| count < needed(key.quorum)));
-        let thin = list(thin.map(|key| key.realm.as_str()));
+        let keys = || facts.vault.keys.iter().filter_map(|key| Some((key, key.opens.as_deref()?)));
+        let thin = keys().filter(|(key, opens)| (opens.len() as u64) < needed(key.quorum));
+        let thin = list(thin.map(|(key, _)| key.realm.as_str()));
         if !thin.is_empty() {
             let said =
                 said!("too few people, should one key be lost: {thin}", "若丢失一把密钥，人数不足：{thin}");
@@ -81,19 +81,28 @@ pub static CRY_02: Control = Control {
                 .seen(evidence)
                 .fix(words("name a second person, or an escrow key", "增加第二个人或托管密钥"));
         }
-        let unread = facts.vault.keys.iter().filter(|key| key.recipients.is_none()).count();
+        let unread = facts.vault.keys.len() - keys().count();
         if facts.vault.keys.is_empty() || unread > 0 {
             return Judgement::unknown(words("wrapped keys could not be read", "无法读取封装的密钥"))
                 .seen(evidence);
         }
-        let escrows = facts.vault.people.iter().filter(|(name, _)| name.contains("escrow"));
-        let escrows = list(escrows.map(|(name, _)| name.as_str()));
+        let is_escrow = |name: &&str| name.contains("escrow");
+        let escrows = list(facts.vault.people.iter().map(|(name, _)| name.as_str()).filter(is_escrow));
         if escrows.is_empty() {
             return Judgement::unknown(words(
                 "each grade survives the loss of a key; none of the people is called an escrow",
                 "丢失一把密钥后各级别仍可打开；没有名称含 escrow 的人员",
             ))
             .seen(evidence);
+        }
+        let without = keys().filter(|(_, opens)| !opens.iter().map(String::as_str).any(|name| is_escrow(&name)));
+        let without = list(without.map(|(key, _)| key.realm.as_str()));
+        if !without.is_empty() {
+            let said =
+                said!("no escrow ({escrows}) opens: {without}", "托管（{escrows}）不能打开：{without}");
+            return Judgement::fail(Depth::Probe, said)
+                .seen(evidence)
+                .fix(words("`lifeboat-restore keys add` gives it more grades", "用 lifeboat-restore keys add 增加其级别"));
         }
         let said = said!(
             "two recipients for each grade; escrow: {escrows}",
@@ -156,9 +165,20 @@ pub static CRY_04: Control = Control {
             );
             return Judgement::fail(Depth::Probe, said).seen(evidence);
         }
+        let strangers = list(facts.vault.strangers.iter().map(String::as_str));
+        if !strangers.is_empty() {
+            let said = said!(
+                "wrapped to somebody whom the keyring does not list: {strangers}",
+                "封装给密钥环未列出的人员：{strangers}"
+            );
+            return Judgement::fail(Depth::Probe, said).seen(evidence).fix(words(
+                "`lifeboat-restore keys list` says more; keys rewrap wraps them anew",
+                "用 lifeboat-restore keys list 查看；用 keys rewrap 重新封装",
+            ));
+        }
         let keys = &facts.vault.keys;
-        let is_old = |written: jiff::Timestamp| facts.now.duration_since(written) > KEY_AGE_MAX;
-        let old = list(keys.iter().filter(|key| key.written.is_some_and(is_old)).map(|k| k.realm.as_str()));
+        let is_old = |since: jiff::Timestamp| facts.now.duration_since(since) > KEY_AGE_MAX;
+        let old = list(keys.iter().filter(|key| key.since.is_some_and(is_old)).map(|k| k.realm.as_str()));
         if !old.is_empty() {
             return Judgement::fail(
                 Depth::Probe,
@@ -166,7 +186,12 @@ pub static CRY_04: Control = Control {
             )
             .seen(evidence);
         }
-        if keys.is_empty() || keys.iter().any(|key| key.written.is_none()) {
+        let unread = list(facts.vault.unread_keys.iter().map(String::as_str));
+        if !unread.is_empty() {
+            let said = said!("wrapped keys that could not be read: {unread}", "无法读取的封装密钥：{unread}");
+            return Judgement::unknown(said).seen(evidence);
+        }
+        if keys.is_empty() || keys.iter().any(|key| key.since.is_none()) {
             return Judgement::unknown(words("the age of a key is not known", "密钥年龄未知")).seen(evidence);
         }
         let count = facts.vault.people.len();

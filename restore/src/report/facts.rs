@@ -129,8 +129,10 @@ pub struct StoreFacts {
     pub url: String,
     /// Who runs it: the endpoint's host, or the kind of URL. The same machine for a folder.
     pub provider: String,
-    /// Whose account it is, as a digest.
+    /// Whose account it is, or which of its keys is used, as a digest.
     pub account: String,
+    /// Whether that is the account itself: of one account there may be many keys.
+    pub account_is_known: bool,
     /// Its region, where the settings name one.
     pub region: Option<String>,
     /// Whether it is given some of the snapshots only.
@@ -144,6 +146,8 @@ pub struct StoreFacts {
 pub struct Listing {
     /// The listing.
     pub read: Evidence,
+    /// Manifests that it holds.
+    pub snapshots: u64,
     /// Objects of the vault that it lacks, or holds in another size: packs, indexes, manifests, keys.
     pub lacking: u64,
     /// Objects whose beginning was read.

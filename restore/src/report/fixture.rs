@@ -99,10 +99,12 @@ fn store(name: &str, region: &str, now: Timestamp) -> StoreFacts {
         name: name.to_owned(),
         provider: format!("s3.{region}.example.com"),
         account: sha256(name.as_bytes()),
+        account_is_known: false,
         region: Some(region.to_owned()),
         in_part: false,
         found: Ok(Listing {
             read: read("store.listing", &url, now),
+            snapshots: 2,
             lacking: 0,
             sampled: 20,
             open: Vec::new(),

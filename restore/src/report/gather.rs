@@ -207,8 +207,14 @@ async fn look(
         at: now,
         digest: sha256(text.as_bytes()),
     };
-    let mut listing =
-        Listing { read, lacking: lacking.count() as u64, sampled: 0, open: Vec::new(), unjudged: Vec::new() };
+    let mut listing = Listing {
+        read,
+        snapshots: names.iter().filter(|(name, _)| name.starts_with("snapshots/")).count() as u64,
+        lacking: lacking.count() as u64,
+        sampled: 0,
+        open: Vec::new(),
+        unjudged: Vec::new(),
+    };
     let step = names.len().div_ceil(SAMPLES).max(1);
     for (name, bytes) in names.iter().step_by(step).filter(|(_, bytes)| *bytes > 0) {
         let beginning = store.get_range(name, 0, SAMPLE_BYTES.min(*bytes)).await?;
@@ -228,17 +234,14 @@ fn facts(name: &str, url: &str, settings: &StoreSettings) -> StoreFacts {
     let plain = |names: &[&str]| if scheme == "file" { None } else { settings.plain(names) };
     let endpoint = plain(&["AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AZURE_STORAGE_ENDPOINT"]);
     let host = endpoint.and_then(|url| Some(Url::parse(&url).ok()?.host_str()?.to_owned()));
-    let account = plain(&[
-        "AWS_ACCESS_KEY_ID",
-        "AZURE_STORAGE_ACCOUNT_NAME",
-        "GOOGLE_SERVICE_ACCOUNT",
-        "GOOGLE_APPLICATION_CREDENTIALS",
-    ]);
+    let account = plain(&["AZURE_STORAGE_ACCOUNT_NAME"]);
+    let key = || plain(&["AWS_ACCESS_KEY_ID", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_APPLICATION_CREDENTIALS"]);
     StoreFacts {
         name: name.to_owned(),
         url: url.to_owned(),
         provider: host.unwrap_or_else(|| scheme.to_owned()),
-        account: account.map(|account| sha256(account.as_bytes())).unwrap_or_default(),
+        account_is_known: account.is_some(),
+        account: account.or_else(key).map(|account| sha256(account.as_bytes())).unwrap_or_default(),
         region: plain(&["AWS_REGION", "AWS_DEFAULT_REGION"]).filter(|_| scheme == "s3"),
         in_part: false,
         found: Err(String::new()),

@@ -93,10 +93,20 @@ fn a_copy_that_was_not_reached_is_no_copy_that_passes() {
     check("CPY-01", Pass, |_| {});
     check("CPY-01", Unknown, |facts| lose(facts, 1));
     check("CPY-01", Fail, |facts| drop(facts.stores.pop()));
-    check("CPY-01", Fail, |facts| {
+    let same = |facts: &mut Facts| {
         facts.stores[1].provider = facts.stores[0].provider.clone();
         facts.stores[1].account = facts.stores[0].account.clone();
+    };
+    check("CPY-01", Fail, same);
+    let two_keys = |facts: &mut Facts| facts.stores[1].provider = facts.stores[0].provider.clone();
+    check("CPY-01", Unknown, two_keys);
+    check("CPY-01", Pass, |facts| {
+        two_keys(facts);
+        facts.stores.iter_mut().for_each(|store| store.account_is_known = true);
     });
+    let empty = |facts: &mut Facts| facts.stores[1].found.as_mut().expect("a listing").snapshots = 0;
+    check("CPY-01", Fail, empty);
+    check("CPY-02", Unknown, empty);
     check("CPY-01", Unknown, no_config);
     check("CPY-02", Pass, |_| {});
     check("CPY-02", Unknown, |facts| facts.stores[1].region = facts.stores[0].region.clone());

@@ -23,10 +23,21 @@ fn only_folders(facts: &Facts) -> bool {
     !facts.stores.is_empty() && facts.stores.iter().all(|store| store.url.starts_with("file:"))
 }
 
-/// How many providers and accounts some stores are with.
-fn owners<'a>(stores: impl IntoIterator<Item = &'a StoreFacts>) -> usize {
-    let owner = |store: &'a StoreFacts| (store.provider.as_str(), store.account.as_str());
-    stores.into_iter().map(owner).collect::<BTreeSet<_>>().len()
+/// Whether a store was reached and holds something that could be restored.
+fn holds(store: &StoreFacts) -> bool {
+    store.found.as_ref().is_ok_and(|listing| listing.snapshots > 0)
+}
+
+/// How many providers and accounts some stores are with for certain, and how many at most: two keys may be of
+/// one account.
+fn owners<'a>(stores: impl IntoIterator<Item = &'a StoreFacts>) -> (usize, usize) {
+    let (mut certain, mut perhaps) = (BTreeSet::new(), BTreeSet::new());
+    for store in stores {
+        let account = store.account.as_str();
+        certain.insert((&store.provider, if store.account_is_known { account } else { "" }));
+        perhaps.insert((&store.provider, account));
+    }
+    (certain.len(), perhaps.len())
 }
 
 pub static CPY_01: Control = Control {
@@ -49,8 +60,8 @@ pub static CPY_01: Control = Control {
     judge: |facts| {
         let Some(config) = &facts.config else { return without_config() };
         let evidence = || listings(facts).chain([&config.read]);
-        let (seen, lost) = reached(facts);
-        let (copies, independent) = (seen.len() + 1, owners(seen));
+        let good: Vec<_> = facts.stores.iter().filter(|store| holds(store)).collect();
+        let (copies, (independent, _)) = (good.len() + 1, owners(good));
         if copies >= 3 && independent >= 2 {
             let said = said!(
                 "copies: {copies}, production included; independent places of the others: {independent}",
@@ -58,14 +69,21 @@ pub static CPY_01: Control = Control {
             );
             return Judgement::pass(Depth::Probe, said).seen(evidence());
         }
-        let (declared, independent) = (facts.stores.len() + 1, owners(&facts.stores));
-        if declared >= 3 && independent >= 2 {
-            let said = said!("configured, and not reached: {lost}", "已配置但无法访问：{lost}");
+        let (_, lost) = reached(facts);
+        let perhaps: Vec<_> =
+            facts.stores.iter().filter(|store| holds(store) || store.found.is_err()).collect();
+        let (perhaps, (_, places)) = (perhaps.len() + 1, owners(perhaps));
+        if perhaps >= 3 && places >= 2 {
+            let said = said!(
+                "independent places for certain: {independent}; not reached: {lost}; two keys at one provider may be of one account",
+                "可确定的独立存放处 {independent} 个；无法访问：{lost}；同一供应商的两个密钥可能属于同一账户"
+            );
             return Judgement::unknown(said).seen(evidence());
         }
+        let empty = facts.stores.iter().filter(|store| store.found.is_ok() && !holds(store)).count();
         let said = said!(
-            "copies: {declared}, production included; independent places of the others: {independent}",
-            "含生产数据在内 {declared} 份；其余的独立存放处 {independent} 个"
+            "copies: {copies}, production included; independent places of the others: {independent}; stores without a snapshot: {empty}",
+            "含生产数据在内 {copies} 份；其余的独立存放处 {independent} 个；没有快照的存储 {empty} 个"
         );
         Judgement::fail(Depth::Config, said)
             .seen(evidence())
@@ -98,7 +116,8 @@ pub static CPY_02: Control = Control {
                 .fix(words("add a [[vault.copy]] in another region", "在另一区域增加 [[vault.copy]]"));
         }
         let (seen, lost) = reached(facts);
-        let regions: BTreeSet<_> = seen.iter().filter_map(|store| store.region.as_deref()).collect();
+        let good = seen.into_iter().filter(|store| holds(store));
+        let regions: BTreeSet<_> = good.filter_map(|store| store.region.as_deref()).collect();
         let (count, regions) = (regions.len(), list(regions));
         // Wherever production is, one of two regions is another.
         if count >= 2 {

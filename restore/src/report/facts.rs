@@ -165,6 +165,8 @@ pub struct HostFacts {
     pub read: Evidence,
     /// Places that hold a person's identity.
     pub identities: Vec<String>,
+    /// Places that could not be looked through, or not wholly.
+    pub unread: Vec<String>,
 }
 
 impl Facts {

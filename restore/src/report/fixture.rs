@@ -41,6 +41,7 @@ pub fn good() -> Facts {
         host: Some(HostFacts {
             read: read("host.files", "12 files of /var/lib/lifeboat", now),
             identities: Vec::new(),
+            unread: Vec::new(),
         }),
         audit: AuditFacts {
             read: read("vault.audit", "s3://crm-backups/hamburg/audit, 31 entries", now),

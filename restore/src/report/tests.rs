@@ -169,6 +169,8 @@ fn keys_need_two_people_an_escrow_and_no_one_who_left() {
     check("CRY-03", Fail, |facts| {
         facts.host.as_mut().expect("a host").identities.push("/root/.ssh/id_ed25519".into());
     });
+    let locked = |facts: &mut Facts| facts.host.as_mut().expect("a host").unread.push("/root/.ssh".into());
+    check("CRY-03", Unknown, locked);
     check("CRY-03", Unknown, |facts| facts.host = None);
 }
 

@@ -123,15 +123,21 @@ pub static CRY_03: Control = Control {
     judge: |facts| match &facts.host {
         None => Judgement::unknown(words("this is not the agent's host", "本机不是代理主机"))
             .fix(words("run the report there too", "请在代理主机上也运行本报告")),
-        Some(host) if host.identities.is_empty() => {
-            let said = words("none was found in the usual places", "常见位置未发现私钥");
-            Judgement::pass(Depth::Probe, said).seen([&host.read])
-        }
-        Some(host) => {
+        Some(host) if !host.identities.is_empty() => {
             let places = list(host.identities.iter().map(String::as_str));
             Judgement::fail(Depth::Probe, said!("found: {places}", "发现：{places}"))
                 .seen([&host.read])
                 .fix(words("move it to its owner's machine", "请移至其所有者的机器"))
+        }
+        Some(host) if !host.unread.is_empty() => {
+            let unread = list(host.unread.iter().map(String::as_str));
+            Judgement::unknown(said!("could not be looked through: {unread}", "无法查看：{unread}"))
+                .seen([&host.read])
+                .fix(words("run the report as root", "请以 root 身份运行本报告"))
+        }
+        Some(host) => {
+            let said = words("none was found in the usual places", "常见位置未发现私钥");
+            Judgement::pass(Depth::Probe, said).seen([&host.read])
         }
     },
 };

@@ -11,7 +11,9 @@ mod keys;
 mod proof;
 mod watch;
 
-use super::control::Control;
+use super::control::{Control, Judgement};
+use super::facts::Facts;
+use super::said::said;
 
 /// Every control, in the order of the report.
 pub static ALL: [&Control; 32] = [
@@ -52,4 +54,13 @@ pub static ALL: [&Control; 32] = [
 /// Names, for a sentence.
 fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// What is said where the newest snapshot may be one whose manifest cannot be read.
+fn unreadable(facts: &Facts) -> Judgement {
+    let count = facts.vault.unreadable;
+    Judgement::unknown(said!(
+        "the newest snapshot may be one that cannot be read; manifests that cannot be: {count}",
+        "最新快照可能正是无法读取的那个；无法读取的清单：{count} 个"
+    ))
 }

@@ -78,6 +78,8 @@ pub struct VaultFacts {
     pub snapshots: Vec<SnapshotFacts>,
     /// Keys, manifests and notes that are damaged, in words.
     pub damage: Vec<String>,
+    /// Manifests that cannot be read: of what source and how new they are is not known.
+    pub unreadable: u64,
     /// The wrapped keys that were read.
     pub keyring: Evidence,
     /// The people of the keyring who may open something, with their recipients.

@@ -31,6 +31,7 @@ pub fn good() -> Facts {
             manifests: read("vault.manifests", "s3://crm-backups/hamburg/snapshots, 2 read", now),
             snapshots: vec![snapshot(DAY * 2, &["rows: 1,000 of 1,000,000"]), snapshot(DAY / 3, &[])],
             damage: Vec::new(),
+            unreadable: 0,
             keyring: read("vault.keys", "s3://crm-backups/hamburg/keys, keyring 1", now),
             people: people(),
             keys: ["metadata", "high", "medium", "low"].map(key).into(),

@@ -106,6 +106,7 @@ async fn of_vault(opened: &Opened, notes: &Notes, now: Timestamp) -> Result<Vaul
         },
         snapshots: opened.snapshots.iter().map(|snapshot| of_snapshot(snapshot, notes, now)).collect(),
         damage: opened.damage().collect(),
+        unreadable: opened.unreadable.len() as u64,
         keyring,
         people: people.collect(),
         keys: keys::newest(&access, &since),

@@ -75,6 +75,11 @@ fn gaps_and_open_flags_fail_and_no_gap_is_not_yet_a_pass() {
         facts.vault.snapshots[1].accepted = false;
     });
     check("RUN-03", Unknown, |facts| facts.vault.snapshots.clear());
+    check("RUN-03", Unknown, |facts| facts.vault.unreadable = 1);
+    check("RUN-03", Fail, |facts| {
+        gap(facts);
+        facts.vault.unreadable = 1;
+    });
 }
 
 #[test]
@@ -186,6 +191,7 @@ fn channels_that_are_lacking_fail_and_those_that_are_there_are_not_yet_proven() 
     check("MON-03", Fail, |facts| facts.vault.snapshots[1].measured = false);
     check("MON-03", Unknown, |facts| facts.vault.snapshots[0].age = DAY * 91);
     check("MON-03", Unknown, |facts| facts.vault.snapshots.clear());
+    check("MON-03", Unknown, |facts| facts.vault.unreadable = 1);
 }
 
 #[test]

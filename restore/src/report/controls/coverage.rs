@@ -5,7 +5,7 @@ use lifeboat_console::human_duration;
 use super::super::control::{Control, Depth, Judgement, Severity, without_config};
 use super::super::facts::SnapshotFacts;
 use super::super::said::{said, words};
-use super::list;
+use super::{list, unreadable};
 
 pub static COV_01: Control = Control {
     id: "COV-01",
@@ -185,6 +185,9 @@ pub static RUN_03: Control = Control {
         let (open, count) = (list(open.map(|snapshot| snapshot.source.as_str())), newest.len());
         if count == 0 {
             return Judgement::unknown(words("there is no snapshot", "没有快照")).seen(evidence);
+        }
+        if open.is_empty() && facts.vault.unreadable > 0 {
+            return unreadable(facts).seen(evidence);
         }
         if open.is_empty() {
             let said = said!(

@@ -3,6 +3,7 @@
 use super::super::control::{Control, Depth, Judgement, Severity, without_config};
 use super::super::said::{Said, said, words};
 use super::super::suppress;
+use super::{list, unreadable};
 
 /// An event older than this says nothing of the rule today.
 const RULE_DAYS: u64 = 90;
@@ -51,7 +52,7 @@ pub static MON_02: Control = Control {
         let Some(config) = &facts.config else { return without_config() };
         let kinds = config.channels.iter().map(|(_, kind)| *kind).filter(|kind| *kind != "ping");
         let kinds: std::collections::BTreeSet<_> = kinds.collect();
-        let (count, named) = (kinds.len(), super::list(kinds));
+        let (count, named) = (kinds.len(), list(kinds));
         if count >= 2 {
             return Judgement::unknown(said!(
                 "channels of {count} kinds are configured ({named}); their last test is known on the agent's host alone",
@@ -85,10 +86,13 @@ pub static MON_03: Control = Control {
         let evidence = [&facts.vault.manifests];
         let newest = facts.newest();
         let blind = newest.iter().filter(|snapshot| !snapshot.measured);
-        let blind = super::list(blind.map(|snapshot| snapshot.source.as_str()));
+        let blind = list(blind.map(|snapshot| snapshot.source.as_str()));
         if !blind.is_empty() {
             let said = said!("not measured by its agent: {blind}", "代理未作测量：{blind}");
             return Judgement::fail(Depth::Config, said).seen(evidence);
+        }
+        if facts.vault.unreadable > 0 {
+            return unreadable(facts).seen(evidence);
         }
         let lately = |age: std::time::Duration| age.as_secs() < RULE_DAYS * 24 * 60 * 60;
         let caught = facts.vault.snapshots.iter().filter(|snapshot| lately(snapshot.age));

@@ -158,6 +158,25 @@ pub struct Listing {
     pub open: Vec<String>,
     /// Those of them of which this program does not know how they look.
     pub unjudged: Vec<String>,
+    /// Whether its objects are locked.
+    pub locks: Locks,
+}
+
+/// What a store says of the locks of a sample of its objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Locks {
+    /// It has none.
+    Impossible,
+    /// It was asked about so many objects; of these it says that they are not locked, or that somebody may end
+    /// their lock.
+    Read {
+        /// How many.
+        asked: u64,
+        /// Their names.
+        open: Vec<String>,
+    },
+    /// It was not, or did not answer, and why.
+    NotRead(String),
 }
 
 /// What was found on the agent's machine.

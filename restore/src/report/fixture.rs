@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::evidence::{Evidence, sha256};
 use super::facts::{
-    AuditFacts, ConfigFacts, Facts, HostFacts, KeyFacts, Listing, Planned, SnapshotFacts, StoreFacts,
+    AuditFacts, ConfigFacts, Facts, HostFacts, KeyFacts, Listing, Locks, Planned, SnapshotFacts, StoreFacts,
     VaultFacts,
 };
 
@@ -111,6 +111,7 @@ fn store(name: &str, region: &str, now: Timestamp) -> StoreFacts {
             sampled: 20,
             open: Vec::new(),
             unjudged: Vec::new(),
+            locks: Locks::Read { asked: 25, open: Vec::new() },
         }),
         url,
     }

@@ -14,9 +14,7 @@ use lifeboat_vault::{Notes, Snapshot, Store, Vault, list_notes, read_audit};
 use url::Url;
 
 use super::evidence::{Evidence, sha256};
-use super::facts::{
-    AuditFacts, ConfigFacts, Facts, Listing, Planned, SnapshotFacts, StoreFacts, VaultFacts,
-};
+use super::facts::{AuditFacts, ConfigFacts, Facts, Listing, Planned, SnapshotFacts, StoreFacts, VaultFacts};
 use crate::cli::Access;
 use crate::fleet;
 use crate::open::{Opened, settings_of};
@@ -24,6 +22,7 @@ use crate::proven::Proven;
 
 mod host;
 mod keys;
+mod locks;
 mod sealed;
 
 /// Over so many days a schedule's longest gap is looked for: a change of the clock lies within.
@@ -215,6 +214,7 @@ async fn look(
         sampled: 0,
         open: Vec::new(),
         unjudged: Vec::new(),
+        locks: locks::of(store, &names, now).await,
     };
     let step = names.len().div_ceil(SAMPLES).max(1);
     for (name, bytes) in names.iter().step_by(step).filter(|(_, bytes)| *bytes > 0) {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use lifeboat_config::{Config, Suppression};
 
 use super::control::Status::{self, Fail, NotApplicable, Pass, Suppressed, Unknown};
-use super::facts::{Facts, Planned};
+use super::facts::{Facts, Locks, Planned};
 use super::fixture::{DAY, bare, good};
 use super::said::Language;
 use super::{Report, controls, html, json, text};
@@ -126,11 +126,30 @@ fn a_copy_that_was_not_reached_is_no_copy_that_passes() {
 }
 
 #[test]
-fn folders_lock_nothing_and_a_lock_that_was_not_read_back_is_unknown() {
-    for id in ["IMM-01", "IMM-02"] {
-        check(id, Fail, only_folders);
-        check(id, Unknown, |_| {});
-    }
+fn folders_lock_nothing_and_only_a_lock_that_was_read_back_counts() {
+    check("IMM-01", Fail, only_folders);
+    check("IMM-02", Fail, only_folders);
+    check("IMM-02", Unknown, |_| {});
+    let say = |facts: &mut Facts, locks: [Locks; 2]| {
+        for (store, locks) in facts.stores.iter_mut().zip(locks) {
+            store.found.as_mut().expect("a listing").locks = locks;
+        }
+    };
+    let read = |open: usize| Locks::Read { asked: 3, open: vec!["packs/00/aa".into(); open] };
+    check("IMM-01", Pass, |_| {});
+    check("IMM-01", Pass, |facts| say(facts, [read(0), Locks::NotRead("denied".into())]));
+    check("IMM-01", Unknown, |facts| say(facts, [read(1), Locks::Impossible]));
+    check("IMM-01", Unknown, |facts| say(facts, [read(3), Locks::NotRead("denied".into())]));
+    check("IMM-01", Fail, |facts| say(facts, [read(3), Locks::Impossible]));
+    check("IMM-01", Unknown, |facts| {
+        say(facts, [Locks::Impossible, read(0)]);
+        lose(facts, 1);
+    });
+    check("IMM-01", Fail, |facts| {
+        say(facts, [Locks::Impossible, read(0)]);
+        facts.stores[1].found.as_mut().expect("a listing").snapshots = 0;
+    });
+    check("IMM-01", Unknown, |facts| facts.stores.clear());
 }
 
 #[test]

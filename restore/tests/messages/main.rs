@@ -185,8 +185,7 @@ fn what_was_done_is_on_the_record() {
     std::fs::write(lab.path("not.txt"), "something else").expect("a file");
     lab.check("audit-verify-no-anchor", "audit verify --anchor not.txt VAULT WANG");
     let (_, export, _) = lab.run("audit export VAULT WANG");
-    let lines =
-        export.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON lines"));
+    let lines = export.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON lines"));
     let restores: Vec<_> = lines.filter(|line| line["what"] == "restore").collect();
     assert_eq!(restores.len(), 3, "{export}");
     assert_eq!((&restores[1]["result"], &restores[1]["rows"]), (&"done".into(), &4.into()), "{export}");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::control::{Control, Depth, Judgement, Severity, without_config};
 use super::super::evidence::Evidence;
-use super::super::facts::{Facts, StoreFacts};
+use super::super::facts::{Facts, Locks, StoreFacts};
 use super::super::said::{said, words};
 use super::list;
 
@@ -188,7 +188,11 @@ pub static IMM_01: Control = Control {
     ),
     supports: &["CISA #StopRansomware Guide", "CIS Controls v8 11.4"],
     rationale: words("Ransomware deletes backups first.", "勒索软件首先删除备份。"),
-    does_not_show: words("that an account's owner cannot close the account", "账户所有者是否可以注销账户"),
+    does_not_show: words(
+        "that an account's owner cannot close the account; every object: a sample was asked; that a lock lasts as \
+         long as its snapshot is to be kept",
+        "账户所有者是否可以注销账户；全部对象：仅抽样询问；锁定期是否覆盖快照的保留期",
+    ),
     valid_hours: 24,
     judge: |facts| {
         if only_folders(facts) {
@@ -196,9 +200,47 @@ pub static IMM_01: Control = Control {
                 .seen(listings(facts))
                 .fix(words("keep a copy in a bucket that locks", "在支持对象锁的存储桶中保留一份副本"));
         }
-        Judgement::unknown(words(
-            "this version does not read the lock of objects back; having asked for one is no proof",
-            "本版本不回读对象锁；申请过锁定不等于已锁定",
+        let (mut locked, mut in_part, mut unread) = (Vec::new(), Vec::new(), Vec::new());
+        for store in &facts.stores {
+            let name = store.name.as_str();
+            match store.found.as_ref().map(|listing| &listing.locks) {
+                Err(_) => unread.push(name.to_owned()),
+                Ok(Locks::NotRead(why)) => unread.push(format!("{name} ({why})")),
+                Ok(Locks::Impossible) => {}
+                Ok(Locks::Read { asked, open }) => match open.len() as u64 {
+                    0 if holds(store) => locked.push(format!("{name} ({asked})")),
+                    some if (1..*asked).contains(&some) => in_part.push(format!("{name} ({some}/{asked})")),
+                    _ => {}
+                },
+            }
+        }
+        if !locked.is_empty() {
+            let locked = locked.join(", ");
+            let said = said!(
+                "every object sampled is under a lock that nobody can lift: {locked}",
+                "抽样对象均处于任何人不可解除的锁之下：{locked}"
+            );
+            return Judgement::pass(Depth::Probe, said).seen(listings(facts));
+        }
+        if facts.stores.is_empty() || !in_part.is_empty() || !unread.is_empty() {
+            let (in_part, unread) = (in_part.join(", "), unread.join(", "));
+            return Judgement::unknown(said!(
+                "objects without such a lock, of those sampled: {in_part}; locks that were not read: {unread}",
+                "抽样中没有此类锁的对象：{in_part}；未能回读的锁：{unread}"
+            ))
+            .seen(listings(facts));
+        }
+        Judgement::fail(
+            Depth::Probe,
+            words(
+                "no object sampled is under a lock that nobody can lift",
+                "抽样对象均不处于任何人不可解除的锁之下",
+            ),
+        )
+        .seen(listings(facts))
+        .fix(words(
+            "lock = { days = 30, mode = \"compliance\" } in [vault] or [[vault.copy]]",
+            "在 [vault] 或 [[vault.copy]] 中写入 lock = { days = 30, mode = \"compliance\" }",
         ))
     },
 };

@@ -95,14 +95,16 @@ pub static CRY_02: Control = Control {
             ))
             .seen(evidence);
         }
-        let without = keys().filter(|(_, opens)| !opens.iter().map(String::as_str).any(|name| is_escrow(&name)));
+        let without =
+            keys().filter(|(_, opens)| !opens.iter().map(String::as_str).any(|name| is_escrow(&name)));
         let without = list(without.map(|(key, _)| key.realm.as_str()));
         if !without.is_empty() {
             let said =
                 said!("no escrow ({escrows}) opens: {without}", "托管（{escrows}）不能打开：{without}");
-            return Judgement::fail(Depth::Probe, said)
-                .seen(evidence)
-                .fix(words("`lifeboat-restore keys add` gives it more grades", "用 lifeboat-restore keys add 增加其级别"));
+            return Judgement::fail(Depth::Probe, said).seen(evidence).fix(words(
+                "`lifeboat-restore keys add` gives it more grades",
+                "用 lifeboat-restore keys add 增加其级别",
+            ));
         }
         let said = said!(
             "two recipients for each grade; escrow: {escrows}",

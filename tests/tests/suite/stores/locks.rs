@@ -4,9 +4,10 @@
 use std::fs;
 
 use jiff::{SignedDuration, Timestamp};
-use lifeboat_tests::{LockingS3, run};
+use lifeboat_tests::{LockingS3, restore, run};
 use lifeboat_vault::Store;
 use lifeboat_vault::store::{BucketLocks, LockMode, LockPolicy, StoreSettings};
+use serde_json::Value;
 use url::Url;
 
 use super::conformance::install_tls;
@@ -55,6 +56,18 @@ fn company(server: &LockingS3, url: String, more: &str) -> Company {
     let text = text.replacen("[agent]\n", &format!("lock = {{ days = 30 }}\n{more}[agent]\n"), 1);
     fs::write(company.config(DB1), text).expect("a configuration");
     company
+}
+
+/// How the report's control of locks comes out.
+fn control(company: &Company) -> String {
+    let mut report = restore();
+    report.args(["report", "--json", "--config"]).arg(company.config(DB1)).envs(company.store_environment());
+    let told = run(&mut report).exits(1).stdout;
+    let mut lines = told.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON lines"));
+    let report = lines.find(|line| line["type"] == "report").expect("a report");
+    let mut controls = report["results"].as_array().expect("a list").iter();
+    let control = controls.find(|control| control["check"] == "IMM-01").expect("the control");
+    format!("{}: {}", control["status"].as_str().expect("a word"), control["message"]["en"])
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,6 +133,8 @@ fn a_vault_in_a_bucket_that_locks_is_protected_and_its_keys_are_not() {
         let locks = locked(folder);
         assert!(!locks.is_empty() && locks.iter().all(|lock| lock == "GOVERNANCE 29"), "{folder}: {locks:?}");
     }
+    let told = control(&company);
+    assert!(told.starts_with("fail: \"no object sampled"), "somebody may lift these: {told}");
     for folder in ["keys/", "probe/", "lease/"] {
         assert!(locked(folder).iter().all(|lock| lock == "- -"), "{folder}: {:?}", locked(folder));
     }
@@ -201,6 +216,8 @@ fn a_copy_in_a_bucket_that_locks_is_locked_on_its_own_terms() {
     let others = listed.lines().filter(|line| !keys(line) && !line.starts_with("b/probe/"));
     assert!(others.clone().all(|line| lock(line) == "COMPLIANCE 89"), "{listed}");
     assert!(others.count() > 5, "{listed}");
+    let told = control(&company);
+    assert!(told.starts_with("pass: ") && told.contains("nobody can lift: b ("), "{told}");
     let checked = run(&mut company.agent(DB1, &["check"])).success().stdout;
     assert!(checked.contains("these credentials may extend locks"), "{checked}");
 }

@@ -116,24 +116,28 @@ impl Run<'_> {
         };
         let schema = self.interrupt.or(self.schema()).await?;
         let notes = self.interrupt.or(self.target.inspect(&plan.to_load_plan(&schema))).await?;
-        if self.args.skip_damaged {
-            self.progress.phase("reading every row, to know what is damaged");
-            self.progress.expect_rows(plan.rows());
-            self.interrupt.or(prove(&mut plan, &self.reading.reader, self.writers, &self.progress)).await?;
-        }
-        self.tell(&plan, &notes)?;
         if self.args.dry_run {
-            return Ok(());
+            self.prove(&mut plan).await?;
+            return self.tell(&plan, &notes);
         }
         // Before the first row is opened: a restore that is killed is on the record too.
-        let deed = self.deed_of(&plan);
-        let begun = Deed { result: "begun".into(), ..deed.clone() };
+        let begun = Deed { result: "begun".into(), ..self.deed_of(&plan) };
         let recorded = self.recorder.write(&begun, &self.progress).await;
-        let done = self.carry_out(&plan, &schema).await;
+        let done = self.carry_out(&mut plan, &schema, &notes).await;
         if recorded {
-            self.recorder.write(&ended(deed, &done), &self.progress).await;
+            self.recorder.write(&ended(self.deed_of(&plan), &done), &self.progress).await;
         }
         done
+    }
+
+    /// Reads every row where damage is to be skipped, and leaves out of the plan what is damaged.
+    async fn prove(&self, plan: &mut Plan) -> Result<(), CommandError> {
+        if !self.args.skip_damaged {
+            return Ok(());
+        }
+        self.progress.phase("reading every row, to know what is damaged");
+        self.progress.expect_rows(plan.rows());
+        self.interrupt.or(prove(plan, &self.reading.reader, self.writers, &self.progress)).await
     }
 
     /// What is recorded once it is known what will be restored.
@@ -147,7 +151,14 @@ impl Run<'_> {
         }
     }
 
-    async fn carry_out(&self, plan: &Plan, schema: &[SchemaFile]) -> Result<(), CommandError> {
+    async fn carry_out(
+        &self,
+        plan: &mut Plan,
+        schema: &[SchemaFile],
+        notes: &[String],
+    ) -> Result<(), CommandError> {
+        self.prove(plan).await?;
+        self.tell(plan, notes)?;
         let started = Instant::now();
         let report = self.load(plan, schema).await.map_err(|error| self.explain_damage(plan, error))?;
         for damage in self.reading.reader.take_worked_around() {

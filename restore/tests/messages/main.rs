@@ -206,6 +206,27 @@ fn a_restore_with_credentials_that_may_only_read_is_told_not_to_be_recorded_and_
 }
 
 #[test]
+fn a_restore_is_on_the_record_before_its_first_row_is_opened() {
+    let lab = Lab::with_snapshot();
+    std::fs::write(lab.path("vault/audit"), "").expect("a file in the way");
+    let (code, _, told) = lab.run("restore crm@latest --to TARGET VAULT WANG --skip-damaged");
+    assert_eq!(code, Some(0));
+    let place = |words: &str| told.find(words).unwrap_or_else(|| panic!("{words}: {told}"));
+    assert!(place("NOT RECORDED") < place("reading every row"), "{told}");
+}
+
+#[test]
+fn a_change_of_keys_that_fails_is_on_the_record() {
+    let lab = Lab::with_snapshot();
+    // As if somebody else had changed the keys meanwhile.
+    std::fs::write(lab.path("vault/keys/keyring-00000002"), "in the way").expect("a file");
+    let (code, _, stderr) = lab.run("keys rotate low VAULT WANG");
+    assert_eq!(code, Some(11), "{stderr}");
+    let (_, told, _) = lab.run("audit show --what keys VAULT WANG");
+    assert!(told.contains("failed: ") && told.contains("rotate low"), "{told}");
+}
+
+#[test]
 fn verify_says_how_far_it_looked() {
     let lab = Lab::with_snapshot();
     lab.check("verify", "verify VAULT WANG");

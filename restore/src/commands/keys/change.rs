@@ -11,7 +11,7 @@ use super::honest;
 use crate::cli::{Changing, KeysAdd, KeysQuorum, KeysRetire, KeysRotate};
 use crate::interrupt::Interrupt;
 use crate::open::{AtHand, copy_store};
-use crate::record::{Recorder, kind_of};
+use crate::record::{Recorder, ended, kind_of};
 use crate::words;
 
 /// Lets a person open grades.
@@ -80,9 +80,8 @@ impl Changed {
         let AtHand { vault, identities, config, .. } = at_hand;
         let progress = Progress::new(json);
         let making = async { KeyPlan::make(&vault, &identities, change).await.map_err(needs_the_root) };
-        let deed = |result: &str, detail: String| Deed {
+        let deed = |detail: String| Deed {
             what: "keys".into(),
-            result: result.into(),
             detail: Some(detail),
             reason: args.reason.clone(),
             ..Deed::default()
@@ -90,9 +89,9 @@ impl Changed {
         let asked = in_words(change);
         let mut plan = match interrupt.or(making).await {
             Err(error) if !args.dry_run && kind_of(&error) == Kind::NoUsableKey => {
-                let kind = Some(Kind::NoUsableKey.as_str().to_owned());
-                recorder.write(&Deed { kind, ..deed("refused", asked) }, &progress).await;
-                return Err(error);
+                let refused: Result<Self, _> = Err(error);
+                recorder.write(&ended(deed(asked), &refused), &progress).await;
+                return refused;
             }
             made => made?,
         };
@@ -119,12 +118,21 @@ impl Changed {
         progress.phase("changing keys");
         // Not to be dropped half-way: what is in force must be carried to the copies too.
         let now = Timestamp::now();
-        let mut outcome = plan.carry_out(&stores, now).await?;
+        let carried_out = plan.carry_out(&stores, now).await.map_err(CommandError::from);
+        let mut outcome = match carried_out {
+            Err(error) => {
+                // Wraps may have been written, and it was tried.
+                let failed: Result<Self, _> = Err(error);
+                recorder.write_at(&ended(deed(asked), &failed), now, &progress).await;
+                return failed;
+            }
+            Ok(outcome) => outcome,
+        };
         outcome.stores.extend(closed);
         let detail = format!("{asked}: keyring {}", outcome.keyring);
         let result = if outcome.is_complete() { "done" } else { "partial" };
         let recorder = recorder.after_change(&identities).await;
-        recorder.write_at(&deed(result, detail), now, &progress).await;
+        recorder.write_at(&Deed { result: result.into(), ..deed(detail) }, now, &progress).await;
         progress.finish();
         Ok(Self { plan, outcome: Some(outcome), unreached, copies_known, json })
     }

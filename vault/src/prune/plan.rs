@@ -60,6 +60,7 @@ pub(super) async fn make(
     let (snapshots, unreadable) = list_snapshots(vault).await?;
     plan.snapshots = snapshots.len();
     plan.held_back = in_the_way(vault, &snapshots, &unreadable, listed.is_empty());
+    plan.index.begin_live().await?;
     if plan.held_back.is_empty() {
         match live::gather(vault, &plan.index, &snapshots, lease).await {
             Err(error) if error.is_damage() => {

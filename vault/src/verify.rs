@@ -182,7 +182,8 @@ pub async fn verify(
     reader.vault.check_wraps().await?.iter().for_each(|error| report.note_damage(error));
     let (notes, unread) = list_notes(&reader.vault).await?;
     unread.iter().for_each(|error| report.note_damage(error));
-    chain::check(&reader.vault, snapshots, all, unreadable, &notes, &mut report);
+    chain::check(snapshots, all, unreadable, &notes, &mut report);
+    reader.vault.outdated(all, unreadable).await?.iter().for_each(|error| report.note_damage(error));
     if all.is_empty() && unreadable.is_empty() {
         report.packs_alone = Some(reader.vault.store().list(names::PACKS).await?.len());
         let deleted = report.nothing_proven().filter(Error::is_damage);

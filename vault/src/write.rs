@@ -288,10 +288,9 @@ async fn describe(
 ) -> Result<Manifest> {
     let (snapshots, damage) = list_snapshots(&shared.vault).await?;
     let previous = newest_of(&snapshots, &shared.source);
-    if let Some(newer) = snapshots.iter().find(|s| s.manifest.keyring > shared.vault.keyring_sequence()) {
-        let reason =
-            format!("snapshot {} was written under keyring {}", newer.id.short(), newer.manifest.keyring);
-        return Err(Error::untrusted(names::keyring(shared.vault.keyring_sequence()), reason));
+    // A run ends under the keyring it began with; an old one that was put in force is another matter.
+    if let Some(outdated) = shared.vault.outdated(&snapshots, &damage).await? {
+        return Err(outdated);
     }
     let comparison = shared.compare(&draft.tables, &snapshots, notes).await;
     let mut flags = draft.flags.clone();

@@ -115,8 +115,10 @@ impl KeyPlan {
     /// # Errors
     /// `NoKey` when these identities do not open the root or a key that is to be wrapped anew, or nobody
     /// could open a grade afterwards; `KeysRefused` when the change makes no sense; `BadKey` for a
-    /// recipient that cannot be used.
+    /// recipient that cannot be used; `OldKeyring` when the newest keyring is gone or cannot be read, and
+    /// `KeysChanged` when there is a newer one than this vault was opened with.
     pub async fn make(vault: &Vault, by: &Identities, change: &KeyChange) -> Result<Self> {
+        vault.refuse_outdated().await?;
         let root = vault.root_key(by).await?;
         let mut people = vault.people()?;
         let Effect { touched, rotated, shredded } = apply(vault, &mut people, change)?;

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lifeboat_vault::{Depth, Error, SnapshotReader, SnapshotWriter, VerifyReport, list_snapshots, verify};
+use lifeboat_vault::{
+    Depth, Error, SnapshotReader, SnapshotWriter, Vault, VerifyReport, list_snapshots, verify,
+};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 
@@ -229,10 +231,14 @@ async fn a_damaged_enrolment_does_not_close_the_vault_to_others() {
 
 /// Verifies everything that is listed, and reads it all.
 pub async fn verify_all(lab: &Lab, depth: Depth) -> lifeboat_vault::Result<VerifyReport> {
-    let vault = lab.for_person().await?;
-    let (snapshots, unreadable) = list_snapshots(&vault).await?;
+    verify_in(&lab.for_person().await?, depth).await
+}
+
+/// The same, in a vault as it was opened.
+pub async fn verify_in(vault: &Vault, depth: Depth) -> lifeboat_vault::Result<VerifyReport> {
+    let (snapshots, unreadable) = list_snapshots(vault).await?;
     let scratch = tempfile::tempdir().unwrap();
-    let (reader, sync) = SnapshotReader::open(&vault, scratch.path()).await?;
+    let (reader, sync) = SnapshotReader::open(vault, scratch.path()).await?;
     verify(&reader, &sync, &snapshots, &snapshots, &unreadable, depth, &|_, _| {}).await
 }
 

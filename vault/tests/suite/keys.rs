@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use age::secrecy::SecretString;
 use lifeboat_vault::store::Store;
 use lifeboat_vault::{
-    AgentKey, Error, Grade, Identities, KeyChange, KeyPlan, Opener, Person, Realm, Result, SnapshotReader,
-    Standing, Vault, WrappedKey, create, list_snapshots,
+    AgentKey, Depth, Error, Grade, Identities, KeyChange, KeyPlan, Opener, Person, PruneOptions, PrunePlan,
+    Realm, Result, SnapshotReader, Standing, Vault, WrappedKey, create, list_snapshots,
 };
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
@@ -479,6 +479,78 @@ async fn a_wrap_with_somebody_whom_nobody_listed_shows() {
     assert!(
         access.leftovers.iter().all(|left| with_stray.contains(&left.object) && left.recipients == Some(2))
     );
+}
+
+const SECOND_KEYRING: &str = "keys/keyring-00000002";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_an_old_keyring_is_in_force_nothing_is_changed_written_or_pruned_and_no_key_is_lost() {
+    let (wang, li) = (Member::native("wang", &Grade::ALL), Member::native("li", &[Grade::High]));
+    let (first, second) = (first_day(), next_day(&first_day(), 1));
+    // Rows have a new key in the second keyring, or the metadata as well.
+    for realm in [Realm::Rows(Grade::High), Realm::Metadata] {
+        let team = Team::new(&[&wang, &li]).await;
+        team.back_up(&first).await.unwrap();
+        team.change(&wang, KeyChange::Rotate(realm)).await.unwrap();
+        team.back_up(&second).await.unwrap();
+        let path = Path::from(SECOND_KEYRING);
+        let keyring = team.objects.get(&path).await.unwrap().bytes().await.unwrap();
+        let (wraps, mut damaged) = (team.wraps().await, keyring.to_vec());
+        damaged[keyring.len() / 2] ^= 1;
+        for hurt in [None, Some(damaged)] {
+            let is_there = hurt.is_some();
+            match hurt {
+                None => team.objects.delete(&path).await.unwrap(),
+                Some(bytes) => drop(team.objects.put(&path, bytes.into()).await.unwrap()),
+            }
+            for change in [
+                KeyChange::Rotate(Realm::Rows(Grade::High)),
+                KeyChange::Rewrap,
+                KeyChange::Shred { grade: Grade::Low, epoch: None },
+                retire("li"),
+            ] {
+                let refused = team.change(&wang, change).await.unwrap_err();
+                assert!(matches!(refused, Error::OldKeyring { in_force: 1, .. }), "{refused:?}");
+                assert!(refused.is_damage() && refused.hints()[0].contains("copy"), "{refused}");
+                assert_eq!(refused.to_string().contains(SECOND_KEYRING), is_there, "{refused}");
+            }
+            let refused = team.back_up(&next_day(&second, 2)).await.unwrap_err();
+            assert!(matches!(refused, Error::OldKeyring { in_force: 1, .. }), "{refused:?}");
+            let vault = Vault::open(team.store(), Opener::Agent(&team.agent), None).await.unwrap();
+            let held_back = PrunePlan::make(&vault, team.state.path(), PruneOptions::default(), None).await;
+            let held_back = held_back.unwrap().held_back;
+            assert!(held_back.iter().any(|why| why.contains("keyring 1 is in force, but ")), "{held_back:?}");
+        }
+        team.objects.put(&path, keyring.into()).await.unwrap();
+        assert_eq!(team.wraps().await, wraps);
+        assert_eq!(newest_day(&wang.open(team.store()).await.unwrap()).await.unwrap(), second);
+        team.change(&wang, KeyChange::Rewrap).await.unwrap();
+        assert_eq!(newest_day(&wang.open(team.store()).await.unwrap()).await.unwrap(), second);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_under_the_keyring_it_began_with() {
+    let wang = Member::native("wang", &Grade::ALL);
+    let team = Team::new(&[&wang]).await;
+    let (first, second) = (first_day(), next_day(&first_day(), 1));
+    let begun = Vault::open(team.store(), Opener::Agent(&team.agent), None).await.unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let run = crate::lab::Run { vault: &begun, agent: &team.agent, state: state.path(), slices: 1 };
+    let (slow, draft) = run.write(&second).await.unwrap();
+    team.change(&wang, KeyChange::Rotate(Realm::Rows(Grade::High))).await.unwrap();
+    team.back_up(&first).await.unwrap();
+    slow.finish(draft).await.unwrap();
+    let vault = wang.open(team.store()).await.unwrap();
+    let (snapshots, damage) = list_snapshots(&vault).await.unwrap();
+    assert!(damage.is_empty(), "{damage:?}");
+    let mut keyrings: Vec<_> = snapshots.iter().map(|snapshot| snapshot.manifest.keyring).collect();
+    keyrings.sort_unstable();
+    assert_eq!(keyrings, [1, 2]);
+    for (snapshot, day) in snapshots.iter().zip([second, first]) {
+        assert_eq!(read_day(&vault, snapshot).await.unwrap(), day);
+    }
+    assert!(!crate::damage::verify_in(&begun, Depth::Structure).await.unwrap().found_damage());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -195,7 +195,7 @@ impl ChunkIndex {
     /// Brings the file in line with the store.
     pub async fn sync(&self, vault: &Vault) -> Result<SyncReport> {
         let mut report = SyncReport::default();
-        self.set_shredded(vault.shredded()).await?;
+        self.add_shredded(vault.shredded()).await?;
         self.read_marks(vault, &mut report).await?;
         self.read_indexes(vault, &mut report).await?;
         let listed = vault.store().list(names::PACKS).await?;

@@ -8,7 +8,7 @@ use age::secrecy::SecretString;
 use lifeboat_vault::store::Store;
 use lifeboat_vault::{
     AgentKey, Depth, Error, Grade, Identities, KeyChange, KeyPlan, Opener, Person, PruneOptions, PrunePlan,
-    Realm, Result, SnapshotReader, Standing, Vault, WrappedKey, create, list_snapshots,
+    Realm, Result, SnapshotReader, SnapshotWriter, Standing, Vault, WrappedKey, create, list_snapshots,
 };
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
@@ -581,6 +581,21 @@ async fn what_is_shredded_opens_for_nobody_from_no_copy_and_is_stored_anew() {
     assert_eq!(newest_day(&li.open(team.store()).await.unwrap()).await.unwrap(), first);
     let unknown = KeyChange::Shred { grade: Grade::High, epoch: Some(9) };
     assert!(matches!(team.change(&wang, unknown).await, Err(Error::KeysRefused(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_before_a_shredding_makes_no_other_reuse_what_nobody_opens() {
+    let wang = Member::native("wang", &Grade::ALL);
+    let team = Team::new(&[&wang]).await;
+    team.back_up(&first_day()).await.unwrap();
+    let old = Vault::open(team.store(), Opener::Agent(&team.agent), None).await.unwrap();
+    team.change(&wang, KeyChange::Shred { grade: Grade::High, epoch: None }).await.unwrap();
+    let new = Vault::open(team.store(), Opener::Agent(&team.agent), None).await.unwrap();
+    let writer = SnapshotWriter::begin(&new, &team.agent, team.state.path(), "crm").await.unwrap();
+    // The other run's keyring does not have the key among the shredded, and its index is the same file.
+    SnapshotReader::open(&old, team.state.path()).await.unwrap();
+    crate::lab::write(writer, &new, &first_day(), 1).await.unwrap();
+    assert_eq!(newest_day(&wang.open(team.store()).await.unwrap()).await.unwrap(), first_day());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -397,7 +397,8 @@ async fn wraps(store: &Store) -> Result<Vec<String>> {
     Ok(listed.filter(|name| name.ends_with(".age")).collect())
 }
 
-/// Takes away the wraps that were there before and are not in force, and asks the store what it lists then.
+/// Takes away the wraps that were there before and are not in force, and asks the store what it lists then:
+/// whatever is not in force is told as left.
 async fn clean(store: &Store, before: &[String], in_force: &BTreeSet<String>) -> StoreOutcome {
     let mut outcome =
         StoreOutcome { url: store.url().to_owned(), removed: Vec::new(), left: Vec::new(), failed: None };
@@ -409,14 +410,16 @@ async fn clean(store: &Store, before: &[String], in_force: &BTreeSet<String>) ->
     }
     match wraps(store).await {
         Ok(listed) => {
-            let still = |name: &String| !listed.contains(name);
-            let (gone, there) = outcome.removed.into_iter().partition(still);
-            outcome.removed = gone;
-            let told = |name: String| {
-                let error = Error::damaged(&name, "the store says that it was removed, and still lists it");
-                (name, error)
-            };
-            outcome.left.extend(Vec::into_iter(there).map(told));
+            let untold = |name: &String| outcome.left.iter().all(|(left, _)| left != name);
+            let strays = listed.into_iter().filter(|name| !in_force.contains(name) && untold(name));
+            for name in strays.collect::<Vec<_>>() {
+                let reason = match outcome.removed.contains(&name) {
+                    true => "the store says that it was removed, and still lists it",
+                    false => "it was not there when the change began, and no keyring in force names it",
+                };
+                outcome.removed.retain(|removed| *removed != name);
+                outcome.left.push((name.clone(), Error::damaged(&name, reason)));
+            }
         }
         Err(error) => outcome.failed = Some(error),
     }

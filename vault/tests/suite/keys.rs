@@ -14,6 +14,7 @@ use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 
+use crate::clock::Before;
 use crate::lab::{Day, Lab, first_day, impatient, next_day, now, read_day, small_chunks};
 use crate::stores::{Fault, Faulty};
 
@@ -447,6 +448,25 @@ async fn of_two_changes_at_once_one_is_in_force_and_loses_no_wrap() {
     let access = vault.access(&wang.identities()).await.unwrap();
     assert!(access.leftovers.is_empty(), "{:?}", access.leftovers);
     assert_eq!(zhao.open(team.store()).await.is_ok(), two.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrap_that_comes_while_keys_are_changed_is_told_as_left() {
+    let wang = Member::native("wang", &Grade::ALL);
+    let team = Team::new(&[&wang]).await;
+    let objects = Arc::clone(&team.objects);
+    const STRAY: &str = "keys/high-1-00000000.age";
+    let comes = move || {
+        let put = objects.put(&Path::from(STRAY), b"age-encryption.org/v1".to_vec().into());
+        futures::executor::block_on(put).map(drop).unwrap();
+    };
+    let store = Before::put_below("keys", Arc::clone(&team.objects) as _, comes);
+    let outcome = change_in(impatient(store), &wang, &KeyChange::Rewrap, &[]).await.unwrap();
+    let left: Vec<_> = outcome.stores[0].left.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!((left, outcome.is_complete()), (vec![STRAY], false));
+    assert_eq!(outcome.stores[0].removed.len(), 5, "what was there before is gone");
+    assert!(team.change(&wang, KeyChange::Rewrap).await.unwrap().is_complete(), "the next one takes it away");
+    assert_eq!(team.wraps().await.len(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::open::QUORUM;
 use super::{Enrolled, Vault, create, enrol, shares, unlock};
 use crate::access::WrappedKey;
-use crate::format::envelope::{Kind, Signer, sign};
+use crate::format::envelope::Kind;
 use crate::format::keys::{AgentKeys, Keyring, PersonRecord, PersonSigning, SealingKey, Shares, ShreddedKey};
 use crate::format::names;
 use crate::keys::{Identities, Person};
@@ -176,8 +176,8 @@ impl KeyPlan {
             store.create_confirmed(name, wrap.clone()).await?;
         }
         let name = names::keyring(keyring.sequence);
-        let signed = self.signed(&keyring);
-        if let Err(error) = self.put_in_force(&name, &signed).await {
+        let signed = create::signed(Kind::Keyring, &self.root, self.vault.id(), &keyring);
+        if let Err(error) = put_in_force(store, &name, &signed).await {
             if matches!(error, Error::KeysChanged { .. }) {
                 for name in objects.keys() {
                     // What stays is taken away by the next change.
@@ -213,18 +213,6 @@ impl KeyPlan {
         wraps(copy).await
     }
 
-    async fn put_in_force(&self, name: &str, keyring: &Bytes) -> Result<()> {
-        let store = self.vault.store();
-        match store.create(name, keyring.clone()).await? {
-            Created::Exists => return Err(Error::KeysChanged { object: name.to_owned() }),
-            Created::New => {}
-        }
-        match store.size(name).await? {
-            Some(bytes) if bytes == keyring.len() as u64 => Ok(()),
-            _ => Err(Error::Missing { object: name.to_owned() }),
-        }
-    }
-
     /// Gives a copy the wraps and the keyring in force, then takes the old wraps away there.
     async fn carry_to(
         &self,
@@ -239,7 +227,7 @@ impl KeyPlan {
                 copy.create_confirmed(wrap, bytes).await?;
             }
         }
-        copy.create_confirmed(name, keyring.clone()).await?;
+        put_in_force(copy, name, keyring).await?;
         Ok(clean(copy, before, in_force).await)
     }
 
@@ -371,12 +359,6 @@ impl KeyPlan {
         };
         agents.into_iter().filter_map(keys).collect()
     }
-
-    fn signed(&self, keyring: &Keyring) -> Bytes {
-        let mut body = serde_json::to_vec_pretty(keyring).expect("plain data serialises");
-        body.push(b'\n');
-        Bytes::from(sign(Kind::Keyring, Signer::Root, &self.root, self.vault.id(), &body))
-    }
 }
 
 fn active(people: &[PersonRecord]) -> Vec<Person> {
@@ -388,6 +370,18 @@ fn grades_of(realm: Realm) -> Vec<Grade> {
     match realm {
         Realm::Metadata => Grade::ALL.to_vec(),
         Realm::Rows(grade) => vec![grade],
+    }
+}
+
+/// Creates a keyring. Another one of that name, whatever its size, is somebody else's change.
+async fn put_in_force(store: &Store, name: &str, keyring: &Bytes) -> Result<()> {
+    match store.create(name, keyring.clone()).await? {
+        Created::Exists => return Err(Error::KeysChanged { object: name.to_owned() }),
+        Created::New => {}
+    }
+    match store.size(name).await? {
+        Some(bytes) if bytes == keyring.len() as u64 => Ok(()),
+        _ => Err(Error::Missing { object: name.to_owned() }),
     }
 }
 

@@ -470,6 +470,31 @@ async fn a_wrap_that_comes_while_keys_are_changed_is_told_as_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_copy_with_another_keyring_of_that_number_and_size_loses_no_wrap() {
+    let wang = Member::native("wang", &Grade::ALL);
+    let team = Team::new(&[&wang]).await;
+    let (own, elsewhere) = (Arc::clone(&team.objects), Arc::new(team.objects.fork()));
+    let copy = impatient(Arc::clone(&elsewhere) as _);
+    let before = copy.list("keys").await.unwrap();
+    // Somebody else's is there first; it differs in a byte.
+    let theirs = Arc::clone(&elsewhere);
+    let comes = move || {
+        futures::executor::block_on(async {
+            let path = Path::from(SECOND_KEYRING);
+            let mut bytes = own.get(&path).await.unwrap().bytes().await.unwrap().to_vec();
+            *bytes.last_mut().unwrap() ^= 1;
+            theirs.put(&path, bytes.into()).await.unwrap();
+        });
+    };
+    let store = impatient(Before::put_below("keys/keyring", elsewhere, comes));
+    let change = change_in(team.store(), &wang, &KeyChange::Rewrap, &[store]).await.unwrap();
+    assert!(matches!(change.stores[1].failed, Some(Error::KeysChanged { .. })), "{change:?}");
+    let after: Vec<_> = copy.list("keys").await.unwrap().into_iter().map(|object| object.name).collect();
+    assert!(before.iter().all(|object| after.contains(&object.name)), "{after:?}");
+    assert_eq!(wang.open(copy).await.unwrap().unlocked(), Grade::ALL);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_vault_in_the_place_of_a_copy_is_left_alone() {
     let (wang, li) = (Member::native("wang", &Grade::ALL), Member::native("li", &[Grade::High]));
     let team = Team::new(&[&wang, &li]).await;

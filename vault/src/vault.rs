@@ -93,6 +93,16 @@ impl Damage {
         })
     }
 
+    /// Agents whose enrolments were noted.
+    fn enrolments(&self) -> impl Iterator<Item = AgentId> {
+        self.0.iter().filter_map(|error| match &**error {
+            Error::Damaged { object, .. } | Error::Untrusted { object, .. } | Error::Missing { object } => {
+                object.strip_prefix(names::AGENTS)?.strip_prefix('/')?.parse().ok()
+            }
+            _ => None,
+        })
+    }
+
     /// The first thing noted, when nothing could be opened because of it.
     fn take_first(&mut self) -> Option<Error> {
         (!self.0.is_empty()).then(|| self.0.remove(0)).and_then(Arc::into_inner)

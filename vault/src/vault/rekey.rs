@@ -14,14 +14,14 @@ use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 
 use super::open::QUORUM;
-use super::{Enrolled, Vault, create, enrol, shares, unlock};
+use super::{Vault, create, enrol, shares, unlock};
 use crate::access::WrappedKey;
 use crate::format::envelope::Kind;
 use crate::format::keys::{AgentKeys, Keyring, PersonRecord, PersonSigning, SealingKey, Shares, ShreddedKey};
 use crate::format::names;
 use crate::keys::{Identities, Person};
 use crate::store::{Created, Store};
-use crate::{Error, Grade, Realm, Result};
+use crate::{AgentId, Error, Grade, Realm, Result};
 
 mod effect;
 
@@ -72,8 +72,8 @@ pub struct KeyPlan {
     pub quorum: Vec<(Grade, u8)>,
     /// Keys that are destroyed.
     pub shredded: Vec<(Realm, u32)>,
-    /// Agents that could not be given the new metadata key and so are to be enrolled anew, by name. Only
-    /// where there is a new metadata key.
+    /// Agents that could not be given the new metadata key and so are to be enrolled anew: by name, or by id
+    /// where the enrolment cannot be read. Only where there is a new metadata key.
     pub shut_out: Vec<String>,
     vault: Vault,
     root: SigningKey,
@@ -126,6 +126,10 @@ impl KeyPlan {
             return Err(Error::KeysRefused(format!("nobody could open grade {grade} any more")));
         }
         let quorum = quorum_after(vault, &people, change)?;
+        // Agents are given every metadata key with each keyring, so none may be closed.
+        for key in vault.sealing_keys().iter().filter(|key| key.realm == Realm::Metadata) {
+            vault.identity(key.realm, key.epoch)?;
+        }
         let in_force = vault.sealing_keys().iter().map(|key| WrappedKey::Sealing(key.realm, key.epoch));
         let rewrapped: Vec<_> =
             in_force.chain([WrappedKey::Root]).filter(|key| key.is_for(&touched)).collect();
@@ -141,7 +145,8 @@ impl KeyPlan {
         let mut plan = Self { from, people, new_epochs, rewrapped, quorum, shredded, shut_out, vault, root };
         if plan.new_metadata() {
             let unknown = plan.vault.inner.agents.values().filter(|agent| agent.recipient.is_none());
-            plan.shut_out = unknown.map(|agent| agent.name.clone()).collect();
+            let unreadable = plan.vault.inner.damage.enrolments().map(|id| id.to_string());
+            plan.shut_out = unknown.map(|agent| agent.name.clone()).chain(unreadable).collect();
             plan.shut_out.sort_unstable();
         }
         Ok(plan)
@@ -346,18 +351,19 @@ impl KeyPlan {
         self.people.iter().map(listed).collect()
     }
 
-    /// What agents need beyond their enrolments, once there is more than one metadata key.
+    /// What agents need beyond their enrolments, once there is more than one metadata key. What was given to
+    /// one whose enrolment cannot be read now stays as it is.
     fn agents(&self, metadata: &[x25519::Identity]) -> Vec<AgentKeys> {
         if metadata.len() < 2 {
             return Vec::new();
         }
-        let mut agents: Vec<_> = self.vault.inner.agents.iter().collect();
-        agents.sort_unstable_by_key(|(id, _)| **id);
-        let keys = |(id, agent): (&crate::AgentId, &Enrolled)| {
+        let given = self.vault.inner.keyring.agents.iter().cloned().map(|keys| (keys.id, keys));
+        let mut agents: BTreeMap<AgentId, AgentKeys> = given.collect();
+        agents.extend(self.vault.inner.agents.iter().filter_map(|(id, agent)| {
             let recipient = agent.recipient.as_ref()?;
-            Some(AgentKeys { id: *id, metadata: enrol::for_agent(recipient, metadata) })
-        };
-        agents.into_iter().filter_map(keys).collect()
+            Some((*id, AgentKeys { id: *id, metadata: enrol::for_agent(recipient, metadata) }))
+        }));
+        agents.into_values().collect()
     }
 }
 

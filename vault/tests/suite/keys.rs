@@ -357,6 +357,63 @@ async fn agents_are_given_the_new_metadata_key_and_new_agents_every_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_agent_whose_enrolment_cannot_be_read_keeps_what_it_was_given_and_is_told_when_it_is_not_enough() {
+    let wang = Member::native("wang", &Grade::ALL);
+    let team = Team::new(&[&wang]).await;
+    team.back_up(&first_day()).await.unwrap();
+    team.change(&wang, KeyChange::Rotate(Realm::Metadata)).await.unwrap();
+    let path = Path::from(format!("agents/{}", team.agent.id()));
+    let whole = team.objects.get(&path).await.unwrap().bytes().await.unwrap();
+    let put = async |bytes: Vec<u8>| drop(team.objects.put(&path, bytes.into()).await.unwrap());
+    let damage = async || {
+        let mut damaged = whole.to_vec();
+        *damaged.last_mut().unwrap() ^= 1;
+        put(damaged).await;
+    };
+    damage().await;
+    team.change(&wang, KeyChange::Rotate(Realm::Rows(Grade::High))).await.unwrap();
+    put(whole.to_vec()).await;
+    team.back_up(&next_day(&first_day(), 1)).await.unwrap();
+    let seen = Vault::open(team.store(), Opener::Agent(&team.agent), None).await.unwrap();
+    assert_eq!(list_snapshots(&seen).await.unwrap().0.len(), 2);
+
+    damage().await;
+    let plan = async |realm| {
+        let vault = wang.open(team.store()).await.unwrap();
+        KeyPlan::make(&vault, &wang.identities(), &KeyChange::Rotate(realm)).await.unwrap()
+    };
+    assert!(plan(Realm::Rows(Grade::Low)).await.shut_out.is_empty());
+    let metadata = plan(Realm::Metadata).await;
+    assert_eq!(metadata.shut_out, [team.agent.id().to_string()]);
+    metadata.carry_out(&[], now()).await.unwrap();
+    put(whole.to_vec()).await;
+    let closed = team.back_up(&first_day()).await.unwrap_err();
+    assert!(closed.to_string().contains("must be enrolled anew"), "{closed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_is_changed_by_whoever_cannot_open_every_metadata_key() {
+    let wang = Member::native("wang", &Grade::ALL);
+    let team = Team::new(&[&wang]).await;
+    team.change(&wang, KeyChange::Rotate(Realm::Metadata)).await.unwrap();
+    let wraps = team.wraps().await;
+    let first = wraps.iter().find(|name| name.starts_with("keys/metadata-1-")).unwrap();
+    team.objects.delete(&Path::from(first.as_str())).await.unwrap();
+    let before = team.store().list("keys").await.unwrap().len();
+    let shred = KeyChange::Shred { grade: Grade::Low, epoch: None };
+    for change in [KeyChange::Rotate(Realm::Rows(Grade::High)), KeyChange::Rotate(Realm::Metadata), shred] {
+        let refused = team.change(&wang, change).await;
+        assert!(
+            matches!(&refused, Err(Error::NoKey { what, .. }) if what == "metadata of epoch 1"),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(team.store().list("keys").await.unwrap().len(), before);
+    // The agent goes on: it has the key by its enrolment.
+    team.back_up(&first_day()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_would_close_a_grade_or_makes_no_sense_changes_nothing() {
     let (wang, li) = (Member::native("wang", &Grade::ALL), Member::native("li", &[Grade::Low]));
     let team = Team::new(&[&wang, &li]).await;

@@ -132,7 +132,9 @@ impl Copying<'_> {
             copy.as_ref().is_some_and(|copy| copy.snapshots.iter().any(|other| other.id == snapshot.id))
         };
         let held: BTreeSet<_> = wanted.iter().filter(has).map(|snapshot| snapshot.id).collect();
-        let gone_there = |before: &BTreeMap<String, u64>| before.keys().any(|name| !there.contains_key(name));
+        let gone_there = |before: &BTreeMap<String, u64>| {
+            before.keys().any(|name| stage(name) != Some(Stage::Audit) && !there.contains_key(name))
+        };
         let own_extent = matches!(self.extent, Extent::Snapshots(_));
         let mut in_doubt = own_extent && before.as_ref().is_none_or(gone_there);
 
@@ -158,7 +160,8 @@ impl Copying<'_> {
         let surplus = if own_extent { (0, 0) } else { surplus(&there, &own) };
         let stale = self.stale_wraps(&there, &own);
         let (missing, wrong) = compare(own, &there);
-        in_doubt |= !wrong.is_empty();
+        // No snapshot needs the record.
+        in_doubt |= wrong.iter().any(|wrong| stage(&wrong.object.name) != Some(Stage::Audit));
         self.judge(wrong, &mut findings).await.map_err(CopyError::Vault)?;
         findings.extend(self.gone(&missing, before.as_ref()));
         if let Some(copy) = &copy {

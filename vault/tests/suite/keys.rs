@@ -514,7 +514,8 @@ async fn a_wrap_that_comes_while_keys_are_changed_is_told_as_left() {
     let objects = Arc::clone(&team.objects);
     const STRAY: &str = "keys/high-1-00000000.age";
     let comes = move || {
-        let put = objects.put(&Path::from(STRAY), b"age-encryption.org/v1".to_vec().into());
+        let path = Path::from(STRAY);
+        let put = objects.put(&path, b"age-encryption.org/v1".to_vec().into());
         futures::executor::block_on(put).map(drop).unwrap();
     };
     let store = Before::put_below("keys", Arc::clone(&team.objects) as _, comes);

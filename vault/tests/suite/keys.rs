@@ -29,6 +29,7 @@ FmNLIC2hGbAvhJxa6+kmAAAABHRlc3QB
 const SSH_RECIPIENT: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN/d2MCdIzABZIKycAgjZtz9FmNLIC2hGbAvhJxa6+km test";
 const PASSPHRASE: &str = "correct horse battery staple";
+const SECOND_KEYRING: &str = "keys/keyring-00000002";
 
 /// An SSH key that a passphrase protects.
 const LOCKED_SSH_KEY: &str = "-----BEGIN OPENSSH PRIVATE KEY-----
@@ -117,6 +118,11 @@ impl Member {
 
     fn identities(&self) -> Identities {
         Identities::read(self.file.path(), Knows(PASSPHRASE)).unwrap()
+    }
+
+    /// Of those who have a native key in a file of their own.
+    fn native_identity(&self) -> age::x25519::Identity {
+        std::fs::read_to_string(self.file.path()).unwrap().trim().parse().unwrap()
     }
 
     async fn open(&self, store: Store) -> Result<Vault> {
@@ -570,7 +576,6 @@ async fn a_wrap_with_somebody_whom_nobody_listed_shows() {
     let wang = Member::native("wang", &Grade::ALL);
     let team = Team::new(&[&wang]).await;
     let vault = wang.open(team.store()).await.unwrap();
-    // A keyring signed by the root whose list of people leaves one out: what a malicious root holder could do.
     let stray = Member::native("stray", &[Grade::High]);
     team.change(&wang, KeyChange::Add(stray.person.clone())).await.unwrap();
     let with_stray = team.wraps().await;
@@ -582,9 +587,23 @@ async fn a_wrap_with_somebody_whom_nobody_listed_shows() {
     assert!(
         access.leftovers.iter().all(|left| with_stray.contains(&left.object) && left.recipients == Some(2))
     );
-}
 
-const SECOND_KEYRING: &str = "keys/keyring-00000002";
+    // A keyring signed by the root whose list of people leaves one out: what a malicious root holder could do.
+    let vault = wang.open(team.store()).await.unwrap();
+    let listed: Vec<_> = vault.people().unwrap();
+    let (mut keyring, wang_only) = (crate::forge::keyring(&team.store(), 2).await, &listed[..1]);
+    assert!(vault.access(&wang.identities()).await.unwrap().keys.iter().all(|key| key.strangers == 0));
+    keyring.sequence = 3;
+    let forged = crate::forge::keyring_with(&vault, &wang.native_identity(), keyring, wang_only).await;
+    team.objects.put(&Path::from("keys/keyring-00000003"), forged.into()).await.unwrap();
+    let vault = wang.open(team.store()).await.unwrap();
+    let access = vault.access(&wang.identities()).await.unwrap();
+    assert_eq!((access.keyring, access.people.len()), (3, 1));
+    for key in &access.keys {
+        let expected = u64::from(key.key.is_for(&stray.person.grades));
+        assert_eq!((key.strangers, &key.people[..]), (expected, &[Standing::Counted][..]), "{}", key.key);
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_an_old_keyring_is_in_force_nothing_is_changed_written_or_pruned_and_no_key_is_lost() {
@@ -826,10 +845,6 @@ async fn a_quorum_stays_when_people_come_and_go_and_is_never_more_than_there_are
     change_together(&team, &[wang, li], KeyChange::Add(zhao.person.clone())).await.unwrap();
     let vault = open_together(team.store(), &[zhao, li]).await.unwrap();
     assert_eq!(newest_day(&vault).await.unwrap(), first_day());
-    // A lost share is done without; one of two is not.
-    let shares = team.wraps().await.into_iter().filter(|name| name.starts_with("keys/high-2-"));
-    let shares: Vec<_> = shares.collect();
-    assert_eq!(shares.len(), 3);
     // Back to any of them.
     change_together(&team, &[wang, zhao], KeyChange::Quorum { grade: Grade::High, people: 1 }).await.unwrap();
     assert_eq!(newest_day(&li.open(team.store()).await.unwrap()).await.unwrap(), first_day());
@@ -852,4 +867,55 @@ async fn a_key_is_as_old_as_the_first_keyring_that_names_it() {
     // Without the keyring before it, nobody knows whether it was the first that names a key.
     lab.objects.delete(&Path::from("keys/keyring-00000001")).await.unwrap();
     assert_eq!(lab.for_person().await.unwrap().keys_since().await.unwrap(), Default::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_that_is_lost_or_another_is_done_without_and_one_too_many_is_told() {
+    let members = ["wang", "li", "zhao"].map(|name| Member::native(name, &Grade::ALL));
+    let [wang, li, zhao] = &members;
+    let team = Team::new(&[wang, li, zhao]).await;
+    team.change(wang, KeyChange::Quorum { grade: Grade::High, people: 2 }).await.unwrap();
+    team.back_up(&first_day()).await.unwrap();
+    let opens = async |store: &Store, by: &[&Member]| {
+        open_together(store.clone(), by).await.unwrap().unlocked().contains(&Grade::High)
+    };
+    // Whose share of the rows' key is whose, and another share sealed to the same person.
+    let mut shares = Vec::new();
+    for member in &members {
+        let mut own = Vec::new();
+        for name in team.wraps().await.into_iter().filter(|name| name.starts_with("keys/high-2-")) {
+            let sealed = team.store().get(&name).await.unwrap();
+            if let Ok(plain) = age::decrypt(&member.native_identity(), &sealed) {
+                own.push((name, plain));
+            }
+        }
+        shares.push(own.remove(0));
+        assert!(own.is_empty());
+    }
+    let recipient: age::x25519::Recipient = li.person.recipient.parse().unwrap();
+    let other = age::encrypt(&recipient, b"lifeboat-share 1 0900\n").unwrap();
+    let own = age::encrypt(&recipient, &shares[1].1).unwrap();
+    let lis = Path::from(shares[1].0.as_str());
+    for in_its_place in [None, Some(other), Some(own)] {
+        let objects = Arc::new(team.objects.fork());
+        match in_its_place {
+            None => objects.delete(&lis).await.unwrap(),
+            Some(bytes) => drop(objects.put(&lis, bytes.into()).await.unwrap()),
+        }
+        let store = impatient(Arc::clone(&objects) as _);
+        assert!(opens(&store, &[wang, zhao]).await, "two of two that are left");
+        assert!(opens(&store, &[wang, li, zhao]).await, "it stands in nobody's way");
+        assert!(!opens(&store, &[wang, li]).await);
+        let vault = open_together(store.clone(), &[wang, li]).await.unwrap();
+        assert_eq!(vault.damage().count(), 0, "zhao's would open it, so it is a matter of keys");
+        // One more: nobody opens it any more, and the damage says so.
+        objects.delete(&Path::from(shares[2].0.as_str())).await.unwrap();
+        let vault = open_together(store, &[wang, li, zhao]).await.unwrap();
+        assert!(!vault.unlocked().contains(&Grade::High));
+        let told: Vec<_> = vault.damage().map(ToString::to_string).collect();
+        assert!(
+            matches!(&told[..], [only] if shares[1..].iter().any(|(name, _)| only.contains(name))),
+            "{told:?}"
+        );
+    }
 }

@@ -61,7 +61,7 @@ pub use notes::{Hold, NoteAuthor, Notes, list_notes, write_note};
 pub use prune::{LockedPack, MostlyDead, PruneOptions, PrunePlan, Pruned, SizedPack};
 pub use read::{Rows, Selector, Snapshot, SnapshotReader, list_snapshots};
 pub use retention::{Candidate, Dating, Keep, Reason, RetentionPlan, Verdict, judge};
-pub use split::Split;
+pub use split::{Split, StreamDigests};
 pub use store::Store;
 pub use vault::{KeyChange, KeyOutcome, KeyPlan, NewVault, Opener, StoreOutcome, Vault, create};
 pub use verify::{Covered, DamagedPart, Depth, NotOpened, SnapshotHealth, VerifyReport, verify};

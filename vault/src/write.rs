@@ -159,8 +159,7 @@ impl SnapshotWriter {
         // Where it cannot be made, what would be kept in it says so and goes without.
         let _ = std::fs::create_dir_all(state);
         let memory = Memory::open(vault, state, source).await?;
-        let path = state.join(format!("index-{}.sqlite", vault.id()));
-        let (index, index_elsewhere) = ChunkIndex::open_somewhere(&path).await?;
+        let (index, index_elsewhere) = ChunkIndex::somewhere(state, vault).await?;
         let sync = index.sync(vault).await?;
         let shared = Arc::new(Shared {
             vault: vault.clone(),

@@ -144,10 +144,7 @@ impl Copying<'_> {
 
     /// The copy's own index, in line with its store.
     pub(super) async fn copys_index(&self, copy: &Vault) -> Result<(ChunkIndex, SyncReport), CopyError> {
-        let folder = self.memory.folder();
-        std::fs::create_dir_all(folder).map_err(|error| CopyError::State(Error::io(folder, error)))?;
-        let file = folder.join(format!("index-{}.sqlite", copy.id()));
-        let index = ChunkIndex::open(&file).await.map_err(CopyError::State)?;
+        let index = ChunkIndex::in_folder(self.memory.folder(), copy).await.map_err(CopyError::State)?;
         let report = index.sync(copy).await.map_err(self.in_copy())?;
         Ok((index, report))
     }

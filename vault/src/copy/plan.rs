@@ -276,10 +276,7 @@ impl Copying<'_> {
 
     /// The vault's own index, in line with its store, and whether the vault is damaged.
     async fn index(&self) -> Result<(ChunkIndex, bool), CopyError> {
-        std::fs::create_dir_all(self.state)
-            .map_err(|error| CopyError::State(Error::io(self.state, error)))?;
-        let file = self.state.join(format!("index-{}.sqlite", self.vault.id()));
-        let index = ChunkIndex::open(&file).await.map_err(CopyError::State)?;
+        let index = ChunkIndex::in_folder(self.state, self.vault).await.map_err(CopyError::State)?;
         let report = index.sync(self.vault).await.map_err(CopyError::Vault)?;
         Ok((index, !report.damage.is_empty()))
     }

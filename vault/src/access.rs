@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::format::keys::{PersonRecord, SealingKey, Shares};
 use crate::format::names;
 use crate::keys::{Identities, Person};
-use crate::{Error, Grade, Realm, Result, Vault, seal};
+use crate::{Error, GivenShares, Grade, Realm, Result, Vault, seal};
 
 mod snapshot;
 mod stanzas;
@@ -246,7 +246,7 @@ impl Vault {
     }
 
     async fn opens(&self, key: &SealingKey, identities: &Identities) -> Result<bool> {
-        match crate::vault::open_wrap(self.store(), key, identities).await {
+        match crate::vault::open_wrap(self.store(), key, identities, &GivenShares::default()).await {
             Ok(_) => Ok(true),
             Err(error) if error.is_damage() || matches!(error, Error::NoKey { .. }) => Ok(false),
             Err(error) => Err(error),

@@ -162,14 +162,9 @@ pub enum Error {
     /// A change of keys that makes no sense.
     #[error("the keys are left as they are: {0}")]
     KeysRefused(String),
-    /// The newest keyring was taken away or cannot be read, and the one before it is in force.
-    #[error("keyring {in_force} is in force, but {sign}")]
-    OldKeyring {
-        /// The sequence of the newest keyring that can be read.
-        in_force: u32,
-        /// What gives it away.
-        sign: String,
-    },
+    /// What was decided for this vault forbids it.
+    #[error("{0}")]
+    AgainstPolicy(String),
     /// Somebody else changed the keys at the same time.
     #[error("somebody else has changed the keys meanwhile: {object} is there")]
     KeysChanged {
@@ -230,12 +225,6 @@ impl Error {
             Self::NotExclusive => {
                 "see to it that only one host ever expires and prunes this vault, and say so with `--alone`"
             }
-            Self::OldKeyring { .. } => {
-                return vec![
-                    "put the newest keys/keyring-… back as it was: from a copy of the vault, the recovery medium, or the bucket's versions".into(),
-                    "if nobody ever made it, a stranger put it there: remove that object".into(),
-                ];
-            }
             Self::KeysRefused(_) => "`lifeboat-restore keys list` shows who can open what",
             Self::KeysChanged { .. } => {
                 "nothing was changed by this run; look at `lifeboat-restore keys list` and run it again if it is still needed"
@@ -260,11 +249,9 @@ impl Error {
     /// Whether this says that stored data is missing or not what was written.
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Missing { .. }
-            | Self::Damaged { .. }
-            | Self::Untrusted { .. }
-            | Self::OldKeyring { .. }
-            | Self::Mismatch { .. } => true,
+            Self::Missing { .. } | Self::Damaged { .. } | Self::Untrusted { .. } | Self::Mismatch { .. } => {
+                true
+            }
             Self::NoSnapshot { packs } => *packs > 0,
             _ => false,
         }

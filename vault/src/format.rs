@@ -17,6 +17,7 @@ pub mod marks;
 pub mod note;
 pub mod recipe;
 pub mod record;
+pub mod request;
 pub mod trailer;
 
 /// The one version this program reads and writes.
@@ -24,7 +25,7 @@ pub const VERSION: u32 = 1;
 
 /// Names of objects in the store.
 pub mod names {
-    use crate::{AgentId, IndexId, MarkId, NoteId, PackId, SnapshotId};
+    use crate::{AgentId, IndexId, MarkId, NoteId, PackId, RequestId, SnapshotId};
 
     /// The vault record.
     pub const VAULT: &str = "vault";
@@ -46,6 +47,9 @@ pub mod names {
     pub const AUDIT: &str = "audit";
     /// Folder of notes on snapshots.
     pub const NOTES: &str = "notes";
+
+    /// Folder of requests, one folder in it for each with the answers to it.
+    pub const REQUESTS: &str = "requests";
 
     /// The keyring of this sequence number.
     pub fn keyring(sequence: u32) -> String {
@@ -103,6 +107,30 @@ pub mod names {
         let (writer, digits) = name.strip_prefix(AUDIT)?.strip_prefix('/')?.split_once('/')?;
         let sequence = digits.parse().ok().filter(|sequence| *sequence > 0)?;
         (name == audit(writer.parse().ok()?, sequence)).then_some((writer.parse().ok()?, sequence))
+    }
+
+    /// A request.
+    pub fn request(id: RequestId) -> String {
+        format!("{REQUESTS}/{id}/request")
+    }
+
+    /// What a person answers to a request: `verb` is `approve`, `refuse` or `revoke`.
+    pub fn answer(id: RequestId, verb: &str, person: AgentId) -> String {
+        format!("{REQUESTS}/{id}/{verb}-{person}")
+    }
+
+    /// The request that an object of this name belongs to, and the verb and the person of an answer; nothing for
+    /// other names.
+    pub fn request_part(name: &str) -> Option<(RequestId, Option<(&str, AgentId)>)> {
+        let (id, own) = name.strip_prefix(REQUESTS)?.strip_prefix('/')?.split_once('/')?;
+        let id: RequestId = id.parse().ok()?;
+        if own == "request" {
+            return (name == request(id)).then_some((id, None));
+        }
+        let (verb, person) = own.split_once('-')?;
+        let person = person.parse().ok()?;
+        let known = ["approve", "refuse", "revoke"].contains(&verb);
+        (known && name == answer(id, verb, person)).then_some((id, Some((verb, person))))
     }
 
     /// A lease of this number.

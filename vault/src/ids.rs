@@ -93,6 +93,11 @@ id!(
     MarkId, 32
 );
 
+id!(
+    /// A request: BLAKE3 of the whole object.
+    RequestId, 32
+);
+
 /// A text is not an id: wrong length, or not hex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an id in hex")]

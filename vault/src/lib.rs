@@ -29,6 +29,7 @@ mod pack;
 mod prune;
 mod read;
 mod recipe;
+mod requests;
 mod retention;
 mod seal;
 mod segment;
@@ -52,7 +53,7 @@ pub use digest::RowDigest;
 pub use error::{Error, Result};
 pub use expire::{ExpirePlan, Expired};
 pub use grade::{Grade, Realm};
-pub use ids::{AgentId, ChunkId, IndexId, MarkId, NotAnId, NoteId, PackId, SnapshotId, VaultId};
+pub use ids::{AgentId, ChunkId, IndexId, MarkId, NotAnId, NoteId, PackId, RequestId, SnapshotId, VaultId};
 pub use index::SyncReport;
 pub use keys::{AgentKey, EnrolmentRequest, Identities, Person, PersonKey, fingerprint};
 pub use lease::Lease;
@@ -60,9 +61,13 @@ pub use locks::{Locked, extend_locks};
 pub use notes::{Hold, NoteAuthor, Notes, list_notes, write_note};
 pub use prune::{LockedPack, MostlyDead, PruneOptions, PrunePlan, Pruned, SizedPack};
 pub use read::{Rows, Selector, Snapshot, SnapshotReader, list_snapshots};
+pub use requests::{
+    Answer, Asked, NewRequest, REQUEST_LIFE_MAX, RequestRecord, RequestState, Says, Tally, approve, gather,
+    list_requests, read_request, refuse, revoke,
+};
 pub use retention::{Candidate, Dating, Keep, Reason, RetentionPlan, Verdict, judge};
-pub use split::{Split, StreamDigests};
+pub use split::Split;
 pub use store::Store;
-pub use vault::{KeyChange, KeyOutcome, KeyPlan, NewVault, Opener, StoreOutcome, Vault, create};
+pub use vault::{GivenShares, KeyChange, KeyOutcome, KeyPlan, NewVault, Opener, StoreOutcome, Vault, create};
 pub use verify::{Covered, DamagedPart, Depth, NotOpened, SnapshotHealth, VerifyReport, verify};
 pub use write::{Comparison, Draft, Lane, SnapshotWriter, StreamWriter, StreamWritten, Written};

@@ -22,7 +22,6 @@ use crate::{AgentId, Error, Grade, Realm, Result, RowDigest, VaultId};
 mod create;
 mod enrol;
 mod open;
-mod outdated;
 mod rekey;
 mod shares;
 mod since;
@@ -31,6 +30,8 @@ mod wraps;
 
 pub use create::{NewVault, create};
 pub use rekey::{KeyChange, KeyOutcome, KeyPlan, StoreOutcome};
+pub use shares::GivenShares;
+pub(crate) use shares::open_own as open_own_share;
 pub(crate) use unlock::wrap as open_wrap;
 pub(crate) use wraps::tag;
 
@@ -93,16 +94,6 @@ impl Damage {
         })
     }
 
-    /// Agents whose enrolments were noted.
-    fn enrolments(&self) -> impl Iterator<Item = AgentId> {
-        self.0.iter().filter_map(|error| match &**error {
-            Error::Damaged { object, .. } | Error::Untrusted { object, .. } | Error::Missing { object } => {
-                object.strip_prefix(names::AGENTS)?.strip_prefix('/')?.parse().ok()
-            }
-            _ => None,
-        })
-    }
-
     /// The first thing noted, when nothing could be opened because of it.
     fn take_first(&mut self) -> Option<Error> {
         (!self.0.is_empty()).then(|| self.0.remove(0)).and_then(Arc::into_inner)
@@ -152,10 +143,15 @@ impl Vault {
     /// Opens what these identities may open of the grades and returns the vault with it. A wrap that
     /// is damaged is left closed and stands in [`Vault::damage`].
     pub async fn unlock(&self, identities: &Identities) -> Result<Self> {
+        self.unlock_with(identities, &GivenShares::default()).await
+    }
+
+    /// The same with shares that others gave for a request.
+    pub async fn unlock_with(&self, identities: &Identities, given: &GivenShares) -> Result<Self> {
         let mut inner = Inner::clone(&self.inner);
         for key in &self.inner.keyring.keys {
             let Realm::Rows(grade) = key.realm else { continue };
-            let opened = unlock::wrap(&inner.store, key, identities).await;
+            let opened = unlock::wrap(&inner.store, key, identities, given).await;
             if let Some(identity) = inner.damage.or_open(opened)? {
                 inner.grades.insert((grade, key.epoch), identity);
             }
@@ -292,6 +288,16 @@ impl Vault {
         Ok((envelope.signer, self.open_metadata(name, body)?))
     }
 
+    /// Checks an object that only people sign, those who are retired too, and opens its body.
+    pub(crate) fn open_of_person(&self, name: &str, kind: Kind, object: &[u8]) -> Result<(AgentId, Vec<u8>)> {
+        let envelope = Envelope::parse(name, kind, object)?;
+        let Signer::Person(person) = envelope.signer else {
+            return Err(Error::untrusted(name, "it is not signed by a person, and only people decide"));
+        };
+        let body = envelope.verify(name, self.audit_key(name, envelope.signer)?, self.id())?;
+        Ok((person, self.open_metadata(name, body)?))
+    }
+
     /// Checks that an object is this vault's record.
     pub(crate) fn check_record(&self, object: &[u8]) -> Result<()> {
         let envelope = Envelope::parse(names::VAULT, Kind::Vault, object)?;
@@ -325,7 +331,8 @@ impl Vault {
 
     /// A key that this vault was opened with and that has been destroyed since.
     pub(crate) async fn shredded_meanwhile(&self) -> Result<Option<(Realm, u32)>> {
-        let now = self.keyring_now().await?;
+        let mut damage = Damage::default();
+        let now = open::keyring(self.store(), &self.inner.root, self.id(), &mut damage).await?;
         let is_gone = |key: &&SealingKey| {
             now.shredded.iter().any(|gone| (gone.realm, gone.epoch) == (key.realm, key.epoch))
         };
@@ -347,19 +354,9 @@ impl Vault {
     pub(crate) fn open_metadata(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>> {
         let identities = self.inner.metadata.values().map(|identity| identity as &dyn age::Identity);
         seal::open(identities, sealed).map_err(|error| match error {
-            NotOpened::NoKey(_) if self.opens_all_metadata() => Error::OldKeyring {
-                in_force: self.keyring_sequence(),
-                sign: format!("{name} is sealed to a metadata key that it does not name"),
-            },
-            NotOpened::NoKey(_) => Error::damaged(name, "it is not sealed to a metadata key that is open"),
+            NotOpened::NoKey(_) => Error::damaged(name, "it is not sealed to this vault's metadata key"),
             NotOpened::Damaged(reason) => Error::damaged(name, reason),
         })
-    }
-
-    /// Whether the metadata key of every epoch is open.
-    fn opens_all_metadata(&self) -> bool {
-        let mut keys = self.sealing_keys().iter().filter(|key| key.realm == Realm::Metadata);
-        keys.all(|key| self.inner.metadata.contains_key(&key.epoch))
     }
 
     pub(crate) fn identity(&self, realm: Realm, epoch: u32) -> Result<&x25519::Identity> {
@@ -395,10 +392,19 @@ impl Vault {
 
     /// The root's secret key, for those people whom it is wrapped to.
     pub(crate) async fn root_key(&self, identities: &Identities) -> Result<SigningKey> {
+        self.root_key_with(identities, &GivenShares::default()).await
+    }
+
+    /// The same with shares that others gave for a request.
+    pub(crate) async fn root_key_with(
+        &self,
+        identities: &Identities,
+        given: &GivenShares,
+    ) -> Result<SigningKey> {
         const WHAT: &str = "the vault's root key";
         let (name, shares) = self.root_wrap();
         let plain = match shares {
-            Some(shares) => shares::join(&self.inner.store, WHAT, shares, identities).await?,
+            Some(shares) => shares::join(&self.inner.store, WHAT, shares, identities, given).await?,
             None => {
                 let sealed = self.inner.store.get(name).await?;
                 seal::open(identities.iter(), &sealed).map_err(|error| match error {

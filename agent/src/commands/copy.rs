@@ -203,6 +203,7 @@ const fn word(stage: Stage) -> &'static str {
         Stage::Index => "index objects",
         Stage::Notes => "notes",
         Stage::Manifests => "snapshots",
+        Stage::Requests => "requests and answers",
         Stage::Audit => "entries of the record",
     }
 }

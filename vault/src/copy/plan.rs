@@ -31,7 +31,9 @@ pub enum Stage {
     Notes,
     /// Manifests: from here on the snapshots are there.
     Manifests,
-    /// The record: what is not there yet keeps no snapshot back.
+    /// Requests and answers: what is not there yet keeps no snapshot back.
+    Requests,
+    /// The record: the same.
     Audit,
 }
 
@@ -132,9 +134,7 @@ impl Copying<'_> {
             copy.as_ref().is_some_and(|copy| copy.snapshots.iter().any(|other| other.id == snapshot.id))
         };
         let held: BTreeSet<_> = wanted.iter().filter(has).map(|snapshot| snapshot.id).collect();
-        let gone_there = |before: &BTreeMap<String, u64>| {
-            before.keys().any(|name| stage(name) != Some(Stage::Audit) && !there.contains_key(name))
-        };
+        let gone_there = |before: &BTreeMap<String, u64>| before.keys().any(|name| !there.contains_key(name));
         let own_extent = matches!(self.extent, Extent::Snapshots(_));
         let mut in_doubt = own_extent && before.as_ref().is_none_or(gone_there);
 
@@ -160,8 +160,7 @@ impl Copying<'_> {
         let surplus = if own_extent { (0, 0) } else { surplus(&there, &own) };
         let stale = self.stale_wraps(&there, &own);
         let (missing, wrong) = compare(own, &there);
-        // No snapshot needs the record.
-        in_doubt |= wrong.iter().any(|wrong| stage(&wrong.object.name) != Some(Stage::Audit));
+        in_doubt |= !wrong.is_empty();
         self.judge(wrong, &mut findings).await.map_err(CopyError::Vault)?;
         findings.extend(self.gone(&missing, before.as_ref()));
         if let Some(copy) = &copy {
@@ -207,11 +206,12 @@ impl Copying<'_> {
         Ok((listed.map(|object| (object.name, object.bytes)).collect(), lease))
     }
 
-    /// The vault's index objects, notes, enrolments, keys and record.
+    /// The vault's index objects, notes, requests, enrolments, keys and record.
     async fn own_index_and_keys(&self) -> Result<Vec<(Stage, Object)>> {
         let store = self.vault.store();
         let mut own = Vec::new();
-        for folder in [names::INDEX, names::NOTES, names::AUDIT, names::AGENTS, names::KEYS] {
+        let folders = [names::INDEX, names::NOTES, names::REQUESTS, names::AUDIT, names::AGENTS, names::KEYS];
+        for folder in folders {
             let listed = store.list(folder).await?;
             own.extend(listed.into_iter().filter_map(|object| Some((stage(&object.name)?, object.into()))));
         }
@@ -276,7 +276,10 @@ impl Copying<'_> {
 
     /// The vault's own index, in line with its store, and whether the vault is damaged.
     async fn index(&self) -> Result<(ChunkIndex, bool), CopyError> {
-        let index = ChunkIndex::in_folder(self.state, self.vault).await.map_err(CopyError::State)?;
+        std::fs::create_dir_all(self.state)
+            .map_err(|error| CopyError::State(Error::io(self.state, error)))?;
+        let file = self.state.join(format!("index-{}.sqlite", self.vault.id()));
+        let index = ChunkIndex::open(&file).await.map_err(CopyError::State)?;
         let report = index.sync(self.vault).await.map_err(CopyError::Vault)?;
         Ok((index, !report.damage.is_empty()))
     }
@@ -408,6 +411,7 @@ fn stage(name: &str) -> Option<Stage> {
         Some((names::AGENTS, own)) => own.parse::<AgentId>().ok().map(|_| Stage::Enrolments),
         Some((names::INDEX, own)) => own.parse::<IndexId>().ok().map(|_| Stage::Index),
         Some((names::NOTES, own)) => own.parse::<NoteId>().ok().map(|_| Stage::Notes),
+        Some((names::REQUESTS, _)) => names::request_part(name).map(|_| Stage::Requests),
         Some((names::AUDIT, _)) => names::audit_entry(name).map(|_| Stage::Audit),
         Some((names::SNAPSHOTS, own)) => own.parse::<SnapshotId>().ok().map(|_| Stage::Manifests),
         _ => None,

@@ -40,6 +40,14 @@ pub enum Kind {
     Mark,
     /// An entry of the record: sealed, signed by an agent or a person.
     Audit,
+    /// A request for what several people decide: sealed, signed by a person.
+    Request,
+    /// An approval of one: the same.
+    Approval,
+    /// A refusal of one: the same.
+    Refusal,
+    /// What takes a request or an approval back: the same.
+    Revocation,
 }
 
 impl Kind {
@@ -54,6 +62,10 @@ impl Kind {
             Self::Lease => "lease",
             Self::Mark => "mark",
             Self::Audit => "audit",
+            Self::Request => "request",
+            Self::Approval => "approval",
+            Self::Refusal => "refusal",
+            Self::Revocation => "revocation",
         }
     }
 }

@@ -90,8 +90,8 @@ impl LockMode {
     }
 }
 
-/// Whether an object of this name may be locked. Keys must stay shreddable; leases, marks and probes come and
-/// go.
+/// Whether an object of this name may be locked. Keys must stay shreddable, and so must the shares of keys that
+/// approvals hold; leases, marks and probes come and go.
 pub(crate) fn may_lock(name: &str) -> bool {
     const LOCKED: [&str; 6] =
         [names::PACKS, names::INDEX, names::SNAPSHOTS, names::NOTES, names::AGENTS, names::AUDIT];
@@ -205,6 +205,6 @@ mod tests {
             true,
         );
         check(&["keys/keyring-00000001", "keys/high-1-e6f1a9de.age", "lease/000000000001"], false);
-        check(&["marks/ab", "probe/ab", "vault/ab", "else"], false);
+        check(&["marks/ab", "probe/ab", "vault/ab", "else", "requests/ab/request"], false);
     }
 }

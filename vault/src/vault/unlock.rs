@@ -7,7 +7,7 @@ use age::x25519;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::{Damage, shares};
+use super::{Damage, GivenShares, shares};
 use crate::format::keys::{Keyring, SealingKey, Secrets};
 use crate::format::names;
 use crate::keys::Identities;
@@ -24,7 +24,7 @@ pub(super) async fn metadata(
 ) -> Result<BTreeMap<u32, x25519::Identity>> {
     let (mut opened, mut unusable) = (BTreeMap::new(), None);
     for key in keyring.keys.iter().filter(|key| key.realm == Realm::Metadata) {
-        let wrap = wrap(store, key, identities).await;
+        let wrap = wrap(store, key, identities, &GivenShares::default()).await;
         if let Err(Error::NoKey { reason: Some(reason), .. }) = &wrap {
             unusable = Some(reason.clone());
         }
@@ -45,11 +45,12 @@ pub(crate) async fn wrap(
     store: &Store,
     key: &SealingKey,
     identities: &Identities,
+    given: &GivenShares,
 ) -> Result<x25519::Identity> {
     let split = format!("{} {}", key.realm, key.epoch);
     let name = if key.shares.is_some() { &split } else { &key.wrap };
     let plain = match &key.shares {
-        Some(shares) => shares::join(store, name, shares, identities).await?,
+        Some(shares) => shares::join(store, name, shares, identities, given).await?,
         None => {
             let sealed = store.get(name).await?;
             seal::open(identities.iter(), &sealed).map_err(|error| match error {

@@ -1,14 +1,17 @@
 //! Rows of a table that has several streams: each stream's lines, digests, and cuts at the same rows.
 
 use crate::chunker::{Cut, Cutter};
-use crate::{Result, RowDigest, Split, StreamDigests};
+use crate::{Result, RowDigest, Split};
 
 /// Bytes of a row in each stream, in their order; there is at most one stream a grade.
 pub(super) type Lengths = [usize; 3];
 
 /// Takes rows apart.
 pub(super) struct Apart {
-    digests: StreamDigests,
+    split: Split,
+    digests: Vec<RowDigest>,
+    /// The lines of the row looked at last.
+    lines: Vec<Vec<u8>>,
 }
 
 /// A stream's share of rows that were cut.
@@ -22,20 +25,29 @@ pub(super) struct Share {
 impl Apart {
     /// `digest` is an empty one of the vault's.
     pub(super) fn new(split: &Split, digest: &RowDigest) -> Self {
-        Self { digests: StreamDigests::new(split.clone(), digest) }
+        let streams = split.streams().count();
+        Self {
+            split: split.clone(),
+            digests: vec![digest.clone(); streams],
+            lines: vec![Vec::new(); streams],
+        }
     }
 
     /// Counts a row towards the streams' digests; returns the bytes of its lines.
     pub(super) fn count(&mut self, row: &[u8]) -> Result<Lengths> {
-        self.digests.add(row)?;
+        self.lines.iter_mut().for_each(Vec::clear);
+        self.split.take_apart(row, &mut self.lines)?;
         let mut lengths = Lengths::default();
-        self.digests.lines().iter().zip(&mut lengths).for_each(|(line, length)| *length = line.len());
+        for ((line, digest), length) in self.lines.iter().zip(&mut self.digests).zip(&mut lengths) {
+            digest.add(line);
+            *length = line.len();
+        }
         Ok(lengths)
     }
 
     /// Of the lines of every row that was counted.
-    pub(super) fn digests(&self) -> &[RowDigest] {
-        self.digests.digests()
+    pub(super) fn into_digests(self) -> Vec<RowDigest> {
+        self.digests
     }
 
     /// Divides rows, cut as whole ones, among the streams: a cut of each where the rows have one. A large
@@ -47,16 +59,15 @@ impl Apart {
         cuts: &[Cut],
         cutter: &Cutter,
     ) -> Result<Vec<Share>> {
-        let split = self.digests.split();
-        let mut lines = vec![Vec::new(); self.digests.lines().len()];
-        let mut cuts_of = vec![Vec::new(); lines.len()];
+        let mut lines = vec![Vec::new(); self.lines.len()];
+        let mut cuts_of = vec![Vec::new(); self.lines.len()];
         let mut row = 0;
         for cut in cuts.iter().filter(|cut| cut.rows > 0) {
             let starts: Vec<_> = lines.iter().map(Vec::len).collect();
             // The last piece of a large row stands for all of it.
             for end in &ends[row..row + cut.rows as usize] {
                 let start = if row == 0 { 0 } else { ends[row - 1] };
-                split.take_apart(&bytes[start..*end], &mut lines)?;
+                self.split.take_apart(&bytes[start..*end], &mut lines)?;
                 row += 1;
             }
             let own = lines.iter().zip(starts);

@@ -201,6 +201,7 @@ impl Changed {
             json!({
                 "url": store.url,
                 "removed": store.removed,
+                "approvals": store.approvals,
                 "left": left.collect::<Vec<_>>(),
                 "failed": store.failed.as_ref().map(ToString::to_string),
             })
@@ -242,6 +243,10 @@ fn told_of_store(store: &StoreOutcome) -> String {
         0 => format!("  nothing old   in {url}\n"),
         some => format!("  taken away    {} from {url}\n", words::counted(some, "old wrapped key")),
     };
+    if !store.approvals.is_empty() {
+        let some = words::counted(store.approvals.len() as u64, "approval");
+        text.push_str(&format!("  taken away    {some} with shares of old keys from {url}\n"));
+    }
     for (object, reason) in &store.left {
         text.push_str(&format!(
             "  STILL THERE   {} in {url}: {}\n",
@@ -263,7 +268,7 @@ fn keys(keys: &[WrappedKey]) -> String {
 /// A copy whose store cannot even be opened.
 fn unreachable(url: &str, error: &CommandError) -> StoreOutcome {
     let failed = Some(Error::BadStore { url: url.to_owned(), reason: error.error().to_string() });
-    StoreOutcome { url: url.to_owned(), removed: Vec::new(), left: Vec::new(), failed }
+    StoreOutcome { url: url.to_owned(), removed: Vec::new(), approvals: Vec::new(), left: Vec::new(), failed }
 }
 
 fn needs_the_root(error: Error) -> CommandError {

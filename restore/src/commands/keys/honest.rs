@@ -59,10 +59,12 @@ need what was shredded, until they expire
 /// A bucket may keep what was deleted, and this program cannot see it.
 fn versions(outcome: Option<&KeyOutcome>) -> String {
     let Some(outcome) = outcome else { return String::new() };
-    let buckets =
-        outcome.stores.iter().filter(|store| !store.url.starts_with("file:") && !store.removed.is_empty());
+    let buckets = outcome.stores.iter().filter(|store| {
+        !store.url.starts_with("file:") && !(store.removed.is_empty() && store.approvals.is_empty())
+    });
     let told = buckets.map(|store| {
-        let objects = store.removed.iter().map(|name| format!("\n    {}", escape(name)));
+        let objects =
+            store.removed.iter().chain(&store.approvals).map(|name| format!("\n    {}", escape(name)));
         format!(
             "  if {} keeps versions: in those of these objects, until they are removed there{}\n",
             escape(&store.url),

@@ -27,7 +27,7 @@ use crate::output::{end_bars, print, print_err};
 /// | 11 | locked | | 40 | config invalid |
 /// | 12 | no usable key | | 130 | interrupted |
 ///
-/// Codes without a kind here (21, 30, 31) are kept for commands that do not exist yet.
+/// The code without a kind here (21) is kept for commands that do not exist yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -47,6 +47,10 @@ pub enum Kind {
     Damage,
     /// Something unusual about the data held the command back, until somebody accepts it.
     Anomaly,
+    /// Others have not approved yet what they must approve.
+    ApprovalMissing,
+    /// What was decided for this vault forbids it.
+    Denied,
     /// The configuration cannot be used.
     ConfigInvalid,
     /// A signal ended the command.
@@ -55,7 +59,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the codes.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Failed,
         Self::Usage,
         Self::Partial,
@@ -64,6 +68,8 @@ impl Kind {
         Self::NoUsableKey,
         Self::Damage,
         Self::Anomaly,
+        Self::ApprovalMissing,
+        Self::Denied,
         Self::ConfigInvalid,
         Self::Interrupted,
     ];
@@ -93,6 +99,8 @@ impl Kind {
             Self::NoUsableKey => (12, "error", "no usable key"),
             Self::Damage => (20, "error", "damage found"),
             Self::Anomaly => (22, "held back", "anomaly held the run"),
+            Self::ApprovalMissing => (30, "held back", "approval missing"),
+            Self::Denied => (31, "denied", "denied by policy"),
             Self::ConfigInvalid => (40, "error", "config invalid"),
             Self::Interrupted => (130, "interrupted", "interrupted"),
         }

@@ -8,12 +8,15 @@ use lifeboat_vault::{Depth, Grade};
 
 mod audit;
 mod keys;
+mod requests;
 
 use crate::report::Language;
 pub use audit::{Audit, AuditCommand, AuditShow};
 pub use keys::{
     Changing, Keys, KeysAdd, KeysCommand, KeysList, KeysQuorum, KeysRetire, KeysRotate, KeysShred, WhoCanOpen,
 };
+
+pub use requests::{Approve, Refuse, Request, Requests, Revoke};
 
 /// Lists, verifies and restores the snapshots in a Lifeboat vault.
 #[derive(Parser)]
@@ -38,6 +41,16 @@ pub enum Command {
     Verify(Verify),
     /// Write a snapshot into an empty target and compare it with what was read
     Restore(Restore),
+    /// Ask others to approve a restore that takes several people
+    Request(Request),
+    /// Approve a request: give your share for it, for it alone
+    Approve(Approve),
+    /// Refuse a request, for everybody
+    Refuse(Refuse),
+    /// Take back a request that you made, or your approval
+    Revoke(Revoke),
+    /// List requests and how they stand
+    Requests(Requests),
     /// Show the vaults of every branch in one table
     Fleet(Fleet),
     /// Say who can open what, and change it
@@ -115,16 +128,14 @@ pub struct Verify {
     pub read_data: Option<Depth>,
 }
 
-/// `restore`.
+/// What is restored, how much of it, and where to: whoever asks says it in the same words as whoever restores.
 #[derive(Args)]
-pub struct Restore {
-    #[command(flatten)]
-    pub access: Access,
+pub struct Wanted {
     /// source@latest, source@2026-11-22, source@2026-11-22T02:30 or the beginning of an id
     #[arg(value_name = "SNAPSHOT")]
     pub spec: String,
     /// The target, which must be empty: postgres://user@host/database, mysql://user@host/database or sqlite:///path
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", alias = "target")]
     pub to: String,
     /// Only this table and what it needs (may be repeated)
     #[arg(long, value_name = "NAME")]
@@ -135,18 +146,9 @@ pub struct Restore {
     /// Put masked values in the place of columns above --grade, or of high ones: the same for the same value
     #[arg(long)]
     pub mask: bool,
-    /// Say what would be done, look at the target, and change nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Why, for the record
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
     /// Create the database, which must not exist
     #[arg(long)]
     pub into_new: bool,
-    /// Leave out reading the target back and comparing it with the snapshot
-    #[arg(long)]
-    pub no_compare: bool,
     /// Restore what is whole, leave damaged tables empty and list them (exit code 3)
     #[arg(long)]
     pub skip_damaged: bool,
@@ -163,12 +165,36 @@ pub struct Restore {
     /// MySQL, MariaDB: let events run as they did, which otherwise arrive disabled
     #[arg(long, conflicts_with = "table")]
     pub enable_events: bool,
-    /// Tables loaded at once [default: 2, or the number of cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub writers: Option<u16>,
     /// Permit a connection to another host without TLS
     #[arg(long)]
     pub allow_plaintext: bool,
+}
+
+/// `restore`.
+#[derive(Args)]
+pub struct Restore {
+    #[command(flatten)]
+    pub access: Access,
+    #[command(flatten)]
+    pub wanted: Wanted,
+    /// Say what would be done, look at the target, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Use the shares that were given for this request: for its plan, until it expires
+    #[arg(long, value_name = "ID", conflicts_with = "dry_run")]
+    pub request: Option<String>,
+    /// The one-time key of the request [default: lifeboat-request-ID.key in this folder]
+    #[arg(long, value_name = "PATH", requires = "request")]
+    pub request_key: Option<PathBuf>,
+    /// Leave out reading the target back and comparing it with the snapshot
+    #[arg(long)]
+    pub no_compare: bool,
+    /// Tables loaded at once [default: 2, or the number of cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub writers: Option<u16>,
     /// A file that holds the target's password
     #[arg(long, value_name = "PATH", conflicts_with = "password_env")]
     pub password_file: Option<PathBuf>,

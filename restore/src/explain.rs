@@ -26,6 +26,7 @@ fn vault_kind(error: &VaultError) -> Kind {
     match error {
         VaultError::NoVault { .. } => Kind::VaultMissing,
         VaultError::NoKey { .. } => Kind::NoUsableKey,
+        VaultError::AgainstPolicy(_) => Kind::Denied,
         VaultError::KeysChanged { .. } => Kind::Locked,
         error if error.is_damage() => Kind::Damage,
         _ => Kind::Failed,

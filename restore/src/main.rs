@@ -4,6 +4,7 @@
 //! host or its state. This file parses, calls and exits; each verb is a file of `commands/`, and `restore/`
 //! is the one place where the vault's reading meets connectors' writing.
 
+mod approval;
 mod cli;
 mod commands;
 mod explain;

@@ -99,7 +99,7 @@ pub fn ended<T>(deed: Deed, ended: &Result<T, CommandError>) -> Deed {
     let result = match kind {
         None => "done",
         Some(Kind::Partial) => "partial",
-        Some(Kind::NoUsableKey) => "refused",
+        Some(Kind::NoUsableKey | Kind::ApprovalMissing | Kind::Denied) => "refused",
         Some(_) => "failed",
     };
     Deed { result: result.into(), kind: kind.map(|kind| kind.as_str().into()), ..deed }

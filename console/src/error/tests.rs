@@ -95,6 +95,8 @@ fn the_exit_codes_are_the_documented_ones() {
             (12, "no usable key", "error"),
             (20, "damage found", "error"),
             (22, "anomaly held the run", "held back"),
+            (30, "approval missing", "held back"),
+            (31, "denied by policy", "denied"),
             (40, "config invalid", "error"),
             (130, "interrupted", "interrupted"),
         ]

@@ -1,10 +1,15 @@
 //! One file for each verb.
 
+mod answer;
+mod approve;
 mod audit;
+mod confirm;
 mod fleet;
 mod keygen;
 mod keys;
 mod report;
+mod request;
+mod requests;
 mod restore;
 mod show;
 mod snapshots;
@@ -23,6 +28,11 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Show(args) => show::run(&args, json).await,
         Command::Verify(args) => verify::run(&args, json).await,
         Command::Restore(args) => restore::run(&args, json).await,
+        Command::Request(args) => request::run(&args, json).await,
+        Command::Approve(args) => approve::run(&args, json).await,
+        Command::Refuse(args) => answer::refuse(&args, json).await,
+        Command::Revoke(args) => answer::revoke(&args, json).await,
+        Command::Requests(args) => requests::run(&args, json).await,
         Command::Audit(args) => audit::run(&args.command, json).await,
         Command::Keys(args) => keys::run(&args.command, json).await,
         Command::Fleet(args) => fleet::run(&args, json).await,

@@ -14,11 +14,12 @@ use lifeboat_connectors::{
 };
 use lifeboat_console::{CommandError, Kind, Progress, ResultExt, print};
 use lifeboat_vault::format::audit::Deed;
-use lifeboat_vault::{Depth, Snapshot, SnapshotHealth, plan_id, verify};
+use lifeboat_vault::{Depth, Identities, Snapshot, SnapshotHealth, Vault, plan_id, verify};
 use serde_json::json;
 use url::Url;
 
-use crate::cli::Restore;
+use crate::approval::{Approved, find, propose, redeem};
+use crate::cli::{Restore, Wanted};
 use crate::interrupt::{Interrupt, stopped};
 use crate::open::{AtHand, Opened, Reading};
 use crate::record::{Recorder, ended, kind_of};
@@ -31,8 +32,10 @@ const WRITERS_MIN: usize = 2;
 /// Restores a snapshot.
 pub async fn run(args: &Restore, json: bool) -> Result<(), CommandError> {
     let interrupt = Interrupt::listen()?;
-    let url = target_url(args)?;
-    let target = open_target(&url, password(args)?, args.allow_plaintext)?;
+    let secret =
+        [("--password-file", args.password_file.is_some()), ("--password-env", args.password_env.is_some())];
+    let url = target_url(&args.wanted, &secret)?;
+    let target = open_target(&url, password(args)?, args.wanted.allow_plaintext)?;
     let progress = Progress::new(json);
     if url.password().is_some() {
         progress.warn(
@@ -42,12 +45,40 @@ pub async fn run(args: &Restore, json: bool) -> Result<(), CommandError> {
     progress.phase("opening the vault");
     let at_hand = AtHand::open(&args.access, &interrupt).await?;
     let recorder = Recorder::of(&at_hand);
-    let opened = Opened::of(at_hand.vault, &interrupt).await?;
+    let mut opened = Opened::of(at_hand.vault, &interrupt).await?;
     opened.warn(&progress);
-    let snapshot = opened.find(&args.spec)?.clone();
-    let deed = deed(args, &snapshot, &url);
+    let snapshot = opened.find(&args.wanted.spec)?.clone();
+    let mut deed = deed(args, &snapshot, &url);
+    let mut approved = None;
+    if let Some(id) = &args.request {
+        progress.phase("checking the request");
+        let asked = Redeeming {
+            args,
+            id,
+            snapshot: &snapshot,
+            identities: &at_hand.identities,
+            interrupt: &interrupt,
+        };
+        match asked.redeem(&opened, &*target, &url).await {
+            Ok((vault, found)) => {
+                opened.vault = vault;
+                deed.detail = Some(found.in_words());
+                approved = Some(found);
+            }
+            Err(error) => {
+                let is_refusal =
+                    matches!(kind_of(&error), Kind::NoUsableKey | Kind::ApprovalMissing | Kind::Denied);
+                deed.detail = Some(format!("request {id}"));
+                let refused: Result<(), _> = Err(error);
+                if is_refusal {
+                    recorder.write(&ended(deed, &refused), &progress).await;
+                }
+                return refused;
+            }
+        }
+    }
     let system = snapshot.manifest.point["system"].as_str().unwrap_or_default();
-    let showing = Showing::new(&opened.vault, args.grade, args.mask, system);
+    let showing = Showing::new(&opened.vault, args.wanted.grade, args.wanted.mask, system);
     if let Err(error) = require_keys(&opened.vault, &showing, &snapshot.manifest.files, &[]) {
         let refused: Result<(), _> = Err(error);
         if !args.dry_run {
@@ -71,8 +102,38 @@ pub async fn run(args: &Restore, json: bool) -> Result<(), CommandError> {
         json,
         recorder,
         deed,
+        approved,
     };
     run.restore(&url).await
+}
+
+/// A request that is to be used for a restore.
+struct Redeeming<'a> {
+    args: &'a Restore,
+    id: &'a str,
+    snapshot: &'a Snapshot,
+    identities: &'a Identities,
+    interrupt: &'a Interrupt,
+}
+
+impl Redeeming<'_> {
+    /// Works out what the command at hand would do, and opens the vault if that is what was approved.
+    async fn redeem(
+        &self,
+        opened: &Opened,
+        target: &dyn Target,
+        url: &Url,
+    ) -> Result<(Vault, Approved), CommandError> {
+        let Self { args, snapshot, identities, interrupt, .. } = self;
+        let vault = &opened.vault;
+        let record = interrupt.or(find(vault, self.id)).await?;
+        let reading = opened.reading(&args.access, interrupt).await?;
+        let (wanted, more) = ((&args.wanted, url), &record.request.grades);
+        let proposing = propose(vault, &reading.reader, snapshot, target, wanted, more);
+        let proposal = interrupt.or(proposing).await?;
+        let key = args.request_key.as_deref();
+        interrupt.or(redeem(vault, &record, identities, &proposal, key)).await
+    }
 }
 
 /// What is recorded of it from the beginning.
@@ -82,7 +143,7 @@ fn deed(args: &Restore, snapshot: &Snapshot, url: &Url) -> Deed {
         source: Some(snapshot.manifest.source.clone()),
         snapshots: vec![snapshot.id],
         target: Some(words::place(url)),
-        detail: Some(args.table.join(", ")).filter(|tables| !tables.is_empty()),
+        detail: Some(args.wanted.table.join(", ")).filter(|tables| !tables.is_empty()),
         reason: args.reason.clone(),
         ..Deed::default()
     }
@@ -102,6 +163,8 @@ struct Run<'a> {
     json: bool,
     recorder: Recorder,
     deed: Deed,
+    /// The request that it is for.
+    approved: Option<Approved>,
 }
 
 impl Run<'_> {
@@ -132,7 +195,7 @@ impl Run<'_> {
 
     /// Reads every row where damage is to be skipped, and leaves out of the plan what is damaged.
     async fn prove(&self, plan: &mut Plan) -> Result<(), CommandError> {
-        if !self.args.skip_damaged {
+        if !self.args.wanted.skip_damaged {
             return Ok(());
         }
         self.progress.phase("reading every row, to know what is damaged");
@@ -146,7 +209,10 @@ impl Run<'_> {
         Deed {
             grades: grades.into_iter().collect(),
             rows: Some(plan.rows()),
-            plan: Some(plan_id(&plan.to_string())),
+            plan: Some(match &self.approved {
+                Some(approved) => plan_id(&approved.plan),
+                None => plan_id(&plan.to_string()),
+            }),
             ..self.deed.clone()
         }
     }
@@ -165,7 +231,7 @@ impl Run<'_> {
             self.progress.warn(&format!("the vault is damaged: {damage}; another copy was read"));
         }
         let mut summary = Summary::loaded(plan, report, started.elapsed());
-        summary.withheld_as_asked = self.args.grade.is_some() || self.args.mask;
+        summary.withheld_as_asked = self.args.wanted.grade.is_some() || self.args.wanted.mask;
         if !self.args.no_compare {
             let started = Instant::now();
             let differences = self.compare(plan).await;
@@ -188,7 +254,7 @@ impl Run<'_> {
             Err(error) if !error.is_damage() => return Err(error.into()),
             tables => tables.unwrap_or_default(),
         };
-        let names: &[String] = if tables.is_empty() { &[] } else { &self.args.table };
+        let names: &[String] = if tables.is_empty() { &[] } else { &self.args.wanted.table };
         // What names stand for is asked only where there are some: otherwise the plan comes first, which says
         // best what damage there is.
         let groups = match names {
@@ -198,7 +264,7 @@ impl Run<'_> {
         let mut tables = choose(tables, &groups, names)?;
         tables.iter_mut().for_each(|table| self.showing.apply(table));
         require_keys(&self.opened.vault, &self.showing, &self.snapshot.manifest.files, &tables)?;
-        Plan::new(&self.snapshot, words::shown(url), tables, &health, self.args.skip_damaged)
+        Plan::new(&self.snapshot, words::shown(url), tables, &health, self.args.wanted.skip_damaged)
     }
 
     async fn health(&self) -> Result<SnapshotHealth, CommandError> {
@@ -251,11 +317,11 @@ impl Run<'_> {
         self.progress.expect_bytes(plan.bytes());
         let options = LoadOptions {
             writers: self.writers,
-            into_new: self.args.into_new,
-            map_roles: self.args.map_role.clone(),
-            no_owner: self.args.no_owner,
-            with_accounts: self.args.with_accounts,
-            enable_events: self.args.enable_events,
+            into_new: self.args.wanted.into_new,
+            map_roles: self.args.wanted.map_role.clone(),
+            no_owner: self.args.wanted.no_owner,
+            with_accounts: self.args.wanted.with_accounts,
+            enable_events: self.args.wanted.enable_events,
             scratch: self.reading.scratch.path().to_owned(),
         };
         // Read while the target is made ready: it takes a moment to find the first row.
@@ -268,7 +334,7 @@ impl Run<'_> {
 
     fn explain_begin<T>(&self, begun: Result<T, SourceError>) -> Result<T, CommandError> {
         match begun {
-            Err(error @ SourceError::NotFound { .. }) if !self.args.into_new => {
+            Err(error @ SourceError::NotFound { .. }) if !self.args.wanted.into_new => {
                 Err(CommandError::from(error).hint("with `--into-new`, the database is created"))
             }
             begun => Ok(begun?),
@@ -305,19 +371,19 @@ impl Run<'_> {
 }
 
 /// Parses the target's URL, whose password must not be repeated, and refuses what means nothing to it.
-fn target_url(args: &Restore) -> Result<Url, CommandError> {
-    let url = Url::parse(&args.to)
+pub(super) fn target_url(wanted: &Wanted, secret: &[(&'static str, bool)]) -> Result<Url, CommandError> {
+    let url = Url::parse(&wanted.to)
         .kind(Kind::Usage)
         .context(|| "the target's URL is not understood")
         .hint("write postgres://user@host/database, mysql://user@host/database or sqlite:///path")?;
     let asked = [
-        ("--password-file", args.password_file.is_some()),
-        ("--password-env", args.password_env.is_some()),
-        ("--allow-plaintext", args.allow_plaintext),
-        ("--map-role", !args.map_role.is_empty()),
-        ("--no-owner", args.no_owner),
+        ("--allow-plaintext", wanted.allow_plaintext),
+        ("--map-role", !wanted.map_role.is_empty()),
+        ("--no-owner", wanted.no_owner),
     ];
-    let asked_of_mysql = [("--with-accounts", args.with_accounts), ("--enable-events", args.enable_events)];
+    let asked: Vec<_> = secret.iter().copied().chain(asked).collect();
+    let asked_of_mysql =
+        [("--with-accounts", wanted.with_accounts), ("--enable-events", wanted.enable_events)];
     let first =
         |asked: &[(&'static str, bool)]| asked.iter().find(|(_, asked)| *asked).map(|(option, _)| *option);
     match (url.scheme(), first(&asked), first(&asked_of_mysql)) {

@@ -148,7 +148,8 @@ pub fn require_keys(
         return Err(match vault.quorum(grade) {
             1 => error,
             some => error.hint(format!(
-                "grade {grade} takes {some} people together: give `--identity` once for each of them"
+                "grade {grade} takes {some} people together: give `--identity` once for each of them; those who are \
+                 not here can approve it: `lifeboat-restore request`"
             )),
         });
     }

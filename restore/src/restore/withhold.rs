@@ -60,6 +60,12 @@ impl Showing {
         Self { open: vault.unlocked(), most, mask_key, system: system.to_owned() }
     }
 
+    /// The same as if these grades were open too.
+    pub fn opening(mut self, more: &[Grade]) -> Self {
+        self.open.extend(more);
+        self
+    }
+
     /// Whether a grade is shown as it is.
     pub fn shows(&self, grade: Grade) -> bool {
         self.open.contains(&grade) && self.is_asked_for(grade)

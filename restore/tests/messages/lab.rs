@@ -89,6 +89,28 @@ impl Lab {
         });
     }
 
+    /// Adds people who have grade high, each with a key in `NAME.key`, and lets so many open it together.
+    pub fn with_quorum(people: &[&str], together: u8) -> Self {
+        let lab = Self::with_snapshot();
+        for person in people {
+            let identity = age::x25519::Identity::generate();
+            let recipient = identity.to_public();
+            std::fs::write(lab.path(&format!("{person}.key")), identity.to_string().expose_secret())
+                .expect("a key");
+            lab.ok(&format!("keys add {person} --recipient {recipient} --grades high VAULT WANG"));
+        }
+        lab.ok(&format!("keys quorum high {together} VAULT WANG"));
+        lab
+    }
+
+    /// Runs the program, which must end well, and returns what it said.
+    #[track_caller]
+    pub fn ok(&self, args: &str) -> String {
+        let (code, stdout, stderr) = self.run(args);
+        assert_eq!(code, Some(0), "{args}: {stderr}");
+        stdout
+    }
+
     /// Takes a snapshot of the CRM, as the agent does. Each table goes into packs of its own run, so that
     /// a test can damage one.
     pub fn snapshot(&self) {
@@ -212,12 +234,14 @@ impl Lab {
     }
 
     /// Runs the program and returns its exit code, stdout and stderr. VAULT, WANG and TARGET stand for
-    /// the vault, a person's key and a new file.
+    /// the vault, a person's key and a new file, LI and ZHAO for those of two more people.
     pub fn run(&self, args: &str) -> (Option<i32>, String, String) {
         let dir = self.dir();
         let args = args
             .replace("VAULT", &format!("--vault file://{dir}/vault"))
             .replace("WANG", "--identity wang.key")
+            .replace("LI", "--identity li.key")
+            .replace("ZHAO", "--identity zhao.key")
             .replace("TARGET", &format!("sqlite://{dir}/new.db"));
         let output = Command::new(env!("CARGO_BIN_EXE_lifeboat-restore"))
             .args(args.split_whitespace())
@@ -291,6 +315,7 @@ fn comparable_line(line: &str) -> String {
         }
         None => line,
     };
+    let line = without_now(&line);
     let line = match line.split_once("at offset ") {
         Some((before, _)) => format!("{before}at offset …"),
         None => line,
@@ -313,6 +338,25 @@ fn comparable_line(line: &str) -> String {
         }
         None => shown,
     }
+}
+
+/// Replaces times to the second of any day but that of the snapshots.
+fn without_now(line: &str) -> String {
+    let (mut shown, mut rest) = (String::new(), line);
+    while !rest.is_empty() {
+        let is_time = |time: &str| {
+            let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
+            ["9999-99-99T99:99:99", "9999-99-99 99:99:99"].contains(&&*shape)
+                && !time.starts_with(&FIRST[..10])
+        };
+        let length = match rest.get(..19).filter(|time| is_time(time)) {
+            Some(_) => 19,
+            None => rest.chars().next().map_or(1, char::len_utf8),
+        };
+        shown.push_str(if length == 19 { "TIME" } else { &rest[..length] });
+        rest = &rest[length..];
+    }
+    shown
 }
 
 /// Replaces an age of days, which grows as the years go by, and the column's width with it.

@@ -6,6 +6,7 @@
 //! what changed.
 
 mod lab;
+mod requests;
 
 use std::os::unix::fs::PermissionsExt;
 

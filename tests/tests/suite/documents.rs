@@ -34,7 +34,22 @@ const VERBS: [(&str, &[&str]); 2] = [
     ),
     (
         "lifeboat-restore",
-        &["keygen", "snapshots", "show", "verify", "restore", "fleet", "keys", "audit", "report"],
+        &[
+            "keygen",
+            "snapshots",
+            "show",
+            "verify",
+            "restore",
+            "request",
+            "approve",
+            "refuse",
+            "revoke",
+            "requests",
+            "fleet",
+            "keys",
+            "audit",
+            "report",
+        ],
     ),
 ];
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use lifeboat_tests::{Finished, restore, run};
 use serde_json::Value;
 
-use crate::company::{Company, DB1, Source};
+use crate::company::{Company, DB1, Source, sqlite_dump};
 use crate::databases::support::sqlite;
 
 /// A company with a small CRM, a copy of its vault on another disk, and a third person with a key.
@@ -123,4 +123,81 @@ fn what_is_shredded_is_gone_from_the_copy_too_and_the_next_night_stores_it_anew(
     for place in ["vault", "barn"] {
         assert_eq!(opens(&company, &["wang"], place), Some(0), "{place}");
     }
+}
+
+#[test]
+fn people_in_three_places_restore_together_from_the_vault_and_from_its_copy() {
+    let company = company();
+    let zhao = recipient(&company, "zhao");
+    with(&company, &["wang"], &["keys", "add", "zhao", "--recipient", &zhao, "--grades", "high"]).success();
+    with(&company, &["wang"], &["keys", "quorum", "high", "3"]).success();
+    company.back_up(DB1);
+    let before = sqlite_dump(&company.path("crm.db"));
+    fs::remove_file(company.path("crm.db")).expect("the database is destroyed");
+    let key = company.path("one-time.key").display().to_string();
+    let to = format!("sqlite://{}", company.path("new.db").display());
+    let ask = [
+        "request",
+        "crm@latest",
+        "--to",
+        &to,
+        "--reason",
+        "the database is gone",
+        "--request-key",
+        &key,
+        "--json",
+    ];
+    let asked = with(&company, &["wang"], &ask).success().last_json();
+    let id = asked["request"].as_str().expect("an id");
+    assert_eq!((&asked["needed"], &asked["able"]), (&2.into(), &serde_json::json!(["li", "zhao"])));
+    let restore = |place: &str, to: &str| {
+        let mut command = lifeboat_tests::restore();
+        command.args(["restore", "crm@latest", "--to", to, "--request", id, "--request-key", &key]);
+        command.arg("--vault").arg(format!("file://{}", company.path(place).display()));
+        run(command.arg("--identity").arg(company.identity("wang")))
+    };
+    with(&company, &["li"], &["approve", id, "--yes"]).success();
+    restore("vault", &to).exits(30);
+    with(&company, &["zhao"], &["approve", id, "--yes"]).success();
+    restore("vault", &format!("{to}2")).exits(31);
+    restore("vault", &to).success();
+    assert_eq!(sqlite_dump(&company.path("new.db")), before);
+    // The vault's store is lost, and the copy has the approvals too.
+    sqlite(&company.path("crm.db"), "CREATE TABLE contacts (id integer PRIMARY KEY)");
+    company.back_up(DB1);
+    fs::remove_dir_all(company.path("vault")).expect("the vault is lost");
+    fs::remove_file(company.path("new.db")).expect("the new database");
+    restore("barn", &to).exits(31);
+    let mut command = lifeboat_tests::restore();
+    let first = asked["plan"].as_str().and_then(|plan| plan.split(' ').nth(2)).expect("the snapshot's id");
+    command.args(["restore", first, "--to", &to, "--request", id, "--request-key", &key]);
+    command.arg("--vault").arg(format!("file://{}", company.path("barn").display()));
+    run(command.arg("--identity").arg(company.identity("wang"))).success();
+    assert_eq!(sqlite_dump(&company.path("new.db")), before);
+}
+
+#[test]
+fn what_is_shredded_is_not_put_together_from_approvals() {
+    let company = company();
+    with(&company, &["wang"], &["keys", "quorum", "high", "2"]).success();
+    let to = format!("sqlite://{}", company.path("new.db").display());
+    let key = company.path("one-time.key").display().to_string();
+    let ask = ["request", "crm@latest", "--to", &to, "--reason", "drill", "--request-key", &key, "--json"];
+    let asked = with(&company, &["wang"], &ask).success().last_json();
+    let id = asked["request"].as_str().expect("an id");
+    with(&company, &["li"], &["approve", id, "--yes"]).success();
+    company.back_up(DB1);
+    let approvals = |place: &str| {
+        let answers = fs::read_dir(company.path(place).join("requests").join(id)).expect("the request");
+        let names =
+            answers.filter_map(Result::ok).map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.starts_with("approve-")).count()
+    };
+    assert_eq!((approvals("vault"), approvals("barn")), (1, 1));
+    // One of them alone has no share of the root.
+    with(&company, &["wang"], &["keys", "shred", "--grade", "high", "--yes"]).exits(12);
+    let told =
+        with(&company, &["wang", "li"], &["keys", "shred", "--grade", "high", "--yes"]).success().stdout;
+    assert_eq!(told.matches("taken away    1 approval with shares of old keys").count(), 2, "{told}");
+    assert_eq!((approvals("vault"), approvals("barn")), (0, 0));
 }

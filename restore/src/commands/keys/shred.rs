@@ -1,12 +1,11 @@
 //! `keys shred`: keys are destroyed in the vault and in every copy, after somebody has said that it is meant.
 
-use std::io::{BufRead, IsTerminal, stdin};
-
-use lifeboat_console::{CommandError, Kind, print};
+use lifeboat_console::{CommandError, Kind};
 use lifeboat_vault::KeyChange;
 
 use super::change::Changed;
 use crate::cli::KeysShred;
+use crate::commands::confirm::confirm;
 
 /// Asks, then destroys.
 pub async fn run(args: &KeysShred, json: bool) -> Result<(), CommandError> {
@@ -21,29 +20,16 @@ pub async fn run(args: &KeysShred, json: bool) -> Result<(), CommandError> {
         None => grade.to_string(),
     };
     if !args.yes && !args.changing.dry_run {
-        confirm(&what)?;
+        confirm(
+            &format!(
+                "this destroys keys of this vault for ever: nobody, not even you, opens what was sealed to {what}\n"
+            ),
+            &format!("shred {what}"),
+            "keys are destroyed only when somebody says that it is meant",
+            "what it would do: the same command with --dry-run; to do it without being asked: --yes",
+        )?;
     }
     let change = KeyChange::Shred { grade, epoch: args.epoch };
     let changed = Changed::make(&args.changing, &change, false, json).await?;
     changed.tell(&format!("{what} is shredded"), "shred", None)
-}
-
-fn confirm(what: &str) -> Result<(), CommandError> {
-    let refused = |text: &str| {
-        CommandError::new(Kind::Usage, text.to_owned())
-            .hint("what it would do: the same command with --dry-run; to do it without being asked: --yes")
-    };
-    if !stdin().is_terminal() {
-        return Err(refused("keys are destroyed only when somebody says that it is meant"));
-    }
-    print(&format!(
-        "this destroys keys of this vault for ever: nobody, not even you, opens what was sealed to {what}\n\
-         to go on, type: shred {what}\n"
-    ))?;
-    let mut line = String::new();
-    stdin().lock().read_line(&mut line)?;
-    match line.trim() == format!("shred {what}") {
-        true => Ok(()),
-        false => Err(refused("nothing was done: that was not what was asked for")),
-    }
 }

@@ -1,0 +1,267 @@
+//! What a request says, and what it is good for: a restore in words that both programs come to by themselves.
+//!
+//! Whoever asks and whoever restores compute the same [`Proposal`] from the same command line and snapshot, as
+//! if the grades that are asked for were open. So an approval is for these tables, this target and these
+//! options, and for nothing that another command line would do. What was approved is opened only afterwards.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use age::x25519;
+use jiff::Timestamp;
+use lifeboat_connectors::{SchemaFile, Target};
+use lifeboat_console::{CommandError, Kind, ResultExt, escape};
+use lifeboat_vault::format::names;
+use lifeboat_vault::format::request::Wish;
+use lifeboat_vault::{
+    Grade, Identities, PersonKey, RequestId, RequestRecord, Snapshot, SnapshotReader, Tally, Vault, gather,
+    read_request,
+};
+use url::Url;
+
+use crate::cli::Wanted;
+use crate::restore::{Chosen, Showing, choose, for_words, require_keys};
+use crate::words;
+
+/// A restore, in words that are the same on every machine.
+pub struct Proposal {
+    /// Exactly what is restored, and where to.
+    pub words: String,
+    /// Grades that it opens and that take several people.
+    pub together: Vec<Grade>,
+}
+
+/// What a request is used for: who approved it stands in the record.
+pub struct Approved {
+    /// Its id.
+    pub id: RequestId,
+    /// Its plan, in words.
+    pub plan: String,
+    /// Who approved it.
+    pub by: Vec<String>,
+}
+
+impl Approved {
+    /// For the record.
+    pub fn in_words(&self) -> String {
+        match self.by.is_empty() {
+            true => format!("request {}", self.id.short()),
+            false => format!("request {}, approved by {}", self.id.short(), self.by.join(", ")),
+        }
+    }
+}
+
+/// Works out a restore as if the grades of `more` were open.
+pub async fn propose(
+    vault: &Vault,
+    reader: &SnapshotReader,
+    snapshot: &Snapshot,
+    target: &dyn Target,
+    (wanted, url): (&Wanted, &Url),
+    more: &[Grade],
+) -> Result<Proposal, CommandError> {
+    let manifest = &snapshot.manifest;
+    let system = manifest.point["system"].as_str().unwrap_or_default();
+    let showing = Showing::new(vault, wanted.grade, wanted.mask, system).opening(more);
+    let open = vault.unlocked();
+    let groups =
+        match wanted.table.is_empty() || manifest.files.iter().any(|file| !open.contains(&file.grade)) {
+            // What names stand for is in the definitions: while those are closed, names are tables'.
+            true => Vec::new(),
+            false => {
+                let mut schema = Vec::new();
+                for file in &manifest.files {
+                    schema.push(SchemaFile { name: file.name.clone(), bytes: reader.file(file).await? });
+                }
+                target.groups(&schema)?
+            }
+        };
+    let mut tables = choose(reader.tables(snapshot).await?, &groups, &wanted.table)?;
+    tables.iter_mut().for_each(|table| showing.apply(table));
+    require_keys(vault, &showing, &manifest.files, &tables)?;
+    let of_tables = tables.iter().filter(|table| !table.is_left_empty()).flat_map(|table| &table.shown.read);
+    let opened: BTreeSet<Grade> =
+        manifest.files.iter().map(|file| &file.grade).chain(of_tables).copied().collect();
+    let together = opened.iter().filter(|grade| vault.quorum(**grade) > 1).copied().collect();
+    let words = in_words(snapshot, &tables, &opened, (wanted, url));
+    Ok(Proposal { words, together })
+}
+
+fn in_words(
+    snapshot: &Snapshot,
+    tables: &[Chosen],
+    opened: &BTreeSet<Grade>,
+    (wanted, url): (&Wanted, &Url),
+) -> String {
+    let manifest = &snapshot.manifest;
+    let mut text = format!("restore snapshot {} of {}\n", snapshot.id, escape(&manifest.source));
+    text.push_str(&format!("taken    {} UTC\n", words::time(&manifest.time)));
+    let loaded = tables.iter().filter(|table| !table.is_left_empty());
+    let rows = loaded.map(|table| table.record.rows).sum();
+    let count = words::counted(tables.len() as u64, "table");
+    let of = if tables.len() as u64 == manifest.tables { "all of them" } else { "of those it has" };
+    text.push_str(&format!("tables   {count}, {of}: {}\n", words::counted(rows, "row")));
+    if tables.len() as u64 != manifest.tables {
+        text.extend(tables.iter().map(|table| format!("table    {}\n", escape(&table.name()))));
+    }
+    let opened: Vec<_> = opened.iter().copied().collect();
+    text.push_str(&format!("opens    grade {}\n", words::listed(&opened)));
+    let withheld: Vec<_> = tables.iter().flat_map(|table| table.withheld.clone()).collect();
+    for (why, names) in for_words(&withheld) {
+        text.push_str(&format!("without  {} ({why})\n", escape(&names)));
+    }
+    text.push_str(&format!("into     {}\n", words::shown(url)));
+    let options = [
+        ("--mask", wanted.mask),
+        ("--into-new", wanted.into_new),
+        ("--skip-damaged", wanted.skip_damaged),
+        ("--no-owner", wanted.no_owner),
+        ("--with-accounts", wanted.with_accounts),
+        ("--enable-events", wanted.enable_events),
+        ("--allow-plaintext", wanted.allow_plaintext),
+    ];
+    text.extend(options.iter().filter(|(_, asked)| *asked).map(|(option, _)| format!("with     {option}\n")));
+    text.extend(
+        wanted
+            .map_role
+            .iter()
+            .map(|(old, new)| format!("with     --map-role {}={}\n", escape(old), escape(new))),
+    );
+    text
+}
+
+/// A plan's words, indented, as it is safe to show them.
+pub fn indented(plan: &str) -> String {
+    plan.lines().map(|line| format!("  {}\n", escape(line))).collect()
+}
+
+/// The one person whose identity this is: what is signed is signed by somebody.
+pub fn one_person(vault: &Vault, identities: &Identities) -> Result<PersonKey, CommandError> {
+    let mut keys = vault.person_keys(identities)?;
+    match keys.len() {
+        1 => Ok(keys.remove(0)),
+        0 => Err(CommandError::new(Kind::NoUsableKey, "no identity given is of a person who signs in this vault")
+            .hint("give your own with `--identity`; `lifeboat-restore keys list` shows who is in the vault")
+            .hint("a vault made by an older version gives everybody a signing key with `lifeboat-restore keys rewrap`")),
+        _ => {
+            let names: Vec<_> = keys.into_iter().map(|key| key.name).collect();
+            let text = format!("identities of several people were given: {}", names.join(", "));
+            Err(CommandError::new(Kind::Usage, text).hint("each signs for themselves: give one"))
+        }
+    }
+}
+
+/// Finds a request by its id or the beginning of it.
+pub async fn find(vault: &Vault, id: &str) -> Result<RequestRecord, CommandError> {
+    let listed = vault.store().list(names::REQUESTS).await?;
+    let ids = listed.iter().filter_map(|object| names::request_part(&object.name)).map(|(id, _)| id);
+    let found: BTreeSet<RequestId> =
+        ids.filter(|known| !id.is_empty() && known.to_string().starts_with(&id.to_lowercase())).collect();
+    let mut found = found.into_iter();
+    match (found.next(), found.next()) {
+        (Some(id), None) => Ok(read_request(vault, id).await?),
+        (None, _) => {
+            let text = format!("there is no request `{}`", id.escape_debug());
+            Err(CommandError::new(Kind::Usage, text).hint("`lifeboat-restore requests` lists them"))
+        }
+        (Some(_), Some(_)) => {
+            let text = format!("several requests begin with `{}`", id.escape_debug());
+            Err(CommandError::new(Kind::Usage, text)
+                .hint("give more of the id: `lifeboat-restore requests` lists them"))
+        }
+    }
+}
+
+/// Checks that a request is for this restore and approved by enough people, and opens the vault as far as it
+/// reaches. Nothing is opened before all of that holds.
+///
+/// # Errors
+/// `Denied` when it is for another plan, of somebody else or good no more; `ApprovalMissing` when too few have
+/// approved it.
+pub async fn redeem(
+    vault: &Vault,
+    record: &RequestRecord,
+    identities: &Identities,
+    proposal: &Proposal,
+    key: Option<&Path>,
+) -> Result<(Vault, Approved), CommandError> {
+    let id = record.id.short();
+    let denied = |text: String| CommandError::new(Kind::Denied, text);
+    let now = Timestamp::now();
+    record.check_open(vault, now)?;
+    if !vault.person_keys(identities)?.iter().any(|person| person.id() == record.requester) {
+        let text = format!("request {id} is {}'s, and no identity given is theirs", record.requester_name);
+        return Err(denied(text).hint("whoever needs the data asks for it: `lifeboat-restore request`"));
+    }
+    if record.request.kind != Wish::Restore {
+        return Err(denied(format!("request {id} is not for a restore")));
+    }
+    if proposal.words != record.request.plan || proposal.together != record.request.grades {
+        return Err(another_plan(record, proposal));
+    }
+    let tally = record.tally(vault, now)?;
+    if !tally.is_enough() {
+        return Err(too_few(record, &tally));
+    }
+    let given = gather(vault, record, &one_time_key(record, key)?)?;
+    let unlocked = vault.unlock_with(identities, &given).await?;
+    let open = unlocked.unlocked();
+    if let Some(closed) = record.request.grades.iter().find(|grade| !open.contains(grade)) {
+        let text = format!("the shares that were given for request {id} do not open grade {closed}");
+        let error = CommandError::new(Kind::NoUsableKey, text);
+        let told = unlocked.damage().map(ToString::to_string).collect::<BTreeSet<_>>();
+        return Err(told.into_iter().fold(error, |error, damage| error.hint(damage)));
+    }
+    Ok((unlocked, Approved { id: record.id, plan: proposal.words.clone(), by: tally.approved }))
+}
+
+/// Says in which lines the plan at hand is not the one that was asked for.
+fn another_plan(record: &RequestRecord, proposal: &Proposal) -> CommandError {
+    let (asked, at_hand) = (&record.request.plan, &proposal.words);
+    let text = format!("request {} is for another plan than this", record.id.short());
+    let mut error = CommandError::new(Kind::Denied, text);
+    for line in asked.lines().filter(|line| at_hand.lines().all(|other| other != *line)) {
+        error = error.hint(format!("asked for:  {line}"));
+    }
+    for line in at_hand.lines().filter(|line| asked.lines().all(|other| other != *line)) {
+        error = error.hint(format!("this would: {line}"));
+    }
+    error.hint("repeat what was asked for, or ask for this: `lifeboat-restore request`")
+}
+
+/// Says how many approvals are missing, and who could give them.
+pub fn too_few(record: &RequestRecord, tally: &Tally) -> CommandError {
+    let (id, has) = (record.id.short(), tally.approved.len());
+    let text = format!("request {id} has {has} of {} approvals", tally.needed);
+    let error = CommandError::new(Kind::ApprovalMissing, text);
+    let error = record.unbelieved.iter().fold(error, |error, unbelieved| error.hint(unbelieved.to_string()));
+    match tally.able.len() + has < tally.needed {
+        true => error.hint(
+            "not enough are left who could approve it; after keys were changed, or approvals taken back, ask anew",
+        ),
+        false => error.hint(format!("who still can: {}", tally.able.join(", "))),
+    }
+}
+
+/// Where a request's one-time key is when nobody says otherwise.
+pub fn key_file(id: RequestId) -> PathBuf {
+    PathBuf::from(format!("lifeboat-request-{}.key", id.short()))
+}
+
+fn one_time_key(record: &RequestRecord, file: Option<&Path>) -> Result<x25519::Identity, CommandError> {
+    let file = file.map_or_else(|| key_file(record.id), Path::to_owned);
+    let hint = "it was made on the machine where the request was; say where it is with `--request-key`";
+    let text = std::fs::read_to_string(&file)
+        .context(|| format!("the request's one-time key cannot be read from {}", file.display()))
+        .kind(Kind::NoUsableKey)
+        .hint(hint)?;
+    let line = text.lines().find(|line| line.starts_with("AGE-SECRET-KEY-"));
+    let identity: Option<x25519::Identity> = line.and_then(|line| line.trim().parse().ok());
+    match identity.filter(|identity| identity.to_public().to_string() == record.request.recipient) {
+        Some(identity) => Ok(identity),
+        None => {
+            let text = format!("{} is not the one-time key of request {}", file.display(), record.id.short());
+            Err(CommandError::new(Kind::NoUsableKey, text).hint(hint))
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What takes several people who are not in one place: asked for, approved, refused, taken back and used.
+
+use serde_json::Value;
+
+use crate::lab::Lab;
+
+/// The requests that the vault has, as the program lists them.
+fn listed(lab: &Lab) -> Vec<Value> {
+    let told = lab.run("requests VAULT WANG --json").1;
+    let lines = told.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON lines"));
+    lines.filter(|line| line["type"] == "request").collect()
+}
+
+/// The id of the newest request.
+fn newest(lab: &Lab) -> String {
+    listed(lab).last().expect("a request")["id"].as_str().expect("an id").to_owned()
+}
+
+#[test]
+fn a_restore_is_asked_for_approved_by_others_and_done() {
+    let lab = Lab::with_quorum(&["li", "zhao"], 3);
+    lab.check("requests-none", "requests VAULT WANG");
+    let ask = "request crm@latest --to TARGET --reason subpoena VAULT WANG";
+    lab.check("request", ask);
+    let id = newest(&lab);
+    let short = &id[..8];
+    let restore = format!("restore crm@latest --to TARGET VAULT WANG --request {short}");
+    lab.check("request-approve-own", &format!("approve {short} --yes VAULT WANG"));
+    lab.check("request-approve-unasked", &format!("approve {short} VAULT LI"));
+    lab.check("request-approve", &format!("approve {short} --yes VAULT LI"));
+    lab.check("request-approve-again", &format!("approve {short} --yes VAULT LI"));
+    lab.check("request-approve-together", &format!("approve {short} --yes VAULT LI ZHAO"));
+    lab.check("request-approve-as-agent", &format!("approve {short} --yes VAULT --identity agent.key"));
+    lab.check("request-approve-unknown", "approve 00000000 --yes VAULT LI");
+    lab.check("restore-approval-missing", &restore);
+    lab.check("requests-open", "requests VAULT ZHAO");
+    lab.check("request-approve-last", &format!("approve {id} --yes VAULT ZHAO"));
+    lab.check("requests-approved", "requests VAULT ZHAO");
+    // Nothing but what was asked for, and for nobody else.
+    lab.check("restore-another-plan", &format!("{restore} --table contacts"));
+    lab.check("restore-another-person", &restore.replace("WANG", "LI"));
+    lab.check("restore-no-request-key", &format!("{restore} --request-key nothing.key"));
+    lab.check("restore-other-request-key", &format!("{restore} --request-key wang.key"));
+    assert!(!lab.path("new.db").exists(), "nothing was touched");
+    lab.check("restore-approved", &restore);
+    assert!(lab.path("new.db").exists());
+    let told = lab.ok("audit export VAULT WANG");
+    let entries = told.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON lines"));
+    let deeds: Vec<_> = entries
+        .map(|line| {
+            let word = |field: &str| line[field].as_str().unwrap_or_default().to_owned();
+            (word("name"), word("what"), word("result"), word("kind"), word("plan"))
+        })
+        .collect();
+    let did = |name: &str, what: &str, result: &str| {
+        let same = |deed: &&(String, String, String, String, String)| {
+            (&*deed.0, &*deed.1, &*deed.2) == (name, what, result)
+        };
+        deeds.iter().filter(same).collect::<Vec<_>>()
+    };
+    assert_eq!(did("wang", "request", "done").len(), 1, "{deeds:?}");
+    assert_eq!(did("wang", "approve", "refused")[0].3, "denied by policy", "{deeds:?}");
+    assert_eq!(did("li", "approve", "done").len() + did("zhao", "approve", "done").len(), 2, "{deeds:?}");
+    let plan = &did("wang", "request", "done")[0].4;
+    assert_eq!((plan, plan.len()), (&did("wang", "restore", "done")[0].4, 64), "{deeds:?}");
+    assert!(did("wang", "restore", "refused").iter().any(|deed| deed.3 == "approval missing"), "{deeds:?}");
+    assert!(!told.contains("Ada"), "{told}");
+}
+
+#[test]
+fn a_request_refused_or_taken_back_is_good_for_nothing() {
+    let lab = Lab::with_quorum(&["li", "zhao"], 3);
+    let ask = "request crm@latest --to TARGET --reason drill VAULT WANG";
+    lab.ok(ask);
+    let refused = newest(&lab);
+    lab.ok(&format!("approve {refused} --yes VAULT LI"));
+    lab.check("refuse-own", &format!("refuse {refused} --reason no VAULT WANG"));
+    lab.check("refuse", &format!("refuse {refused} --reason who-asked VAULT ZHAO"));
+    lab.check("approve-refused", &format!("approve {refused} --yes VAULT ZHAO"));
+    lab.check("restore-refused", &format!("restore crm@latest --to TARGET VAULT WANG --request {refused}"));
+    lab.ok(&format!("{ask} --for 30m"));
+    let revoked = newest(&lab);
+    lab.ok(&format!("approve {revoked} --yes VAULT LI"));
+    lab.check("revoke-approval", &format!("revoke {revoked} --reason mistaken VAULT LI"));
+    lab.check("revoke-again", &format!("revoke {revoked} --reason mistaken VAULT LI"));
+    lab.check("revoke-nothing", &format!("revoke {revoked} --reason mistaken VAULT ZHAO"));
+    let restore = format!("restore crm@latest --to TARGET VAULT WANG --request {revoked}");
+    lab.check("restore-approval-taken-back", &restore);
+    lab.check("revoke", &format!("revoke {revoked} --reason found-it VAULT WANG"));
+    lab.check("restore-revoked", &restore);
+    lab.check("requests-ended", "requests VAULT WANG");
+}
+
+#[test]
+fn what_needs_no_approval_is_not_asked_for() {
+    let lab = Lab::with_snapshot();
+    lab.check("request-needless", "request crm@latest --to TARGET --reason drill VAULT WANG");
+    lab.check("request-too-long", "request crm@latest --to TARGET --reason drill --for 8w VAULT WANG");
+}

@@ -19,6 +19,7 @@ mod history;
 mod host;
 mod interrupt;
 mod job;
+mod lease;
 mod lock;
 mod locks;
 mod metrics;

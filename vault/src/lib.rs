@@ -56,7 +56,7 @@ pub use grade::{Grade, Realm};
 pub use ids::{AgentId, ChunkId, IndexId, MarkId, NotAnId, NoteId, PackId, RequestId, SnapshotId, VaultId};
 pub use index::SyncReport;
 pub use keys::{AgentKey, EnrolmentRequest, Identities, Person, PersonKey, fingerprint};
-pub use lease::Lease;
+pub use lease::{LEASE_SECONDS, Lease};
 pub use locks::{Locked, extend_locks};
 pub use notes::{Hold, NoteAuthor, Notes, list_notes, write_note};
 pub use prune::{LockedPack, MostlyDead, PruneOptions, PrunePlan, Pruned, SizedPack};

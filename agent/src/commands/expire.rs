@@ -5,7 +5,7 @@ use std::path::Path;
 use lifeboat_config::Config;
 use lifeboat_console::{CommandError, Kind, escape, print, print_json};
 use lifeboat_vault::format::audit::Deed;
-use lifeboat_vault::{ExpirePlan, Lease};
+use lifeboat_vault::ExpirePlan;
 use serde_json::{Value, json};
 
 use super::count;
@@ -17,6 +17,7 @@ use crate::history::{self, Ended};
 use crate::host;
 use crate::interrupt::Interrupt;
 use crate::job::{Job, Task};
+use crate::lease::Claim;
 use crate::lock;
 use crate::record;
 use crate::seen::Seen;
@@ -60,7 +61,8 @@ async fn work(
         return held_back(&plan).map(|()| Value::Null);
     }
     let from = copy.map_or(&vault, |copy| &copy.vault);
-    let mut lease = interrupt.or(Lease::take(from, &key, "expiring", args.deleting.alone)).await?;
+    let claim = Claim { config, key: &key, purpose: "expiring", alone: args.deleting.alone, json };
+    let mut lease = claim.take(from, interrupt).await?;
     let planned = plan(config, &vault, copy, &args.source, interrupt).await;
     let done = match &planned {
         Ok(plan) => {

@@ -17,6 +17,7 @@ use crate::history::{self, Ended};
 use crate::host;
 use crate::interrupt::Interrupt;
 use crate::job::{Job, Task};
+use crate::lease::Claim;
 use crate::lock;
 use crate::locks;
 use crate::record;
@@ -61,7 +62,8 @@ async fn prune(
     let copy = interrupt.or(OpenCopy::if_named(config, &vault, &key, args.copy.as_deref())).await?;
     let from = copy.as_ref().map_or(&vault, |copy| &copy.vault);
     let (state, options) = (&config.agent.state, PruneOptions::default());
-    let mut lease = interrupt.or(Lease::take(from, &key, "pruning", args.deleting.alone)).await?;
+    let claim = Claim { config, key: &key, purpose: "pruning", alone: args.deleting.alone, json };
+    let mut lease = claim.take(from, interrupt).await?;
     let work = async {
         let plan = plan(&vault, copy.as_ref(), state, options, Some(&mut lease)).await?;
         let pruned = match plan.held_back.is_empty() {

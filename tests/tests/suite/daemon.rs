@@ -16,7 +16,7 @@ use crate::company::{Company, DB1, Host, sqlite_crm};
 mod two;
 
 /// Nothing that is waited for here takes longer.
-const WITHIN: Duration = Duration::from_secs(120);
+const WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A daemon under way, and what it tells systemd.

@@ -17,15 +17,13 @@ use std::time::Instant;
 use jiff::Timestamp;
 use lifeboat_config::{Agent, Source};
 use lifeboat_connectors::{Capture, CaptureOptions, PointInTime};
-use lifeboat_console::{CommandError, Progress};
+use lifeboat_console::{CommandError, Interrupt, Progress, chain};
 use lifeboat_vault::{
     AgentKey, Comparison, Draft, Error as VaultError, SnapshotWriter, Vault, Written, list_notes,
 };
 
-use crate::check::chain;
 use crate::grades::{Catalogue, named};
 use crate::host;
-use crate::interrupt::Interrupt;
 use lanes::Read;
 use scratch::Scratch;
 pub use summary::{Summary, seconds};

@@ -6,10 +6,8 @@ pub mod host;
 pub mod source;
 pub mod vault;
 
-use std::error::Error;
-
 use lifeboat_connectors::{Finding, Severity};
-use lifeboat_console::CommandError;
+use lifeboat_console::{CommandError, chain};
 use serde::Serialize;
 
 use crate::explain::explain;
@@ -60,17 +58,4 @@ impl Findings {
 
 fn finding(severity: Severity, subject: &str, text: impl Into<String>, hint: Option<String>) -> Finding {
     Finding { severity, subject: subject.to_owned(), text: text.into(), hint }
-}
-
-/// An error and its causes on one line; a cause that the line already ends with is left out.
-pub fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut line = error.to_string();
-    for cause in std::iter::successors(error.source(), |&cause| cause.source()) {
-        let cause = cause.to_string();
-        if !line.ends_with(&cause) {
-            line.push_str(": ");
-            line.push_str(&cause);
-        }
-    }
-    line
 }

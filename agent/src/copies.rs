@@ -14,13 +14,12 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lifeboat_config::{Bandwidth, Config, Copy, Severity};
-use lifeboat_console::{CommandError, Kind, Progress};
+use lifeboat_console::{CommandError, Kind, Progress, chain};
 use lifeboat_vault::{
     AgentKey, CopyMemory, CopyPlan, CopyStatus, Copying, Error, Extent, Pace, Snapshot, SnapshotId, Store,
     Vault, copy_status,
 };
 
-use crate::check::chain;
 use crate::event::{Check, Event};
 use crate::host;
 use crate::notify::Router;

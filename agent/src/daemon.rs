@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lifeboat_config::Config;
-use lifeboat_console::{CommandError, Kind};
+use lifeboat_console::{CommandError, Kind, chain};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -301,10 +301,7 @@ impl Daemon {
     async fn recalled(&mut self, recalled: Result<(), CommandError>) {
         self.recalling = false;
         if let Err(error) = recalled {
-            tracing::warn!(
-                "past runs cannot be recalled from the vault yet: {}",
-                crate::check::chain(error.error())
-            );
+            tracing::warn!("past runs cannot be recalled from the vault yet: {}", chain(error.error()));
             return;
         }
         let jobs: Vec<_> =
@@ -436,6 +433,6 @@ fn ending(ended: &Ended, stopping: bool) -> Ending {
 
 fn written(result: Result<(), CommandError>) {
     if let Err(error) = result {
-        tracing::error!("the history cannot be written: {}", crate::check::chain(error.error()));
+        tracing::error!("the history cannot be written: {}", chain(error.error()));
     }
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use lifeboat_config::{ConfigError, SecretError};
 use lifeboat_connectors::Error as SourceError;
-use lifeboat_console::{CommandError, Explanation, Kind};
+use lifeboat_console::{Explanation, Kind};
 use lifeboat_vault::{CopyError, Error as VaultError};
 
 /// Explains one error of a chain, if it is one of ours.
@@ -23,15 +23,6 @@ pub fn explain(error: &(dyn Error + 'static)) -> Option<Explanation> {
     }
     let error = error.downcast_ref::<SecretError>()?;
     Some(Explanation { kind: Kind::ConfigInvalid, hints: error.hints() })
-}
-
-/// The kind and the hints that an error will be reported with, for those who are told of it elsewhere.
-pub fn described(error: &CommandError) -> (Kind, Vec<String>) {
-    let mut causes = std::iter::successors(Some(error.error()), |&cause| cause.source());
-    let explanation = causes.find_map(explain);
-    let (kind, hints) = explanation.map_or((Kind::Failed, Vec::new()), |found| (found.kind, found.hints));
-    let kind = if error.kind() == Kind::Failed { kind } else { error.kind() };
-    (kind, [error.hints(), &hints].concat())
 }
 
 fn vault_kind(error: &VaultError) -> Kind {

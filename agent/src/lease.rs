@@ -6,10 +6,8 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_config::Config;
-use lifeboat_console::{CommandError, Progress};
+use lifeboat_console::{CommandError, Interrupt, Progress};
 use lifeboat_vault::{AgentKey, Error, LEASE_SECONDS, Lease, Vault};
-
-use crate::interrupt::Interrupt;
 
 /// Each look is a few small requests.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
@@ -78,7 +76,9 @@ fn waiting(error: &Error, now: Timestamp, zone: &TimeZone) -> Option<String> {
     let left = SignedDuration::from_secs(LEASE_SECONDS.saturating_sub(*seconds_ago));
     let until = now.checked_add(left).ok()?.to_zoned_datetime(zone.clone());
     let until = until.strftime("%H:%M");
-    Some(format!("waiting for {by}, {purpose} under a lease until {until}, unless it is renewed or given back"))
+    Some(format!(
+        "waiting for {by}, {purpose} under a lease until {until}, unless it is renewed or given back"
+    ))
 }
 
 #[cfg(test)]
@@ -118,7 +118,8 @@ mod tests {
     #[tokio::test]
     async fn what_no_waiting_mends_is_told_at_once() {
         let unasked = |_: &Error| panic!("nobody holds it");
-        let taken = patiently(async || Err::<(), _>(Error::NotExclusive), unasked, async |_| panic!("no wait"));
+        let taken =
+            patiently(async || Err::<(), _>(Error::NotExclusive), unasked, async |_| panic!("no wait"));
         assert!(matches!(taken.await, Err(Error::NotExclusive)));
     }
 

@@ -8,7 +8,7 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lifeboat_console::{CommandError, Kind, ResultExt};
+use lifeboat_console::{CommandError, Kind, ResultExt, chain};
 
 use crate::job::Job;
 
@@ -34,7 +34,7 @@ pub fn of_daemon(state: &Path) -> Result<Lock, CommandError> {
 /// written there is no lock: a disk that is full keeps nobody from taking a snapshot.
 pub fn of_job(state: &Path, job: &Job) -> Result<Lock, CommandError> {
     let taken = take(state, &name(job)).unwrap_or_else(|error| {
-        tracing::warn!("{}", crate::check::chain(error.error()));
+        tracing::warn!("{}", chain(error.error()));
         Some(Lock { _file: None })
     });
     taken.ok_or_else(|| {

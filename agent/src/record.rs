@@ -1,12 +1,11 @@
 //! What this host writes to the vault's record: its own deeds, signed with its key.
 
 use jiff::Timestamp;
-use lifeboat_console::{CommandError, Kind, Progress};
+use lifeboat_console::{CommandError, Kind, Progress, chain};
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::{AgentKey, AuditWriter, Identities, Vault, record};
 
-use crate::check::chain;
-use crate::explain::described;
+use crate::explain::explain;
 
 /// Writes an entry. That there is none is told: what was done is done all the same.
 pub async fn write(vault: &Vault, key: &AgentKey, deed: &Deed, json: bool) {
@@ -34,18 +33,12 @@ fn not_written(deed: &Deed, why: &str, json: bool) {
     Progress::new(json).warn(&format!("this is in no record ({what}): {why}"));
 }
 
-/// A deed of this kind, and how it ended.
-pub fn ended<T>(what: &str, ended: &Result<T, CommandError>) -> Deed {
-    let kind = ended.as_ref().err().map(|error| described(error).0);
-    let result = match kind {
-        None => "done",
-        Some(Kind::Partial) => "partial",
-        Some(Kind::NoUsableKey | Kind::Anomaly) => "refused",
-        Some(_) => "failed",
-    };
+/// A deed of this kind, and how it ended: with this failure, or well.
+pub fn ended(what: &str, failure: Option<&CommandError>) -> Deed {
+    let kind = failure.map(|error| error.explained(explain).kind);
     Deed {
         what: what.into(),
-        result: result.into(),
+        result: Kind::result(kind).into(),
         kind: kind.map(|kind| kind.as_str().into()),
         ..Deed::default()
     }

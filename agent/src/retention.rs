@@ -2,11 +2,9 @@
 
 use jiff::Timestamp;
 use lifeboat_config::Config;
-use lifeboat_console::{Align, Table, escape};
+use lifeboat_console::{Align, Table, count, counted, escape};
 use lifeboat_vault::{Candidate, Dating, Keep, RetentionPlan, Verdict};
 use serde_json::{Value, json};
-
-use crate::commands::count;
 
 /// The policy for a source, or nothing when everything stays.
 pub fn keep_of(config: &Config, source: &str) -> Option<Keep> {
@@ -24,9 +22,10 @@ pub fn of(keep: &lifeboat_config::Keep, min_days: u32) -> Keep {
 /// A source's plan as an operator reads it.
 pub fn told(plan: &RetentionPlan) -> String {
     let going = plan.going().count();
-    let all = count(plan.verdicts.len(), "snapshot", "snapshots");
-    let stay = count(plan.verdicts.len() - going, "stays", "stay");
-    let mut text = format!("{}: {all}, {stay}, {}\n", escape(&plan.source), count(going, "goes", "go"));
+    let all = counted(plan.verdicts.len() as u64, "snapshot");
+    let stay = count((plan.verdicts.len() - going) as u64, "stays", "stay");
+    let mut text =
+        format!("{}: {all}, {stay}, {}\n", escape(&plan.source), count(going as u64, "goes", "go"));
     text.extend(plan.held_back.iter().map(|why| format!("held back: {}\n", escape(why))));
     let headings =
         [("id", Align::Left), ("time (UTC)", Align::Left), ("", Align::Left), ("why", Align::Left)];

@@ -2,16 +2,15 @@
 //! no store. Written after every run that reached the store, and lost at no cost.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use lifeboat_console::CommandError;
+use lifeboat_console::{CommandError, chain};
 use lifeboat_vault::format::names;
 use lifeboat_vault::{Grade, SnapshotId, Vault};
 use serde::{Deserialize, Serialize};
 
-use crate::check::chain;
+use crate::state_file;
 
 const FILE: &str = "vault.json";
 
@@ -70,10 +69,7 @@ impl Seen {
 
     fn write(&self, state: &Path) -> Result<(), CommandError> {
         let json = serde_json::to_vec(self).expect("it serialises");
-        let mut file = tempfile::NamedTempFile::new_in(state)?;
-        file.write_all(&json)?;
-        file.persist(path(state)).map_err(|error| error.error)?;
-        Ok(())
+        Ok(state_file::replace(&path(state), &json)?)
     }
 }
 

@@ -9,13 +9,16 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use lifeboat_config::Config;
-use lifeboat_console::CommandError;
+use lifeboat_console::{CommandError, Interrupt};
 use tokio::sync::oneshot;
 
 use crate::run_id::RunId;
 
 /// No configuration is as long; what is longer is none.
 const CONFIG_BYTES_MAX: u64 = 16 << 20;
+
+/// What to do after a signal.
+const AGAIN: &str = "run the same command again: what is in the vault already is not uploaded twice";
 
 /// Whether a run was started by the daemon.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -25,36 +28,33 @@ pub struct Supervision {
     pub supervised: Option<RunId>,
 }
 
-/// A run's configuration, and whom it must not outlive.
-pub struct Orders {
-    /// The configuration in force.
-    pub config: Config,
-    /// Is told when the daemon has ended, if a daemon started this run.
-    pub supervisor: Option<oneshot::Receiver<()>>,
-}
-
 impl Supervision {
     /// The run's name: the one that the daemon gave it, or one of its own.
     pub fn run_id(self) -> RunId {
         self.supervised.unwrap_or_else(RunId::new)
     }
 
-    /// Reads the configuration from where it is.
-    pub fn orders(self, path: &Path) -> Result<Orders, CommandError> {
+    /// Reads the configuration from where it is, and listens from now on for what ends the run: signals, and the
+    /// end of the daemon that started it, if one did. `work` is what that stops, see [`Interrupt::listen`].
+    ///
+    /// # Errors
+    /// When the configuration cannot be used.
+    pub fn orders(self, path: &Path, work: &'static str) -> Result<(Config, Interrupt), CommandError> {
         if self.supervised.is_none() {
-            return Ok(Orders { config: Config::load(path)?, supervisor: None });
+            return Ok((Config::load(path)?, Interrupt::listen(work, None)?.hint(AGAIN)));
         }
         let mut stdin = BufReader::new(io::stdin());
         let mut line = String::new();
         stdin.by_ref().take(CONFIG_BYTES_MAX).read_line(&mut line)?;
         let config = Config::parse(&serde_json::from_str::<String>(&line)?, path)?;
-        let (tell, supervisor) = oneshot::channel();
+        let (tell, daemon) = oneshot::channel();
         std::thread::spawn(move || {
             // An error is an end too.
             let _ = io::copy(&mut stdin, &mut io::sink());
             let _ = tell.send(());
         });
-        Ok(Orders { config, supervisor: Some(supervisor) })
+        let supervisor = ("the end of `lifeboat-agent run`", daemon);
+        Ok((config, Interrupt::listen(work, Some(supervisor))?.hint(AGAIN)))
     }
 }
 

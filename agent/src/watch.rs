@@ -10,14 +10,14 @@ use std::path::Path;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lifeboat_config::{Config, Severity};
-use lifeboat_console::Progress;
+use lifeboat_console::{Progress, chain};
 use lifeboat_vault::{AgentId, Anchor, AuditRecord, AuditReport, Vault, read_audit_after};
 use serde::{Deserialize, Serialize};
 
-use crate::check::chain;
 use crate::event::{Check, Event};
 use crate::notify::Router;
 use crate::run_id::RunId;
+use crate::state_file;
 
 const STATE: &str = "record.json";
 
@@ -155,10 +155,7 @@ fn read(path: &Path) -> Memory {
 }
 
 fn write(path: &Path, memory: &Memory) -> std::io::Result<()> {
-    let text = serde_json::to_vec(memory).expect("plain data serialises");
-    let new = path.with_extension("new");
-    std::fs::write(&new, text)?;
-    std::fs::rename(&new, path)
+    state_file::replace(path, &serde_json::to_vec(memory).expect("plain data serialises"))
 }
 
 #[cfg(test)]

@@ -84,6 +84,16 @@ impl Kind {
         self.entry().1
     }
 
+    /// How a deed ended, in the word that a vault's record has for it; `None` is a good end.
+    pub const fn result(kind: Option<Self>) -> &'static str {
+        match kind {
+            None => "done",
+            Some(Self::Partial) => "partial",
+            Some(Self::NoUsableKey | Self::Anomaly | Self::ApprovalMissing | Self::Denied) => "refused",
+            Some(_) => "failed",
+        }
+    }
+
     /// The word for this kind in JSON.
     pub const fn as_str(self) -> &'static str {
         self.entry().2
@@ -177,20 +187,28 @@ impl CommandError {
         Self { error: Box::new(Context { message: message.into(), source: self.error }), ..self }
     }
 
-    /// Asks `explain` about the error and then about its causes, from the outside in, and takes the
-    /// first answer: its kind, unless one was said before, and its hints.
+    /// What it will be reported as, once [`CommandError::classify`] has asked `explain`: for those who are told
+    /// of it elsewhere.
     ///
-    /// `explain` downcasts: `error.downcast_ref::<vault::Error>()`.
+    /// The error is asked about and then its causes, from the outside in, and the first answer is taken: its
+    /// kind, unless one was said before, and its hints. `explain` downcasts:
+    /// `error.downcast_ref::<vault::Error>()`.
+    pub fn explained(&self, explain: impl Fn(&(dyn Error + 'static)) -> Option<Explanation>) -> Explanation {
+        let found = sources(&*self.error).find_map(explain);
+        let kind = self.kind.or(found.as_ref().map(|found| found.kind)).unwrap_or(Kind::Failed);
+        let mut hints = self.hints.clone();
+        // One that was classified before has them already.
+        hints.extend(
+            found.into_iter().flat_map(|found| found.hints).filter(|hint| !self.hints.contains(hint)),
+        );
+        Explanation { kind, hints }
+    }
+
+    /// Makes kind and hints those that [`CommandError::explained`] says.
     #[must_use]
-    pub fn classify(mut self, explain: impl Fn(&(dyn Error + 'static)) -> Option<Explanation>) -> Self {
-        if let Some(explanation) = sources(&*self.error).find_map(explain) {
-            self.kind = self.kind.or(Some(explanation.kind));
-            // One that was classified before has them already.
-            let new = explanation.hints.into_iter().filter(|hint| !self.hints.contains(hint));
-            let new: Vec<_> = new.collect();
-            self.hints.extend(new);
-        }
-        self
+    pub fn classify(self, explain: impl Fn(&(dyn Error + 'static)) -> Option<Explanation>) -> Self {
+        let Explanation { kind, hints } = self.explained(explain);
+        Self { kind: Some(kind), hints, ..self }
     }
 
     /// The lines for stderr: heading and message, each cause once, hints; each with its line end.
@@ -230,18 +248,26 @@ impl CommandError {
         ExitCode::from(self.kind().exit_code())
     }
 
-    /// The message and its causes. A cause whose text already ends the one above is left out: many
-    /// libraries repeat their source.
+    /// The message and its causes, escaped.
     fn texts(&self) -> Vec<String> {
-        let mut texts: Vec<String> = Vec::new();
-        for error in sources(&*self.error) {
-            let text = escape_lines(&error.to_string());
-            if texts.last().is_none_or(|above| !above.ends_with(&text)) {
-                texts.push(text);
-            }
-        }
-        texts
+        texts(&*self.error).iter().map(|text| escape_lines(text)).collect()
     }
+}
+
+/// An error and its causes on one line: `source crm failed: no server: connection refused`.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    texts(error).join(": ")
+}
+
+/// A cause whose text already ends the one above is left out: many libraries repeat their source.
+fn texts(error: &(dyn Error + 'static)) -> Vec<String> {
+    let mut texts: Vec<String> = Vec::new();
+    for text in sources(error).map(ToString::to_string) {
+        if texts.last().is_none_or(|above| !above.ends_with(&text)) {
+            texts.push(text);
+        }
+    }
+    texts
 }
 
 fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

@@ -10,6 +10,7 @@
 mod args;
 mod error;
 mod escape;
+mod interrupt;
 mod logging;
 mod numbers;
 mod output;
@@ -17,10 +18,11 @@ mod progress;
 mod table;
 
 pub use args::{LogFormat, OutputArgs};
-pub use error::{CommandError, Explanation, Kind, ResultExt};
+pub use error::{CommandError, Explanation, Kind, ResultExt, chain};
 pub use escape::escape;
+pub use interrupt::Interrupt;
 pub use logging::init_logging;
-pub use numbers::{human_bytes, human_duration, human_rows};
+pub use numbers::{count, counted, human_bytes, human_duration, human_rows};
 pub use output::{print, print_json};
 pub use progress::{Progress, TableProgress};
 pub use table::{Align, Table};

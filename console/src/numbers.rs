@@ -29,6 +29,16 @@ pub fn human_rows(rows: u64) -> String {
     groups.join(",")
 }
 
+/// A number of things whose noun or verb is regular: `1 table`, `3,100,000 rows`.
+pub fn counted(number: u64, what: &str) -> String {
+    count(number, what, &format!("{what}s"))
+}
+
+/// A number with its word: `1 person`, `2 people`, `1 stays`.
+pub fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", human_rows(number), if number == 1 { one } else { many })
+}
+
 /// A length of time in at most two units: `850 ms`, `12.3 s`, `4 min 05 s`, `2 h 03 min`, `3 d 04 h`.
 pub fn human_duration(duration: Duration) -> String {
     let tenths = (duration.as_millis() + 50) / 100;
@@ -71,6 +81,15 @@ mod tests {
         check(1_000, "1,000");
         check(3_100_000, "3,100,000");
         check(12_345_678, "12,345,678");
+    }
+
+    #[test]
+    fn words_follow_their_number() {
+        let check = |number: u64, expected: &str| assert_eq!(counted(number, "row"), expected);
+        check(0, "0 rows");
+        check(1, "1 row");
+        check(3_100_000, "3,100,000 rows");
+        assert_eq!([1, 2].map(|number| count(number, "stays", "stay")), ["1 stays", "2 stay"]);
     }
 
     #[test]

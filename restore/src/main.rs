@@ -9,7 +9,6 @@ mod cli;
 mod commands;
 mod explain;
 mod fleet;
-mod interrupt;
 mod open;
 mod proven;
 mod record;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use age::cli_common::UiCallbacks;
 use lifeboat_config::{Branch, Config, Copy, SecretRef};
-use lifeboat_console::{CommandError, Kind, Progress, ResultExt};
+use lifeboat_console::{CommandError, Interrupt, Kind, Progress, ResultExt};
 use lifeboat_vault::store::StoreSettings;
 use lifeboat_vault::{
     AgentKey, Error, Identities, Opener, Selector, Snapshot, SnapshotReader, Store, SyncReport, Vault,
@@ -14,7 +14,6 @@ use tempfile::TempDir;
 use url::Url;
 
 use crate::cli::Access;
-use crate::interrupt::Interrupt;
 
 /// A vault, opened as far as the identities reach, and what it holds.
 pub struct Opened {

@@ -96,23 +96,10 @@ fn people(vault: &Vault, identities: &Identities) -> (Option<Writer>, Vec<String
 /// The same deed, with how it ended.
 pub fn ended<T>(deed: Deed, ended: &Result<T, CommandError>) -> Deed {
     let kind = ended.as_ref().err().map(kind_of);
-    let result = match kind {
-        None => "done",
-        Some(Kind::Partial) => "partial",
-        Some(Kind::NoUsableKey | Kind::ApprovalMissing | Kind::Denied) => "refused",
-        Some(_) => "failed",
-    };
-    Deed { result: result.into(), kind: kind.map(|kind| kind.as_str().into()), ..deed }
+    Deed { result: Kind::result(kind).into(), kind: kind.map(|kind| kind.as_str().into()), ..deed }
 }
 
 /// What kind an error will be told as.
 pub fn kind_of(error: &CommandError) -> Kind {
-    let mut source = Some(error.error());
-    while let Some(error_of) = source.filter(|_| error.kind() == Kind::Failed) {
-        if let Some(explanation) = explain(error_of) {
-            return explanation.kind;
-        }
-        source = error_of.source();
-    }
-    error.kind()
+    error.explained(explain).kind
 }

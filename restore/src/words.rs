@@ -3,18 +3,17 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lifeboat_console::human_rows;
+use lifeboat_console::count;
+pub use lifeboat_console::counted;
 use lifeboat_vault::Grade;
 use url::Url;
 
-/// `1 table`, `3,100,000 rows`.
-pub fn counted(number: u64, what: &str) -> String {
-    format!("{} {what}{}", human_rows(number), if number == 1 { "" } else { "s" })
-}
+/// What a signal stops before anything was written.
+pub const UNCHANGED: &str = "the command: nothing was changed";
 
 /// `1 entry`, `12 entries`.
 pub fn entries(number: u64) -> String {
-    format!("{} entr{}", human_rows(number), if number == 1 { "y" } else { "ies" })
+    count(number, "entry", "entries")
 }
 
 /// Where rows go, for the record: without account, password and options.

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lifeboat_connectors::{Capture, Error as SourceError, Slice, TableKind, TableName, row_channel};
-use lifeboat_console::{CommandError, Kind, Progress};
+use lifeboat_console::{CommandError, Interrupt, Kind, Progress};
 use lifeboat_vault::format::manifest::FileRecord;
 use lifeboat_vault::{Grade, Lane, RowDigest, SnapshotWriter, StreamWriter, Vault};
 use tokio::runtime::Handle;
@@ -20,7 +20,6 @@ use tokio::task::JoinSet;
 use super::stop::Stop;
 use super::tables::{SliceDone, Tables};
 use crate::grades::Catalogue;
-use crate::interrupt::Interrupt;
 
 /// What came of reading.
 pub struct Read {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lifeboat_console::{human_bytes, human_duration, human_rows};
+use lifeboat_console::{counted, human_bytes, human_duration};
 use serde::Serialize;
 
 /// The last JSON line of a backup, after those of its copies. Its first eight fields are documented; more may follow.
@@ -65,10 +65,6 @@ impl fmt::Display for Summary {
         writeln!(f, "  new      {}; {reused} were in the vault already", human_bytes(self.new_raw_bytes))?;
         writeln!(f, "  stored   {} added to the vault", human_bytes(self.stored_bytes))
     }
-}
-
-fn counted(number: u64, what: &str) -> String {
-    format!("{} {what}{}", human_rows(number), if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_config::{Config, Source};
-use lifeboat_console::CommandError;
+use lifeboat_console::{CommandError, chain};
 use lifeboat_vault::format::keys::PersonRecord;
 use lifeboat_vault::store::{BucketLocks, Creation};
 use lifeboat_vault::{AgentKey, Error, Snapshot, Store, Vault, list_snapshots};
@@ -41,7 +41,7 @@ pub async fn all(config: &Config, path: &Path, sources: &[&Source], findings: &m
         Ok((snapshots, damage)) => {
             for error in damage {
                 let hint = "run `lifeboat-restore verify`".to_owned();
-                findings.warning("snapshots", super::chain(&error), Some(hint));
+                findings.warning("snapshots", chain(&error), Some(hint));
             }
             clocks(&snapshots, sources, Timestamp::now(), findings);
         }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lifeboat_config::{Config, Severity, Source};
-use lifeboat_console::{CommandError, Kind, Progress, print_json};
+use lifeboat_console::{CommandError, Explanation, Interrupt, Kind, Progress, chain, print_json};
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::{AgentKey, Vault, list_snapshots};
 use serde_json::json;
@@ -14,14 +14,12 @@ use tracing::Instrument;
 
 use super::copy;
 use crate::backup::{Run, Summary};
-use crate::check::chain;
 use crate::cli::Backup;
 use crate::copies::{self, Copies};
 use crate::event::{Check, Event, Task};
-use crate::explain::{described, explain};
+use crate::explain::explain;
 use crate::history::{self, Ended};
 use crate::host;
-use crate::interrupt::Interrupt;
 use crate::job::Job;
 use crate::lock;
 use crate::locks;
@@ -34,11 +32,9 @@ use crate::watch;
 
 /// Backs up the named sources, or all of them.
 pub async fn run(path: &Path, args: &Backup, json: bool) -> Result<(), CommandError> {
-    let orders = args.supervision.orders(path)?;
-    let config = orders.config;
-    let sources = host::choose(&config, &args.source)?;
     let supervision = args.supervision;
-    let interrupt = Interrupt::listen("the backup: no snapshot was written", orders.supervisor)?;
+    let (config, interrupt) = supervision.orders(path, "the backup: no snapshot was written")?;
+    let sources = host::choose(&config, &args.source)?;
     let router = Router::new(&config, TimeZone::system(), Pace::AtOnce);
     let open = async {
         let key = host::read_key(&config.agent)?;
@@ -172,10 +168,8 @@ impl Night<'_> {
         let (snapshots, _) = list_snapshots(self.vault).await?;
         let copies = Copies { config: self.config, key: self.key, vault: self.vault, snapshots: &snapshots };
         let configured: Vec<_> = self.config.vault.copies.iter().collect();
-        let reports = tokio::select! {
-            reports = copies.bring_up_to_date(&configured, &progress) => reports,
-            _ = self.interrupt.wait() => return Err(copy::interrupted()),
-        };
+        let copying = async { Ok::<_, CommandError>(copies.bring_up_to_date(&configured, &progress).await) };
+        let reports = self.interrupt.during(copy::STOPPED).or(copying).await?;
         progress.finish();
         copies::tell(self.config, self.router, &reports, self.supervision.run_id()).await;
         copy::tell(&reports, &progress, self.json)?;
@@ -275,7 +269,7 @@ impl Night<'_> {
             source: Some(source.to_owned()),
             snapshots: summary.and_then(|summary| summary.snapshot.parse().ok()).into_iter().collect(),
             rows: summary.map(|summary| summary.rows),
-            ..record::ended("backup", taken)
+            ..record::ended("backup", taken.as_ref().err())
         };
         record::write(self.vault, self.key, &deed, self.json).await;
     }
@@ -305,7 +299,7 @@ impl Night<'_> {
 }
 
 async fn tell_failure(router: &Router, config: &Config, source: &Source, run: RunId, error: &CommandError) {
-    let (kind, next) = described(error);
+    let Explanation { kind, hints: next } = error.explained(explain);
     let event = Event {
         source: Some(source.name.clone()),
         why: chain(error.error()),

@@ -4,10 +4,9 @@ use std::path::Path;
 
 use lifeboat_config::Config;
 use lifeboat_connectors::Severity;
-use lifeboat_console::{Align, CommandError, Kind, Table, print, print_json};
+use lifeboat_console::{Align, CommandError, Kind, Table, counted, print, print_json};
 use serde_json::json;
 
-use super::config::count;
 use crate::check::{self, Findings};
 use crate::host;
 
@@ -40,7 +39,7 @@ pub async fn run(path: &Path, names: &[String], json: bool) -> Result<(), Comman
     if problems == 0 {
         return Ok(());
     }
-    let text = format!("the next backup would fail: {}", count(problems, "problem", "problems"));
+    let text = format!("the next backup would fail: {}", counted(problems as u64, "problem"));
     Err(CommandError::new(Kind::Failed, text))
 }
 

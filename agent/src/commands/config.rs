@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lifeboat_config::Config;
-use lifeboat_console::{CommandError, escape, print, print_json};
+use lifeboat_console::{CommandError, count, counted, escape, print, print_json};
 use serde_json::json;
 
 use crate::cli;
@@ -36,14 +36,9 @@ fn check(path: &Path, json: bool) -> Result<(), CommandError> {
     text.push_str(&format!(
         "{} is understood: {}, {}, {}\n",
         escape(&path.display().to_string()),
-        count(people, "person", "people"),
-        count(sources, "source", "sources"),
-        count(warnings.len(), "warning", "warnings"),
+        count(people as u64, "person", "people"),
+        counted(sources as u64, "source"),
+        counted(warnings.len() as u64, "warning"),
     ));
     Ok(print(&text)?)
-}
-
-/// `1 person`, `2 people`.
-pub fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
 }

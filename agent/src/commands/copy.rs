@@ -5,31 +5,31 @@ use std::path::Path;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lifeboat_config::{Config, Copy, Severity};
-use lifeboat_console::{Align, CommandError, Kind, Progress, Table, human_bytes, print, print_json};
+use lifeboat_console::{
+    Align, CommandError, Interrupt, Kind, Progress, Table, chain, human_bytes, print, print_json,
+};
 use lifeboat_vault::{CopyPlan, Stage, Vault, list_snapshots};
 use serde_json::{Value, json};
 
-use crate::check::chain;
 use crate::cli;
 use crate::copies::{self, Copies, CopyReport};
 use crate::event::{Check, Event};
-use crate::explain::described;
+use crate::explain::explain;
 use crate::history::{self, Ended};
 use crate::host;
-use crate::interrupt::Interrupt;
 use crate::job::{Job, Task};
 use crate::lock;
 use crate::notify::{Pace, Router};
 use crate::run_id::RunId;
 use crate::seen::Seen;
 
+/// What a signal stops.
+pub const STOPPED: &str = "the copying: what is copied already is not copied again";
+
 /// Brings the named copies up to date, or all of them; with `--dry-run` says what they lack.
 pub async fn run(path: &Path, args: cli::Copy, json: bool) -> Result<(), CommandError> {
-    let orders = args.supervision.orders(path)?;
-    let config = orders.config;
+    let (config, interrupt) = args.supervision.orders(path, STOPPED)?;
     let chosen = copies::choose(&config, &args.copy)?;
-    let stopped = "the copying: what is copied already is not copied again";
-    let interrupt = Interrupt::listen(stopped, orders.supervisor)?;
     let call = Call { config: &config, chosen: &chosen, interrupt: &interrupt, json };
     if args.dry_run {
         return call.show_plans().await;
@@ -64,10 +64,9 @@ impl Call<'_> {
             let copies = Copies { config, key: &key, vault: &vault, snapshots: &snapshots };
             let progress = Progress::new(self.json);
             progress.phase("copying");
-            let reports = tokio::select! {
-                reports = copies.bring_up_to_date(self.chosen, &progress) => reports,
-                _ = self.interrupt.wait() => return Err(interrupted()),
-            };
+            let copying =
+                async { Ok::<_, CommandError>(copies.bring_up_to_date(self.chosen, &progress).await) };
+            let reports = self.interrupt.or(copying).await?;
             progress.finish();
             Seen::refresh(&config.agent.state, &vault).await;
             Ok((reports, progress))
@@ -77,7 +76,7 @@ impl Call<'_> {
             Ok(done) => done,
             Err(error) if error.kind() == Kind::Interrupted => return Err(error),
             Err(error) => {
-                let (why, (_, next)) = (chain(error.error()), described(&error));
+                let (why, next) = (chain(error.error()), error.explained(explain).hints);
                 let event = Event::failed(Check::Copy, Severity::Critical, &config.branch, id, now);
                 router.tell(Event { why, next, ..event }).await;
                 return Err(error);
@@ -99,12 +98,6 @@ impl Call<'_> {
         let copies = Copies { config: self.config, key: &key, vault: &vault, snapshots: &snapshots };
         show_plans(&copies, self.chosen, self.json).await
     }
-}
-
-/// A signal came while copies were made. Nothing is lost by it.
-pub fn interrupted() -> CommandError {
-    CommandError::new(Kind::Interrupted, "a signal stopped the copying")
-        .hint("what is copied is not copied again: `lifeboat-agent copy` goes on from there")
 }
 
 /// Prints what came of each copy.

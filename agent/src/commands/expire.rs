@@ -3,19 +3,17 @@
 use std::path::Path;
 
 use lifeboat_config::Config;
-use lifeboat_console::{CommandError, Kind, escape, print, print_json};
-use lifeboat_vault::format::audit::Deed;
+use lifeboat_console::{CommandError, Interrupt, Kind, count, counted, escape, print, print_json};
 use lifeboat_vault::ExpirePlan;
+use lifeboat_vault::format::audit::Deed;
 use serde_json::{Value, json};
 
-use super::count;
 use super::prune::not_removed;
 use super::retention::{plan, show};
 use crate::cli::Expire;
 use crate::copies::OpenCopy;
 use crate::history::{self, Ended};
 use crate::host;
-use crate::interrupt::Interrupt;
 use crate::job::{Job, Task};
 use crate::lease::Claim;
 use crate::lock;
@@ -27,9 +25,7 @@ const STOPPED: &str = "the expiry: what is removed is removed, and the rest stay
 
 /// Says what goes, and removes it unless it is a dry run.
 pub async fn run(path: &Path, args: &Expire, json: bool) -> Result<(), CommandError> {
-    let orders = args.supervision.orders(path)?;
-    let config = orders.config;
-    let interrupt = Interrupt::listen(STOPPED, orders.supervisor)?;
+    let (config, interrupt) = args.supervision.orders(path, STOPPED)?;
     if args.dry_run {
         return work(&config, args, json, &interrupt).await.map(drop);
     }
@@ -80,7 +76,7 @@ async fn work(
                 .as_ref()
                 .ok()
                 .map(|expired| format!("{} snapshots{}", expired.snapshots, of_copy(args))),
-            ..record::ended("expire", &done)
+            ..record::ended("expire", done.as_ref().err())
         };
         record::write(&vault, &key, &deed, json).await;
     }
@@ -97,8 +93,8 @@ async fn work(
         for source in &plan.sources {
             let denied = |name: &str| expired.denied.iter().any(|denied| denied.object.ends_with(name));
             let gone = source.going().filter(|verdict| !denied(&verdict.snapshot.id.to_string())).count();
-            let stay = count(source.verdicts.len() - gone, "stays", "stay");
-            let gone = count(gone, "snapshot", "snapshots");
+            let stay = count((source.verdicts.len() - gone) as u64, "stays", "stay");
+            let gone = counted(gone as u64, "snapshot");
             text.push_str(&format!("{}: {gone} expired, {stay}\n", escape(&source.source)));
         }
         if expired.snapshots > 0 {

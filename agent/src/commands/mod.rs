@@ -17,7 +17,6 @@ mod schedule;
 mod status;
 mod verify;
 
-pub use config::count;
 use lifeboat_console::CommandError;
 
 use crate::cli::{self, Cli, Command};

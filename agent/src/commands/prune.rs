@@ -4,18 +4,16 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use lifeboat_config::Config;
-use lifeboat_console::{CommandError, Kind, escape, human_bytes, print, print_json};
+use lifeboat_console::{CommandError, Interrupt, Kind, counted, escape, human_bytes, print, print_json};
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::store::NotRemoved;
 use lifeboat_vault::{Lease, PruneOptions, PrunePlan, Pruned, SizedPack, Vault};
 use serde_json::{Value, json};
 
-use super::count;
 use crate::cli::Prune;
 use crate::copies::OpenCopy;
 use crate::history::{self, Ended};
 use crate::host;
-use crate::interrupt::Interrupt;
 use crate::job::{Job, Task};
 use crate::lease::Claim;
 use crate::lock;
@@ -25,10 +23,8 @@ use crate::seen::Seen;
 
 /// Says what is to be done, and does it unless it is a dry run.
 pub async fn run(path: &Path, args: &Prune, json: bool) -> Result<(), CommandError> {
-    let orders = args.supervision.orders(path)?;
-    let config = orders.config;
-    let interrupt =
-        Interrupt::listen("the prune: what was done is done, and nothing is lost", orders.supervisor)?;
+    let stopped = "the prune: what was done is done, and nothing is lost";
+    let (config, interrupt) = args.supervision.orders(path, stopped)?;
     host::make_state(&config.agent)?;
     if args.dry_run {
         let key = host::read_key(&config.agent)?;
@@ -78,7 +74,7 @@ async fn prune(
         detail: done.as_ref().ok().map(|(_, pruned)| {
             format!("{} freed, {} marked", human_bytes(pruned.freed_bytes), human_bytes(pruned.marked_bytes))
         }),
-        ..record::ended("prune", &done)
+        ..record::ended("prune", done.as_ref().err())
     };
     record::write(&vault, &key, &deed, json).await;
     let (plan, pruned) = done?;
@@ -138,7 +134,7 @@ fn show(plan: &PrunePlan, pruned: Option<&Pruned>, json: bool) -> Result<(), Com
         "{} in {}, needed by {}\n",
         human_bytes(plan.bytes),
         packs(plan.packs),
-        count(plan.snapshots, "snapshot", "snapshots")
+        counted(plan.snapshots as u64, "snapshot")
     );
     if plan.held_back.is_empty() {
         text.push_str(&match pruned {
@@ -219,7 +215,7 @@ fn lines(of: &[(u64, u64, &str)]) -> String {
 }
 
 fn packs(number: u64) -> String {
-    count(usize::try_from(number).unwrap_or(usize::MAX), "pack", "packs")
+    counted(number, "pack")
 }
 
 fn sum(packs: &[SizedPack]) -> u64 {
@@ -229,7 +225,7 @@ fn sum(packs: &[SizedPack]) -> u64 {
 /// What the store would not let go is tried again by the next run; who waits for the space must know.
 pub fn not_removed(denied: &[NotRemoved], something_done: bool) -> Result<(), CommandError> {
     let Some(NotRemoved { object, reason }) = denied.first() else { return Ok(()) };
-    let objects = count(denied.len(), "object", "objects");
+    let objects = counted(denied.len() as u64, "object");
     let kind = if something_done { Kind::Partial } else { Kind::Failed };
     Err(CommandError::new(kind, format!("{object}: {reason}"))
         .context(format!("the store denied to remove {objects}, and the next run tries again"))

@@ -3,13 +3,12 @@
 use std::path::Path;
 
 use lifeboat_config::Config;
-use lifeboat_console::{CommandError, Kind, escape, print, print_json};
+use lifeboat_console::{CommandError, Interrupt, Kind, escape, print, print_json};
 use lifeboat_vault::{ExpirePlan, Vault};
 use serde_json::json;
 
 use crate::copies::OpenCopy;
 use crate::host;
-use crate::interrupt::Interrupt;
 use crate::retention::{keep_of, lines, told};
 
 /// Prints the plan.

@@ -14,7 +14,6 @@ use serde_json::json;
 use crate::cli::Verify;
 use crate::history::{self, Ended};
 use crate::host;
-use crate::interrupt::Interrupt;
 use crate::job::{Job, Task};
 use crate::lock;
 use crate::record;
@@ -22,9 +21,7 @@ use crate::seen::Seen;
 
 /// Verifies everything that the vault holds.
 pub async fn run(path: &Path, args: &Verify, json: bool) -> Result<(), CommandError> {
-    let orders = args.supervision.orders(path)?;
-    let config = orders.config;
-    let interrupt = Interrupt::listen("the verification: nothing was changed", orders.supervisor)?;
+    let (config, interrupt) = args.supervision.orders(path, "the verification: nothing was changed")?;
     host::make_state(&config.agent)?;
     let job = Job::of_vault(Task::Verify);
     let _lock = lock::of_job(&config.agent.state, &job)?;
@@ -61,7 +58,7 @@ pub async fn run(path: &Path, args: &Verify, json: bool) -> Result<(), CommandEr
             }
             let ending = ending(&report);
             let detail = Some(format!("{} snapshots, no rows read", report.covered.snapshots));
-            let deed = Deed { detail, ..record::ended("verify", &ending) };
+            let deed = Deed { detail, ..record::ended("verify", ending.as_ref().err()) };
             record::write(&vault, &key, &deed, json).await;
             ending.map(|()| summary)
         }

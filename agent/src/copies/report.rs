@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use lifeboat_config::Copy;
-use lifeboat_console::{CommandError, Kind, Progress, human_bytes, human_duration};
+use lifeboat_console::{CommandError, Kind, Progress, chain, counted, human_bytes, human_duration};
 use lifeboat_vault::{CopyError, CopyOutcome, CopyStats, SnapshotId};
 use serde_json::{Value, json};
 
-use crate::check::chain;
 use crate::explain::explain;
 use crate::locks::not_extended;
 
@@ -141,17 +140,16 @@ impl CopyReport {
 
 impl std::fmt::Display for CopyReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (held, all) = (self.held.len(), self.snapshots);
-        let snapshots = if all == 1 { "snapshot" } else { "snapshots" };
+        let (held, all) = (self.held.len(), counted(self.snapshots, "snapshot"));
         match self.is_complete() {
-            true => write!(f, "copy {} holds all {all} {snapshots}", self.name)?,
-            false => write!(f, "copy {} holds {held} of {all} {snapshots}", self.name)?,
+            true => write!(f, "copy {} holds all {all}", self.name)?,
+            false => write!(f, "copy {} holds {held} of {all}", self.name)?,
         }
         if self.stats.objects == 0 {
             return writeln!(f, "; nothing was copied");
         }
         let CopyStats { objects, bytes } = self.stats;
-        let noun = if objects == 1 { "object" } else { "objects" };
-        writeln!(f, "; {objects} {noun}, {} copied, in {}", human_bytes(bytes), human_duration(self.elapsed))
+        let (objects, bytes) = (counted(objects, "object"), human_bytes(bytes));
+        writeln!(f, "; {objects}, {bytes} copied, in {}", human_duration(self.elapsed))
     }
 }

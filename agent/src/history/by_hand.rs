@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use lifeboat_console::CommandError;
+use lifeboat_console::{CommandError, chain};
 
 use super::{Ended, History, Origin};
 use crate::job::Job;
@@ -38,5 +38,5 @@ impl ByHand {
 }
 
 fn unwritten(error: &CommandError) {
-    tracing::warn!("the history cannot be written: {}", crate::check::chain(error.error()));
+    tracing::warn!("the history cannot be written: {}", chain(error.error()));
 }

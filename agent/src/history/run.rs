@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use lifeboat_console::{CommandError, Kind};
+use lifeboat_console::{CommandError, Kind, chain};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::Row;
@@ -157,7 +157,7 @@ impl Ended {
             _ => RunOutcome::Failed,
         };
         let exit_code = Some(error.kind().exit_code());
-        let text = crate::check::chain(error.error());
+        let text = chain(error.error());
         Self { outcome, exit_code, error: Some(text), counts: Counts::default() }
     }
 }

@@ -5,11 +5,12 @@
 //! told all the same.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::ledger::Ledger;
+use crate::state_file;
 
 const LEDGER: &str = "notify.json";
 const LOCK: &str = "notify.lock";
@@ -87,11 +88,7 @@ impl LedgerFile {
     }
 
     fn write(&self, ledger: &Ledger) -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        file.write_all(&serde_json::to_vec(ledger)?)?;
-        file.as_file().sync_all()?;
-        file.persist(self.folder.join(LEDGER))?;
-        Ok(())
+        state_file::replace(&self.folder.join(LEDGER), &serde_json::to_vec(ledger)?)
     }
 }
 

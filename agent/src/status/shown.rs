@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lifeboat_console::{Align, Table, escape, human_bytes, human_duration, human_rows};
+use lifeboat_console::{Align, Table, counted, escape, human_bytes, human_duration};
 
 use super::{Health, JobStatus, Status, VaultStatus};
 use crate::copies;
@@ -95,17 +95,13 @@ impl Status {
 
     /// `12 snapshots and 3 packs, 1.2 GiB, on 2026-11-23 02:30 +08:00`.
     fn seen(&self, seen: &VaultStatus) -> String {
-        let (snapshots, packs) = (count(seen.snapshots, "snapshot"), count(seen.packs, "pack"));
+        let (snapshots, packs) = (counted(seen.snapshots, "snapshot"), counted(seen.packs, "pack"));
         format!("{snapshots} and {packs}, {}, on {}", human_bytes(seen.bytes), self.at(seen.time))
     }
 
     fn at(&self, at: Timestamp) -> String {
         at.to_zoned_datetime(self.zone.clone()).strftime("%F %H:%M %:z").to_string()
     }
-}
-
-fn count(number: u64, what: &str) -> String {
-    format!("{} {what}{}", human_rows(number), if number == 1 { "" } else { "s" })
 }
 
 fn is_well(run: &Run) -> bool {

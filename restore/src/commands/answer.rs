@@ -1,16 +1,16 @@
 //! `refuse` and `revoke`: what ends a request, or takes an approval back, and what that cannot undo.
 
 use jiff::Timestamp;
-use lifeboat_console::{CommandError, Kind, Progress, escape, print, print_json};
+use lifeboat_console::{CommandError, Interrupt, Kind, Progress, escape, print, print_json};
 use lifeboat_vault::{PersonKey, RequestRecord, Vault};
 use serde_json::json;
 
 use super::approve::deed_about;
 use crate::approval::{find, key_file, one_person};
 use crate::cli::{Access, Refuse, Revoke};
-use crate::interrupt::Interrupt;
 use crate::open::AtHand;
 use crate::record::{Recorder, ended, kind_of};
+use crate::words;
 
 /// Refuses a request.
 pub async fn refuse(args: &Refuse, json: bool) -> Result<(), CommandError> {
@@ -59,7 +59,7 @@ impl Answer<'_> {
         &self,
         give: impl AsyncFn(&Vault, &RequestRecord, &PersonKey, Timestamp) -> Result<String, lifeboat_vault::Error>,
     ) -> Result<(), CommandError> {
-        let interrupt = Interrupt::listen()?;
+        let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
         let progress = Progress::new(self.json);
         let at_hand = AtHand::open(self.access, &interrupt).await?;
         let recorder = Recorder::of(&at_hand);

@@ -1,7 +1,7 @@
 //! `approve`: shows what is asked for, checks it, and gives the approver's own share for it.
 
 use jiff::Timestamp;
-use lifeboat_console::{CommandError, Kind, Progress, escape, print, print_json};
+use lifeboat_console::{CommandError, Interrupt, Kind, Progress, escape, print, print_json};
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::{RequestRecord, Tally, approve, plan_id, read_request};
 use serde_json::json;
@@ -9,14 +9,13 @@ use serde_json::json;
 use super::confirm::confirm;
 use crate::approval::{find, indented, one_person};
 use crate::cli::Approve;
-use crate::interrupt::Interrupt;
 use crate::open::AtHand;
 use crate::record::{Recorder, ended, kind_of};
 use crate::words;
 
 /// Approves a request.
 pub async fn run(args: &Approve, json: bool) -> Result<(), CommandError> {
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
     let progress = Progress::new(json);
     let at_hand = AtHand::open(&args.access, &interrupt).await?;
     let recorder = Recorder::of(&at_hand);

@@ -3,13 +3,12 @@
 use std::fs;
 
 use lifeboat_console::{
-    Align, CommandError, Kind, Progress, ResultExt, Table, escape, human_rows, print, print_json,
+    Align, CommandError, Interrupt, Kind, Progress, ResultExt, Table, escape, human_rows, print, print_json,
 };
 use lifeboat_vault::{Anchor, AuditRecord, AuditReport, Vault, read_audit};
 use serde_json::{Value, json};
 
 use crate::cli::{Access, AuditCommand, AuditShow};
-use crate::interrupt::Interrupt;
 use crate::open::AtHand;
 use crate::words;
 
@@ -24,7 +23,7 @@ pub async fn run(command: &AuditCommand, json: bool) -> Result<(), CommandError>
 }
 
 async fn read(access: &Access, json: bool) -> Result<(Vault, AuditReport), CommandError> {
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
     let vault = AtHand::open(access, &interrupt).await?.vault;
     let progress = Progress::new(json);
     progress.phase("reading the record");

@@ -1,24 +1,22 @@
 //! `fleet`: every branch's vault in one listing, and what of it cannot be reached or opened.
 
-use std::error::Error;
-
 use jiff::Timestamp;
 use lifeboat_config::Fleet;
 use lifeboat_console::{
-    Align, CommandError, Kind, Table, escape, human_bytes, human_duration, human_rows, print, print_json,
+    Align, CommandError, Interrupt, Kind, Table, chain, escape, human_bytes, human_duration, human_rows,
+    print, print_json,
 };
 use lifeboat_vault::Grade;
 use serde_json::{Value, json};
 
 use crate::cli;
 use crate::fleet::{Known, Seen, SourceSeen, look};
-use crate::interrupt::Interrupt;
 use crate::words;
 
 /// Opens every vault, prints what it holds, and fails when one could not be opened or is damaged.
 pub async fn run(args: &cli::Fleet, json: bool) -> Result<(), CommandError> {
     let fleet = Fleet::load(&args.vaults)?;
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
     let seen = interrupt.or(async { Ok::<_, CommandError>(look(&fleet, Timestamp::now()).await) }).await?;
     match json {
         true => print_lines(&seen)?,
@@ -43,7 +41,7 @@ fn told(seen: &[Seen]) -> String {
         text.extend(damage.map(|damage| format!("damaged: {}: {}\n", vault.name, escape(damage))));
     }
     for (vault, error) in failed(seen) {
-        text.push_str(&format!("not opened: {}: {}\n", vault.name, escape(&chain(error))));
+        text.push_str(&format!("not opened: {}: {}\n", vault.name, escape(&chain(error.error()))));
         text.extend(error.hints().iter().map(|hint| format!("  hint: {}\n", escape(hint))));
     }
     text
@@ -134,7 +132,7 @@ fn print_lines(seen: &[Seen]) -> Result<(), CommandError> {
                 "url": vault.url,
                 "state": "not opened",
                 "kind": error.kind().as_str(),
-                "error": chain(error),
+                "error": chain(error.error()),
                 "hints": error.hints(),
             }),
         };
@@ -171,17 +169,6 @@ fn failed(seen: &[Seen]) -> impl Iterator<Item = (&Seen, &CommandError)> {
 fn damaged(seen: &[Seen]) -> Vec<&str> {
     let damaged = opened(seen).filter(|(_, known)| !known.damage.is_empty());
     damaged.map(|(vault, _)| vault.name.as_str()).collect()
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &CommandError) -> String {
-    let mut texts = vec![error.error().to_string()];
-    let mut cause = error.error().source();
-    while let Some(error) = cause {
-        texts.push(error.to_string());
-        cause = Error::source(error);
-    }
-    texts.join(": ")
 }
 
 /// Damage is worse than a vault that was not reached: the first is there, the other may be.

@@ -5,16 +5,16 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use lifeboat_config::Config;
-use lifeboat_console::{CommandError, Kind, Progress, ResultExt, print, print_json};
+use lifeboat_console::{CommandError, Interrupt, Kind, Progress, ResultExt, print, print_json};
 
 use crate::cli;
-use crate::interrupt::Interrupt;
 use crate::open::Opened;
 use crate::report::{Report, Status, gather, html, json, text};
+use crate::words;
 
 /// Reads everything, judges, prints or writes, and fails when a control does.
 pub async fn run(args: &cli::Report, json_wanted: bool) -> Result<(), CommandError> {
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
     let config = args.access.config.as_deref().map(Config::load).transpose()?;
     let opened = Opened::open(&args.access, &interrupt).await?;
     let progress = Progress::new(json_wanted);

@@ -8,7 +8,7 @@ use std::path::{Path, absolute};
 use age::secrecy::ExposeSecret;
 use jiff::Timestamp;
 use lifeboat_connectors::open_target;
-use lifeboat_console::{CommandError, Kind, Progress, escape, print, print_json};
+use lifeboat_console::{CommandError, Interrupt, Kind, Progress, escape, print, print_json};
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{Asked, Grade, NewRequest, Vault, plan_id, read_request};
@@ -18,14 +18,13 @@ use super::keygen::write_new;
 use super::restore::target_url;
 use crate::approval::{indented, key_file, one_person, propose};
 use crate::cli::{Request, Wanted};
-use crate::interrupt::Interrupt;
 use crate::open::{AtHand, Opened};
 use crate::record::Recorder;
 use crate::words;
 
 /// Writes a request.
 pub async fn run(args: &Request, json: bool) -> Result<(), CommandError> {
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
     let url = target_url(&args.wanted, &[])?;
     let target = open_target(&url, None, args.wanted.allow_plaintext)?;
     let progress = Progress::new(json);

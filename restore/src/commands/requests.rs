@@ -1,19 +1,18 @@
 //! `requests`: every request in the vault and how it stands.
 
 use jiff::Timestamp;
-use lifeboat_console::{Align, CommandError, Kind, Progress, Table, print, print_json};
+use lifeboat_console::{Align, CommandError, Interrupt, Kind, Progress, Table, print, print_json};
 use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{RequestRecord, RequestState, Tally, list_requests, plan_id};
 use serde_json::{Value, json};
 
 use crate::cli::Requests;
-use crate::interrupt::Interrupt;
 use crate::open::AtHand;
 use crate::words;
 
 /// Lists them, oldest first.
 pub async fn run(args: &Requests, json: bool) -> Result<(), CommandError> {
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
     let progress = Progress::new(json);
     let vault = AtHand::open(&args.access, &interrupt).await?.vault;
     let (records, damage) = interrupt.or(list_requests(&vault)).await?;

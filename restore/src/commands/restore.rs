@@ -12,7 +12,7 @@ use lifeboat_config::SecretRef;
 use lifeboat_connectors::{
     CaptureOptions, Error as SourceError, LoadOptions, LoadReport, SchemaFile, Target, open_target,
 };
-use lifeboat_console::{CommandError, Kind, Progress, ResultExt, print};
+use lifeboat_console::{CommandError, Interrupt, Kind, Progress, ResultExt, print};
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::{Depth, Identities, Snapshot, SnapshotHealth, Vault, plan_id, verify};
 use serde_json::json;
@@ -20,7 +20,6 @@ use url::Url;
 
 use crate::approval::{Approved, find, propose, redeem};
 use crate::cli::{Restore, Wanted};
-use crate::interrupt::{Interrupt, stopped};
 use crate::open::{AtHand, Opened, Reading};
 use crate::record::{Recorder, ended, kind_of};
 use crate::restore::{Ahead, Plan, Showing, Summary, choose, compare, load, prove, require_keys};
@@ -31,7 +30,7 @@ const WRITERS_MIN: usize = 2;
 
 /// Restores a snapshot.
 pub async fn run(args: &Restore, json: bool) -> Result<(), CommandError> {
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
     let secret =
         [("--password-file", args.password_file.is_some()), ("--password-env", args.password_env.is_some())];
     let url = target_url(&args.wanted, &secret)?;
@@ -349,10 +348,8 @@ impl Run<'_> {
         let options =
             CaptureOptions { readers: self.writers, scratch, columns_as, ..CaptureOptions::default() };
         let (source, digest) = (self.target.as_source(), self.opened.vault.row_digest());
-        tokio::select! {
-            compared = compare(&*source, &plan.tables, &digest, &options, &self.progress) => compared,
-            signal = self.interrupt.wait() => Err(stopped(signal, "every row is in the target")),
-        }
+        let interrupt = self.interrupt.during("the command: every row is in the target");
+        interrupt.or(compare(&*source, &plan.tables, &digest, &options, &self.progress)).await
     }
 
     /// Damage that showed only while rows were read.

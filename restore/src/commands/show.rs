@@ -4,20 +4,19 @@ use std::fmt::Write;
 
 use lifeboat_connectors::PointInTime;
 use lifeboat_console::{
-    Align, CommandError, Progress, Table, escape, human_bytes, human_rows, print, print_json,
+    Align, CommandError, Interrupt, Progress, Table, escape, human_bytes, human_rows, print, print_json,
 };
 use lifeboat_vault::format::manifest::TableRecord;
 use lifeboat_vault::{Snapshot, Vault};
 use serde_json::json;
 
 use crate::cli::Show;
-use crate::interrupt::Interrupt;
 use crate::open::Opened;
 use crate::words;
 
 /// Shows one snapshot.
 pub async fn run(args: &Show, json: bool) -> Result<(), CommandError> {
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
     let opened = Opened::open(&args.access, &interrupt).await?;
     let progress = Progress::new(json);
     opened.warn(&progress);

@@ -1,19 +1,18 @@
 //! `snapshots`: what the vault holds, and what of it cannot be read.
 
 use lifeboat_console::{
-    Align, CommandError, Kind, Table, escape, human_bytes, human_rows, print, print_json,
+    Align, CommandError, Interrupt, Kind, Table, escape, human_bytes, human_rows, print, print_json,
 };
 use lifeboat_vault::Snapshot;
 use serde_json::json;
 
 use crate::cli::Snapshots;
-use crate::interrupt::Interrupt;
 use crate::open::Opened;
 use crate::words;
 
 /// Lists the snapshots, oldest first.
 pub async fn run(args: &Snapshots, json: bool) -> Result<(), CommandError> {
-    let opened = Opened::open(&args.access, &Interrupt::listen()?).await?;
+    let opened = Opened::open(&args.access, &Interrupt::listen(words::UNCHANGED, None)?).await?;
     let of_source =
         |snapshot: &&Snapshot| args.source.as_ref().is_none_or(|source| snapshot.manifest.source == *source);
     let listed: Vec<_> = opened.snapshots.iter().filter(of_source).collect();

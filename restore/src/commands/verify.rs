@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lifeboat_console::{
-    Align, CommandError, Kind, Progress, Table, escape, human_bytes, human_duration, print,
+    Align, CommandError, Interrupt, Kind, Progress, Table, escape, human_bytes, human_duration, print,
 };
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::{
@@ -12,7 +12,6 @@ use lifeboat_vault::{
 use serde_json::{Value, json};
 
 use crate::cli::Verify;
-use crate::interrupt::Interrupt;
 use crate::open::{AtHand, Opened};
 use crate::record::{Recorder, ended};
 use crate::words;
@@ -20,7 +19,7 @@ use crate::words;
 /// Verifies the named snapshots, or every one.
 pub async fn run(args: &Verify, json: bool) -> Result<(), CommandError> {
     let started = Instant::now();
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
     let at_hand = AtHand::open(&args.access, &interrupt).await?;
     let recorder = Recorder::of(&at_hand);
     let opened = Opened::of(at_hand.vault, &interrupt).await?;

@@ -4,21 +4,20 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use lifeboat_connectors::{Load, LoadReport, RowBatch, row_channel};
-use lifeboat_console::{CommandError, Kind, Progress, TableProgress};
+use lifeboat_console::{CommandError, Interrupt, Kind, Progress, TableProgress};
 use lifeboat_vault::{Error as VaultError, Rows, SnapshotReader};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::mask::Masks;
 use super::{Chosen, Plan};
-use crate::interrupt::{Interrupt, stopped};
 
 /// Batches between the vault and the connector's own channel.
 const BATCHES_WAITING: usize = 2;
 
 /// What is left behind when a restore is stopped.
 const UNFINISHED: &str =
-    "the target is not complete; the same command finds what is there and starts it over";
+    "the command: the target is not complete; the same command finds what is there and starts it over";
 
 /// The first tables on their way out of the vault, while the target is being made ready for them.
 pub struct Ahead(VecDeque<Reading>);
@@ -63,10 +62,9 @@ pub async fn load(
 ) -> Result<LoadReport, CommandError> {
     let load: Arc<Box<dyn Load>> = Arc::new(begun);
     let mut running = JoinSet::new();
-    let loaded = tokio::select! {
-        loaded = load_tables(&load, ahead, reader, plan, writers, progress, &mut running) => loaded,
-        signal = interrupt.wait() => Err(stopped(signal, UNFINISHED)),
-    };
+    let interrupt = interrupt.during(UNFINISHED);
+    let loading = load_tables(&load, ahead, reader, plan, writers, progress, &mut running);
+    let loaded = interrupt.or(loading).await;
     running.shutdown().await;
     let load = Arc::into_inner(load).expect("nobody loads any more");
     if let Err(error) = loaded {
@@ -74,10 +72,7 @@ pub async fn load(
         return Err(error);
     }
     progress.phase("completing");
-    tokio::select! {
-        report = load.finish() => Ok(report?),
-        signal = interrupt.wait() => Err(stopped(signal, UNFINISHED)),
-    }
+    interrupt.or(load.finish()).await
 }
 
 async fn load_tables(

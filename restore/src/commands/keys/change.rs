@@ -2,14 +2,13 @@
 //! configuration names, and what it does not undo.
 
 use jiff::Timestamp;
-use lifeboat_console::{CommandError, Kind, Progress, escape, print, print_json};
+use lifeboat_console::{CommandError, Interrupt, Kind, Progress, escape, print, print_json};
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::{Error, KeyChange, KeyOutcome, KeyPlan, Person, Realm, StoreOutcome, WrappedKey};
 use serde_json::json;
 
 use super::honest;
 use crate::cli::{Changing, KeysAdd, KeysQuorum, KeysRetire, KeysRotate};
-use crate::interrupt::Interrupt;
 use crate::open::{AtHand, copy_store};
 use crate::record::{Recorder, ended, kind_of};
 use crate::words;
@@ -74,7 +73,7 @@ impl Changed {
         keep_metadata: bool,
         json: bool,
     ) -> Result<Self, CommandError> {
-        let interrupt = Interrupt::listen()?;
+        let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
         let at_hand = AtHand::open(&args.access, &interrupt).await?;
         let recorder = Recorder::of(&at_hand);
         let AtHand { vault, identities, config, .. } = at_hand;

@@ -1,18 +1,17 @@
 //! `keys list`: every key of the vault and who can open it.
 
-use lifeboat_console::{Align, CommandError, Kind, Table, escape, print, print_json};
+use lifeboat_console::{Align, CommandError, Interrupt, Kind, Table, escape, print, print_json};
 use lifeboat_vault::Access;
 use serde_json::json;
 
 use super::matrix;
 use crate::cli::KeysList;
-use crate::interrupt::Interrupt;
 use crate::open::AtHand;
 use crate::words;
 
 /// Lists the people, then the matrix, then what does not fit.
 pub async fn run(args: &KeysList, json: bool) -> Result<(), CommandError> {
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
     let at_hand = AtHand::open(&args.access, &interrupt).await?;
     let access = interrupt.or(at_hand.vault.access(&at_hand.identities)).await?;
     let doubts = matrix::doubts(&access, access.keys.iter());

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use lifeboat_console::{Align, CommandError, Kind, Progress, Table, escape, human_bytes, print, print_json};
+use lifeboat_console::{
+    Align, CommandError, Interrupt, Kind, Progress, Table, escape, human_bytes, print, print_json,
+};
 use lifeboat_vault::{Access, Error, KeyAccess, KeyUse, Realm, Snapshot, SnapshotKeys, WrappedKey};
 use serde_json::json;
 
 use super::matrix;
 use crate::cli::WhoCanOpen;
-use crate::interrupt::Interrupt;
 use crate::open::{AtHand, Opened};
 use crate::words;
 
@@ -17,7 +18,7 @@ const TABLES_NAMED: usize = 6;
 
 /// Reads the snapshot's recipes and every wrapped key.
 pub async fn run(args: &WhoCanOpen, json: bool) -> Result<(), CommandError> {
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
     let AtHand { vault, identities, .. } = AtHand::open(&args.access, &interrupt).await?;
     let progress = Progress::new(json);
     let opened = Opened::of(vault.clone(), &interrupt).await?;

@@ -1,25 +1,31 @@
 //! Ctrl-C and SIGTERM: the first asks for a clean stop, the second ends the program at once.
 //!
-//! Ending at once is safe too: a snapshot exists only when its manifest does.
+//! Ending at once must be safe too, and is: a snapshot exists only when its manifest does, and a target that is
+//! not complete is marked so.
 
-use lifeboat_console::{CommandError, Kind};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
+
+use crate::{CommandError, Kind};
 
 /// Says when to stop. Cheap to clone.
 #[derive(Clone)]
 pub struct Interrupt {
     told: watch::Receiver<Option<&'static str>>,
-    /// What is stopped, and what that means.
     work: &'static str,
+    hint: Option<&'static str>,
 }
 
 impl Interrupt {
-    /// Listens for the two signals from now on, and for the end of the daemon where one started this run.
-    /// `work` ends the sentence that says what was stopped.
+    /// Listens for the two signals from now on, and for the end of `supervisor` where one started this command:
+    /// its name, and what is told or dropped when it ends. `work` ends the sentence that says what was stopped:
+    /// `the command: nothing was changed`.
+    ///
+    /// # Errors
+    /// When the system lets nobody listen.
     pub fn listen(
         work: &'static str,
-        mut supervisor: Option<oneshot::Receiver<()>>,
+        mut supervisor: Option<(&'static str, oneshot::Receiver<()>)>,
     ) -> std::io::Result<Self> {
         let mut int = signal(SignalKind::interrupt())?;
         let mut term = signal(SignalKind::terminate())?;
@@ -29,17 +35,32 @@ impl Interrupt {
                 let name = tokio::select! {
                     _ = int.recv() => "SIGINT",
                     _ = term.recv() => "SIGTERM",
-                    () = ended(&mut supervisor) => "the end of `lifeboat-agent run`",
+                    name = ended(&mut supervisor) => name,
                 };
                 if tell.send_replace(Some(name)).is_some() {
                     std::process::exit(i32::from(Kind::Interrupted.exit_code()));
                 }
             }
         });
-        Ok(Self { told, work })
+        Ok(Self { told, work, hint: None })
     }
 
-    /// The error to end with, when a signal has come.
+    /// The same signals, of another part of the command's work.
+    #[must_use]
+    pub fn during(&self, work: &'static str) -> Self {
+        Self { work, ..self.clone() }
+    }
+
+    /// What to do after a signal.
+    #[must_use]
+    pub fn hint(self, hint: &'static str) -> Self {
+        Self { hint: Some(hint), ..self }
+    }
+
+    /// Whether a signal has come.
+    ///
+    /// # Errors
+    /// What to end with, when one has.
     pub fn check(&self) -> Result<(), CommandError> {
         match *self.told.borrow() {
             None => Ok(()),
@@ -47,7 +68,7 @@ impl Interrupt {
         }
     }
 
-    /// Waits for a signal.
+    /// Waits for a signal; returns what to end with.
     pub async fn wait(&self) -> CommandError {
         let mut told = self.told.clone();
         let signal = match told.wait_for(Option::is_some).await {
@@ -58,7 +79,10 @@ impl Interrupt {
         self.error(signal.unwrap_or("a signal"))
     }
 
-    /// Runs `work` unless a signal comes first.
+    /// Does `work` unless a signal comes first.
+    ///
+    /// # Errors
+    /// Its own, or what to end with after a signal.
     pub async fn or<T, E: Into<CommandError>>(
         &self,
         work: impl Future<Output = Result<T, E>>,
@@ -70,19 +94,16 @@ impl Interrupt {
     }
 
     fn error(&self, signal: &str) -> CommandError {
-        CommandError::new(Kind::Interrupted, format!("{signal} stopped {}", self.work))
-            .hint("run the same command again: what is in the vault already is not uploaded twice")
+        CommandError::new(Kind::Interrupted, format!("{signal} stopped {}", self.work)).with_hints(self.hint)
     }
 }
 
-/// The daemon ends once; after that there is nothing to wait for.
-async fn ended(supervisor: &mut Option<oneshot::Receiver<()>>) {
-    match supervisor {
-        None => std::future::pending().await,
-        Some(receiver) => {
-            // The sender tells or is dropped, and either means the same.
-            let _ = receiver.await;
-            *supervisor = None;
-        }
-    }
+/// A supervisor ends once; after that there is nothing to wait for.
+async fn ended(supervisor: &mut Option<(&'static str, oneshot::Receiver<()>)>) -> &'static str {
+    let Some((name, receiver)) = supervisor else { return std::future::pending().await };
+    let name = *name;
+    // The sender tells or is dropped, and either means the same.
+    let _ = receiver.await;
+    *supervisor = None;
+    name
 }

@@ -12,7 +12,7 @@ use lifeboat_vault::{AgentKey, Vault, list_snapshots};
 use serde_json::json;
 use tracing::Instrument;
 
-use super::copy;
+use super::{copy, first_of};
 use crate::backup::{Run, Summary};
 use crate::cli::Backup;
 use crate::copies::{self, Copies};
@@ -77,22 +77,7 @@ pub async fn run(path: &Path, args: &Backup, json: bool) -> Result<(), CommandEr
         Seen::refresh(&config.agent.state, vault).await;
     }
     night.tell_summaries()?;
-    [locked, copied].into_iter().fold(backed_up, |ending, next| first_of(ending, next, json))
-}
-
-/// The first failure is the command's own; one that comes after it is told.
-fn first_of(
-    ending: Result<(), CommandError>,
-    next: Result<(), CommandError>,
-    json: bool,
-) -> Result<(), CommandError> {
-    match (ending, next) {
-        (Err(first), Err(next)) => {
-            next.classify(explain).report(json);
-            Err(first)
-        }
-        (ending, next) => ending.and(next),
-    }
+    first_of([backed_up, locked, copied], json)
 }
 
 /// What one lost key would lose is told with every backup, until a second person is there.

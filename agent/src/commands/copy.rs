@@ -11,14 +11,13 @@ use lifeboat_console::{
 use lifeboat_vault::{CopyPlan, Stage, Vault, list_snapshots};
 use serde_json::{Value, json};
 
+use super::as_run;
 use crate::cli;
 use crate::copies::{self, Copies, CopyReport};
 use crate::event::{Check, Event};
 use crate::explain::explain;
-use crate::history::{self, Ended};
 use crate::host;
-use crate::job::{Job, Task};
-use crate::lock;
+use crate::job::Task;
 use crate::notify::{Pace, Router};
 use crate::run_id::RunId;
 use crate::seen::Seen;
@@ -34,14 +33,8 @@ pub async fn run(path: &Path, args: cli::Copy, json: bool) -> Result<(), Command
     if args.dry_run {
         return call.show_plans().await;
     }
-    let (state, job) = (&config.agent.state, Job::of_vault(Task::Copy));
-    host::make_state(&config.agent)?;
-    let _lock = lock::of_job(state, &job)?;
     let id = args.supervision.run_id();
-    let mut entry = history::ByHand::begin(state, &job, id, args.supervision).await;
-    let done = call.bring_up_to_date(id).await;
-    entry.end(done.as_ref().map_or_else(Ended::with_error, Ended::good)).await;
-    done.map(drop)
+    as_run(&config, Task::Copy, id, args.supervision, call.bring_up_to_date(id)).await
 }
 
 /// One call of the verb.

@@ -8,15 +8,14 @@ use lifeboat_vault::ExpirePlan;
 use lifeboat_vault::format::audit::Deed;
 use serde_json::{Value, json};
 
+use super::as_run;
 use super::prune::not_removed;
 use super::retention::{plan, show};
 use crate::cli::Expire;
 use crate::copies::OpenCopy;
-use crate::history::{self, Ended};
 use crate::host;
-use crate::job::{Job, Task};
+use crate::job::Task;
 use crate::lease::Claim;
-use crate::lock;
 use crate::record;
 use crate::seen::Seen;
 
@@ -26,22 +25,15 @@ const STOPPED: &str = "the expiry: what is removed is removed, and the rest stay
 /// Says what goes, and removes it unless it is a dry run.
 pub async fn run(path: &Path, args: &Expire, json: bool) -> Result<(), CommandError> {
     let (config, interrupt) = args.supervision.orders(path, STOPPED)?;
-    if args.dry_run {
-        return work(&config, args, json, &interrupt).await.map(drop);
+    let (work, supervision) = (expire(&config, args, json, &interrupt), args.supervision);
+    // A copy's own lease keeps others out; the history is that of the vault.
+    if args.dry_run || args.copy.is_some() {
+        return work.await.map(drop);
     }
-    if args.copy.is_some() {
-        // The copy's own lease keeps others out; the history is that of the vault.
-        return work(&config, args, json, &interrupt).await.map(drop);
-    }
-    let (state, job) = (&config.agent.state, Job::of_vault(Task::Expire));
-    let _lock = lock::of_job(state, &job)?;
-    let mut entry = history::ByHand::begin(state, &job, args.supervision.run_id(), args.supervision).await;
-    let done = work(&config, args, json, &interrupt).await;
-    entry.end(done.as_ref().map_or_else(Ended::with_error, Ended::good)).await;
-    done.map(drop)
+    as_run(&config, Task::Expire, supervision.run_id(), supervision, work).await
 }
 
-async fn work(
+async fn expire(
     config: &Config,
     args: &Expire,
     json: bool,

@@ -17,9 +17,17 @@ mod schedule;
 mod status;
 mod verify;
 
+use lifeboat_config::Config;
 use lifeboat_console::CommandError;
+use serde_json::Value;
 
 use crate::cli::{self, Cli, Command};
+use crate::explain::explain;
+use crate::history::{ByHand, Ended};
+use crate::job::{Job, Task};
+use crate::run_id::RunId;
+use crate::supervise::Supervision;
+use crate::{host, lock};
 
 /// Runs the verb.
 pub async fn run(cli: Cli) -> Result<(), CommandError> {
@@ -46,5 +54,55 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Schedule(cli::Schedule::Preview(args)) => schedule::preview(path, &args, json),
         Command::Status => status::run(path, json).await,
         Command::Config(what) => config::run(path, what, json),
+    }
+}
+
+/// Does work on the vault as a whole as a run of its own: the only one of its task on this host, and in the
+/// history with how it ended.
+async fn as_run(
+    config: &Config,
+    task: Task,
+    id: RunId,
+    supervision: Supervision,
+    work: impl Future<Output = Result<Value, CommandError>>,
+) -> Result<(), CommandError> {
+    host::make_state(&config.agent)?;
+    let (state, job) = (&config.agent.state, Job::of_vault(task));
+    let _lock = lock::of_job(state, &job)?;
+    let mut entry = ByHand::begin(state, &job, id, supervision).await;
+    let done = work.await;
+    entry.end(done.as_ref().map_or_else(Ended::with_error, Ended::good)).await;
+    done.map(drop)
+}
+
+/// The first failure is the command's own; each that comes after it is told.
+fn first_of(
+    endings: impl IntoIterator<Item = Result<(), CommandError>>,
+    json: bool,
+) -> Result<(), CommandError> {
+    let mut failures = endings.into_iter().filter_map(Result::err);
+    let first = failures.next();
+    for failure in failures {
+        failure.classify(explain).report(json);
+    }
+    first.map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_console::Kind;
+
+    use super::*;
+
+    #[test]
+    fn the_first_failure_is_the_commands_own() {
+        let failed = |kind| Err(CommandError::new(kind, "it failed"));
+        let check = |endings: [Result<(), CommandError>; 3], expected| {
+            let ended = first_of(endings, false);
+            assert_eq!(ended.err().map(|error| error.kind()), expected);
+        };
+        check([Ok(()), Ok(()), Ok(())], None);
+        check([Ok(()), failed(Kind::Partial), failed(Kind::Damage)], Some(Kind::Partial));
+        check([failed(Kind::Anomaly), Ok(()), failed(Kind::Partial)], Some(Kind::Anomaly));
     }
 }

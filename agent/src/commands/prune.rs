@@ -10,13 +10,12 @@ use lifeboat_vault::store::NotRemoved;
 use lifeboat_vault::{Lease, PruneOptions, PrunePlan, Pruned, SizedPack, Vault};
 use serde_json::{Value, json};
 
+use super::as_run;
 use crate::cli::Prune;
 use crate::copies::OpenCopy;
-use crate::history::{self, Ended};
 use crate::host;
-use crate::job::{Job, Task};
+use crate::job::Task;
 use crate::lease::Claim;
-use crate::lock;
 use crate::locks;
 use crate::record;
 use crate::seen::Seen;
@@ -25,8 +24,8 @@ use crate::seen::Seen;
 pub async fn run(path: &Path, args: &Prune, json: bool) -> Result<(), CommandError> {
     let stopped = "the prune: what was done is done, and nothing is lost";
     let (config, interrupt) = args.supervision.orders(path, stopped)?;
-    host::make_state(&config.agent)?;
     if args.dry_run {
+        host::make_state(&config.agent)?;
         let key = host::read_key(&config.agent)?;
         let vault = interrupt.or(host::open_vault(&config, &key)).await?;
         let copy = interrupt.or(OpenCopy::if_named(&config, &vault, &key, args.copy.as_deref())).await?;
@@ -35,16 +34,12 @@ pub async fn run(path: &Path, args: &Prune, json: bool) -> Result<(), CommandErr
         show(&plan, None, json)?;
         return ending(&plan, &[]);
     }
-    if args.copy.is_some() {
+    let (work, supervision) = (prune(&config, args, json, &interrupt), args.supervision);
+    match args.copy {
         // The copy's own lease keeps others out; the history is that of the vault.
-        return prune(&config, args, json, &interrupt).await.map(drop);
+        Some(_) => work.await.map(drop),
+        None => as_run(&config, Task::Prune, supervision.run_id(), supervision, work).await,
     }
-    let (state, job) = (&config.agent.state, Job::of_vault(Task::Prune));
-    let _lock = lock::of_job(state, &job)?;
-    let mut entry = history::ByHand::begin(state, &job, args.supervision.run_id(), args.supervision).await;
-    let done = prune(&config, args, json, &interrupt).await;
-    entry.end(done.as_ref().map_or_else(Ended::with_error, Ended::good)).await;
-    done.map(drop)
 }
 
 async fn prune(

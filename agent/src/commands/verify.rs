@@ -6,31 +6,31 @@
 use std::path::Path;
 use std::time::Instant;
 
-use lifeboat_console::{CommandError, Kind, Progress, escape, human_duration, print};
+use lifeboat_config::Config;
+use lifeboat_console::{CommandError, Interrupt, Kind, Progress, escape, human_duration, print};
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::{Depth, SnapshotHealth, SnapshotReader, VerifyReport, list_snapshots, verify};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::as_run;
 use crate::cli::Verify;
-use crate::history::{self, Ended};
 use crate::host;
-use crate::job::{Job, Task};
-use crate::lock;
+use crate::job::Task;
 use crate::record;
 use crate::seen::Seen;
 
 /// Verifies everything that the vault holds.
 pub async fn run(path: &Path, args: &Verify, json: bool) -> Result<(), CommandError> {
     let (config, interrupt) = args.supervision.orders(path, "the verification: nothing was changed")?;
-    host::make_state(&config.agent)?;
-    let job = Job::of_vault(Task::Verify);
-    let _lock = lock::of_job(&config.agent.state, &job)?;
-    let mut entry =
-        history::ByHand::begin(&config.agent.state, &job, args.supervision.run_id(), args.supervision).await;
+    let work = prove(&config, &interrupt, json);
+    as_run(&config, Task::Verify, args.supervision.run_id(), args.supervision, work).await
+}
+
+async fn prove(config: &Config, interrupt: &Interrupt, json: bool) -> Result<Value, CommandError> {
     let started = Instant::now();
     let work = async {
         let key = host::read_key(&config.agent)?;
-        let vault = host::open_vault(&config, &key).await?;
+        let vault = host::open_vault(config, &key).await?;
         let progress = Progress::new(json);
         progress.phase("opening the index");
         let (snapshots, unreadable) = list_snapshots(&vault).await?;
@@ -51,21 +51,15 @@ pub async fn run(path: &Path, args: &Verify, json: bool) -> Result<(), CommandEr
         progress.summary(&summary)?;
         Ok::<_, CommandError>((vault, key, report, summary))
     };
-    let ended = match interrupt.or(work).await {
-        Ok((vault, key, report, summary)) => {
-            if !json {
-                print(&told(&report, started))?;
-            }
-            let ending = ending(&report);
-            let detail = Some(format!("{} snapshots, no rows read", report.covered.snapshots));
-            let deed = Deed { detail, ..record::ended("verify", ending.as_ref().err()) };
-            record::write(&vault, &key, &deed, json).await;
-            ending.map(|()| summary)
-        }
-        Err(error) => Err(error),
-    };
-    entry.end(ended.as_ref().map_or_else(Ended::with_error, Ended::good)).await;
-    ended.map(drop)
+    let (vault, key, report, summary) = interrupt.or(work).await?;
+    if !json {
+        print(&told(&report, started))?;
+    }
+    let ending = ending(&report);
+    let detail = Some(format!("{} snapshots, no rows read", report.covered.snapshots));
+    let deed = Deed { detail, ..record::ended("verify", ending.as_ref().err()) };
+    record::write(&vault, &key, &deed, json).await;
+    ending.map(|()| summary)
 }
 
 fn told(report: &VerifyReport, started: Instant) -> String {

@@ -11,6 +11,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{History, at, job, ms};
 use crate::backup::Summary;
+use crate::explain::explain;
 use crate::job::Job;
 use crate::run_id::RunId;
 
@@ -150,13 +151,14 @@ impl Ended {
 
     /// A run that ended with an error.
     pub fn with_error(error: &CommandError) -> Self {
-        let outcome = match error.kind() {
+        let kind = error.explained(explain).kind;
+        let outcome = match kind {
             Kind::Partial => RunOutcome::Partial,
             Kind::Interrupted => RunOutcome::Stopped,
             Kind::Anomaly => RunOutcome::Held,
             _ => RunOutcome::Failed,
         };
-        let exit_code = Some(error.kind().exit_code());
+        let exit_code = Some(kind.exit_code());
         let text = chain(error.error());
         Self { outcome, exit_code, error: Some(text), counts: Counts::default() }
     }

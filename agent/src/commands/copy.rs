@@ -17,7 +17,8 @@ use crate::copies::{self, Copies, CopyReport};
 use crate::event::{Check, Event};
 use crate::explain::explain;
 use crate::host;
-use crate::job::Task;
+use crate::job::{Job, Task};
+use crate::lock;
 use crate::notify::{Pace, Router};
 use crate::run_id::RunId;
 use crate::seen::Seen;
@@ -33,8 +34,15 @@ pub async fn run(path: &Path, args: cli::Copy, json: bool) -> Result<(), Command
     if args.dry_run {
         return call.show_plans().await;
     }
-    let id = args.supervision.run_id();
-    as_run(&config, Task::Copy, id, args.supervision, call.bring_up_to_date(id)).await
+    let (id, supervision) = (args.supervision.run_id(), args.supervision);
+    let work = call.bring_up_to_date(id);
+    if chosen.len() == config.vault.copies.len() {
+        return as_run(&config, Task::Copy, id, supervision, work).await;
+    }
+    // One after the other all the same, but no run of what the schedule asks for: the others may be behind.
+    host::make_state(&config.agent)?;
+    let _lock = lock::of_job(&config.agent.state, &Job::of_vault(Task::Copy))?;
+    work.await.map(drop)
 }
 
 /// One call of the verb.
@@ -62,7 +70,7 @@ impl Call<'_> {
             let reports = self.interrupt.or(copying).await?;
             progress.finish();
             Seen::refresh(&config.agent.state, &vault).await;
-            Ok((reports, progress))
+            Ok::<_, CommandError>((reports, progress))
         };
         let now = Timestamp::now();
         let (reports, progress) = match work.await {

@@ -128,6 +128,27 @@ fn copies_say_what_they_hold_and_what_is_wrong() {
 }
 
 #[test]
+fn one_copy_by_name_is_no_run_of_them_all() {
+    let lab = Lab::new();
+    let copies = "[[vault.copy]]\nname = \"barn\"\nurl = \"file://DIR/barn\"\n[[vault.copy]]\nname = \"safe\"\nurl = \"file://DIR/safe\"\n[people.wang]";
+    lab.config(&lab.default_config().replacen("[people.wang]", copies, 1));
+    lab.run(&["init"]);
+    for copy in ["barn", "safe"] {
+        std::fs::create_dir(lab.path(copy)).expect("a mounted disk");
+    }
+    let last_good = || {
+        let (_, status, _) = lab.run(&["status", "--json"]);
+        let status: serde_json::Value =
+            serde_json::from_str(status.lines().last().expect("a line")).expect("JSON");
+        status["maintenance"]["copy"]["last_good"].clone()
+    };
+    let (code, ..) = lab.run(&["copy", "--copy", "barn"]);
+    assert_eq!((code, last_good()), (Some(0), serde_json::Value::Null));
+    let (code, ..) = lab.run(&["copy", "--copy", "barn", "--copy", "safe"]);
+    assert_eq!((code, last_good().is_object()), (Some(0), true));
+}
+
+#[test]
 fn a_copy_gives_up_what_it_keeps_no_longer() {
     let lab = Lab::new();
     let copy =

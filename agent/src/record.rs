@@ -33,6 +33,12 @@ fn not_written(deed: &Deed, why: &str, json: bool) {
     Progress::new(json).warn(&format!("this is in no record ({what}): {why}"));
 }
 
+/// What was done, and the copy that it was done in, if in one: `copy frankfurt: 3 snapshots`.
+pub fn detail(copy: Option<&str>, what: Option<String>) -> Option<String> {
+    let parts: Vec<_> = copy.map(|name| format!("copy {name}")).into_iter().chain(what).collect();
+    (!parts.is_empty()).then(|| parts.join(": "))
+}
+
 /// A deed of this kind, and how it ended: with this failure, or well.
 pub fn ended(what: &str, failure: Option<&CommandError>) -> Deed {
     let kind = failure.map(|error| error.explained(explain).kind);

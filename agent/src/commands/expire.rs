@@ -4,13 +4,13 @@ use std::path::Path;
 
 use lifeboat_config::Config;
 use lifeboat_console::{CommandError, Interrupt, Kind, count, counted, escape, print, print_json};
-use lifeboat_vault::ExpirePlan;
 use lifeboat_vault::format::audit::Deed;
+use lifeboat_vault::{Expired, RetentionPlan, Verdict};
 use serde_json::{Value, json};
 
-use super::as_run;
 use super::prune::not_removed;
 use super::retention::{plan, show};
+use super::{as_run, first_of};
 use crate::cli::Expire;
 use crate::copies::OpenCopy;
 use crate::host;
@@ -46,7 +46,7 @@ async fn expire(
     if args.dry_run {
         let plan = plan(config, &vault, copy, &args.source, interrupt).await?;
         show(&plan, json)?;
-        return held_back(&plan).map(|()| Value::Null);
+        return held_back(&plan.sources).map(|()| Value::Null);
     }
     let from = copy.map_or(&vault, |copy| &copy.vault);
     let claim = Claim { config, key: &key, purpose: "expiring", alone: args.deleting.alone, json };
@@ -59,21 +59,16 @@ async fn expire(
         }
         Err(_) => Ok(Default::default()),
     };
-    let returned = lease.give_back().await;
-    if let Ok(plan) = &planned {
-        let going = plan.sources.iter().flat_map(|source| source.going());
-        let deed = Deed {
-            snapshots: going.map(|verdict| verdict.snapshot.id).collect(),
-            detail: done
-                .as_ref()
-                .ok()
-                .map(|expired| format!("{} snapshots{}", expired.snapshots, of_copy(args))),
-            ..record::ended("expire", done.as_ref().err())
-        };
-        record::write(&vault, &key, &deed, json).await;
-    }
-    let (plan, expired) = (planned?, done?);
-    returned?;
+    let returned = lease.give_back().await.map_err(CommandError::from);
+    let plan = match planned {
+        Ok(plan) => plan,
+        Err(error) => return first_of([Err(error), returned], json).map(|()| Value::Null),
+    };
+    record::write(&vault, &key, &deed(&plan.sources, &done, args.copy.as_deref()), json).await;
+    let expired = match done {
+        Ok(expired) => expired,
+        Err(error) => return first_of([Err(error), returned], json).map(|()| Value::Null),
+    };
     Seen::refresh(&config.agent.state, &vault).await;
     let held: Vec<_> = plan.sources.iter().filter(|source| !source.held_back.is_empty()).collect();
     let held: Vec<_> = held.iter().map(|source| source.source.as_str()).collect();
@@ -83,8 +78,7 @@ async fn expire(
     } else {
         let mut text = String::new();
         for source in &plan.sources {
-            let denied = |name: &str| expired.denied.iter().any(|denied| denied.object.ends_with(name));
-            let gone = source.going().filter(|verdict| !denied(&verdict.snapshot.id.to_string())).count();
+            let gone = source.going().filter(|verdict| is_gone(&expired, verdict)).count();
             let stay = count((source.verdicts.len() - gone) as u64, "stays", "stay");
             let gone = counted(gone as u64, "snapshot");
             text.push_str(&format!("{}: {gone} expired, {stay}\n", escape(&source.source)));
@@ -95,18 +89,42 @@ async fn expire(
         }
         print(&text)?;
     }
-    held_back(&plan)?;
-    not_removed(&expired.denied, expired.snapshots > 0).map(|()| summary)
+    let [held_back, denied] = judge(&plan.sources, &expired);
+    first_of([held_back, denied, returned], json).map(|()| summary)
 }
 
-/// Which copy it was done in, if in one.
-fn of_copy(args: &Expire) -> String {
-    args.copy.iter().map(|name| format!(" of copy {name}")).collect()
+/// What kept the expiry from doing all of it.
+fn judge(sources: &[RetentionPlan], expired: &Expired) -> [Result<(), CommandError>; 2] {
+    [held_back(sources), not_removed(&expired.denied, expired.snapshots > 0)]
+}
+
+/// The store may deny to remove some.
+fn is_gone(expired: &Expired, verdict: &Verdict) -> bool {
+    let id = verdict.snapshot.id.to_string();
+    !expired.denied.iter().any(|denied| denied.object.ends_with(&id))
+}
+
+/// For the record: what is gone, or may be where the expiry did not come to its end.
+fn deed(sources: &[RetentionPlan], done: &Result<Expired, CommandError>, copy: Option<&str>) -> Deed {
+    let expired = done.as_ref().ok();
+    let judged = expired.map(|expired| judge(sources, expired));
+    let held_up = judged.iter().flatten().find_map(|ending| ending.as_ref().err());
+    let going = sources.iter().flat_map(RetentionPlan::going);
+    let gone = going.filter(|verdict| expired.is_none_or(|expired| is_gone(expired, verdict)));
+    let number = expired.map(|expired| counted(expired.snapshots, "snapshot"));
+    let ended = record::ended("expire", done.as_ref().err().or(held_up));
+    let is_part = held_up.is_some() && expired.is_some_and(|expired| expired.snapshots > 0);
+    Deed {
+        snapshots: gone.map(|verdict| verdict.snapshot.id).collect(),
+        detail: record::detail(copy, number),
+        result: if is_part { Kind::result(Some(Kind::Partial)).into() } else { ended.result },
+        ..ended
+    }
 }
 
 /// A source that is held back is not passed over in silence.
-fn held_back(plan: &ExpirePlan) -> Result<(), CommandError> {
-    let held: Vec<_> = plan.sources.iter().filter(|source| !source.held_back.is_empty()).collect();
+fn held_back(sources: &[RetentionPlan]) -> Result<(), CommandError> {
+    let held: Vec<_> = sources.iter().filter(|source| !source.held_back.is_empty()).collect();
     if held.is_empty() {
         return Ok(());
     }
@@ -115,4 +133,65 @@ fn held_back(plan: &ExpirePlan) -> Result<(), CommandError> {
     let reasons = held.iter().flat_map(|source| &source.held_back);
     let error = error.with_hints(reasons);
     Err(error.hint("when it is as it should be: lifeboat-agent accept SNAPSHOT --reason TEXT"))
+}
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_vault::store::NotRemoved;
+    use lifeboat_vault::{Candidate, Dating, Error, SnapshotId};
+
+    use super::*;
+
+    const FIRST: SnapshotId = SnapshotId([1; 32]);
+    const SECOND: SnapshotId = SnapshotId([2; 32]);
+
+    /// A source whose two snapshots go, and one that is held back.
+    fn sources() -> Vec<RetentionPlan> {
+        let verdict = |id| Verdict {
+            snapshot: Candidate {
+                id,
+                number: 1,
+                claimed: None,
+                seen: jiff::Timestamp::UNIX_EPOCH,
+                tags: Vec::new(),
+                flags: Vec::new(),
+                holds: Vec::new(),
+            },
+            dating: Dating::Straight,
+            keep: Vec::new(),
+        };
+        let verdicts = [SECOND, FIRST].map(verdict).to_vec();
+        let crm = RetentionPlan { source: "crm".into(), verdicts, held_back: Vec::new() };
+        let held_back = vec!["table contacts is empty".into()];
+        let forms = RetentionPlan { source: "forms".into(), verdicts: Vec::new(), held_back };
+        vec![crm, forms]
+    }
+
+    fn denied(id: SnapshotId) -> Vec<NotRemoved> {
+        vec![NotRemoved { object: format!("snapshots/{id}"), reason: "an immutability policy".into() }]
+    }
+
+    fn check(
+        of: &[RetentionPlan],
+        done: Result<Expired, CommandError>,
+        expected: (&str, &str, &[SnapshotId]),
+    ) {
+        let deed = deed(of, &done, Some("barn"));
+        let detail = deed.detail.expect("the copy at least");
+        assert_eq!((deed.result.as_str(), detail.as_str(), deed.snapshots.as_slice()), expected);
+    }
+
+    #[test]
+    fn the_record_says_what_an_expiry_did_and_what_it_left() {
+        let sources = sources();
+        let crm = &sources[..1];
+        let both = || Expired { snapshots: 2, denied: Vec::new() };
+        let one = || Expired { snapshots: 1, denied: denied(FIRST) };
+        check(crm, Ok(both()), ("done", "copy barn: 2 snapshots", &[FIRST, SECOND]));
+        check(crm, Ok(one()), ("partial", "copy barn: 1 snapshot", &[SECOND]));
+        check(&sources, Ok(both()), ("partial", "copy barn: 2 snapshots", &[FIRST, SECOND]));
+        check(&sources[1..], Ok(Expired::default()), ("refused", "copy barn: 0 snapshots", &[]));
+        let lost = Error::LeaseLost { reason: "another host has taken it".into() };
+        check(crm, Err(lost.into()), ("failed", "copy barn", &[FIRST, SECOND]));
+    }
 }

@@ -10,7 +10,7 @@ use lifeboat_vault::store::NotRemoved;
 use lifeboat_vault::{Lease, PruneOptions, PrunePlan, Pruned, SizedPack, Vault};
 use serde_json::{Value, json};
 
-use super::as_run;
+use super::{as_run, first_of};
 use crate::cli::Prune;
 use crate::copies::OpenCopy;
 use crate::host;
@@ -64,25 +64,29 @@ async fn prune(
         Ok::<_, lifeboat_vault::Error>((plan, pruned))
     };
     let done = interrupt.or(work).await;
-    let returned = lease.give_back().await;
+    let returned = lease.give_back().await.map_err(CommandError::from);
+    let judged = done.as_ref().ok().map(|(plan, pruned)| judge(plan, pruned));
+    let held_up = || judged.iter().flatten().find_map(|ending| ending.as_ref().err());
+    let amounts = done.as_ref().ok().map(|(_, pruned)| {
+        format!("{} freed, {} marked", human_bytes(pruned.freed_bytes), human_bytes(pruned.marked_bytes))
+    });
     let deed = Deed {
-        detail: done.as_ref().ok().map(|(_, pruned)| {
-            format!("{} freed, {} marked", human_bytes(pruned.freed_bytes), human_bytes(pruned.marked_bytes))
-        }),
-        ..record::ended("prune", done.as_ref().err())
+        detail: record::detail(args.copy.as_deref(), amounts),
+        ..record::ended("prune", done.as_ref().err().or_else(held_up))
     };
     record::write(&vault, &key, &deed, json).await;
-    let (plan, pruned) = done?;
-    returned?;
+    let (plan, pruned) = match done {
+        Ok(done) => done,
+        Err(error) => return first_of([Err(error), returned], json).map(|()| Value::Null),
+    };
     let locked = match &copy {
         None => interrupt.or(locks::extend(config, &vault)).await,
         Some(copy) => interrupt.or(locks::extend_copy(copy, &vault)).await,
     };
     Seen::refresh(state, &vault).await;
     show(&plan, Some(&pruned), json)?;
-    ending(&plan, &pruned.damage)?;
-    not_removed(&pruned.denied, pruned.packs + pruned.marked_packs > 0)?;
-    locked.map(|_| summary(&plan, Some(&pruned)))
+    let endings = judged.into_iter().flatten().chain([returned, locked.map(drop)]);
+    first_of(endings, json).map(|()| summary(&plan, Some(&pruned)))
 }
 
 /// Plans for the vault, or for one of its copies.
@@ -225,6 +229,11 @@ pub fn not_removed(denied: &[NotRemoved], something_done: bool) -> Result<(), Co
     Err(CommandError::new(kind, format!("{object}: {reason}"))
         .context(format!("the store denied to remove {objects}, and the next run tries again"))
         .hint("run this where the credential that may delete is; is an immutability policy or a legal hold on them?"))
+}
+
+/// What kept the prune from doing all of it.
+fn judge(plan: &PrunePlan, pruned: &Pruned) -> [Result<(), CommandError>; 2] {
+    [ending(plan, &pruned.damage), not_removed(&pruned.denied, pruned.packs + pruned.marked_packs > 0)]
 }
 
 fn ending(plan: &PrunePlan, damage: &[String]) -> Result<(), CommandError> {

@@ -21,6 +21,7 @@ use lifeboat_vault::{
 };
 
 use crate::event::{Check, Event};
+use crate::explain::explain;
 use crate::host;
 use crate::notify::Router;
 use crate::run_id::RunId;
@@ -119,10 +120,18 @@ impl Copies<'_> {
     }
 }
 
+/// Tells that no copy could be tried.
+pub async fn tell_failure(config: &Config, router: &Router, run: RunId, error: &CommandError) {
+    let (why, next) = (chain(error.error()), error.explained(explain).hints);
+    let event = Event::failed(Check::Copy, Severity::Critical, &config.branch, run, Timestamp::now());
+    router.tell(Event { why, next, ..event }).await;
+}
+
 /// Tells of each copy that is not as it should be, once, and of its recovery. It is critical when fewer copies
 /// are complete than the operator asks for.
 pub async fn tell(config: &Config, router: &Router, reports: &[CopyReport], run: RunId) {
     let now = Timestamp::now();
+    router.end(None, Check::Copy, None, run, now).await;
     let complete = reports.iter().filter(|report| report.is_complete()).count();
     // Those that were not asked for are not judged.
     let others = config.vault.copies.len() - reports.len();

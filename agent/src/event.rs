@@ -66,6 +66,8 @@ pub enum Check {
     Notify,
     /// What others do with the vault is usual, and its record whole.
     Record,
+    /// What the vault keeps is locked for long enough.
+    Lock,
 }
 
 /// What an event says of its check.
@@ -161,7 +163,7 @@ impl Check {
     /// The task that it belongs to.
     pub const fn task(self) -> Task {
         match self {
-            Self::Backup | Self::Schedule | Self::Anomaly => Task::Backup,
+            Self::Backup | Self::Schedule | Self::Anomaly | Self::Lock => Task::Backup,
             Self::Copy => Task::Copy,
             Self::Expire => Task::Expire,
             Self::Prune => Task::Prune,
@@ -185,6 +187,7 @@ impl Check {
             Self::Agent => "agent",
             Self::Notify => "notify",
             Self::Record => "record",
+            Self::Lock => "lock",
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lifeboat_console::{CommandError, Kind, ResultExt, chain};
 
@@ -15,6 +15,9 @@ use crate::job::Job;
 /// Whoever only looks whether a lock is held holds it for a moment: another look soon after is not fooled.
 const TRIES: u32 = 5;
 const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+
+/// Whoever waits for a run to end looks so often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A lock that is held until this is dropped.
 pub struct Lock {
@@ -41,6 +44,29 @@ pub fn of_job(state: &Path, job: &Job) -> Result<Lock, CommandError> {
         CommandError::new(Kind::Locked, format!("another run of `{job}` is under way on this host"))
             .hint("`lifeboat-agent status` shows how far it is")
     })
+}
+
+/// The same, after the run of the job that is under way. `waits` is told before each look for how long that has
+/// been.
+///
+/// # Errors
+/// `Locked` when it was waited for longer than `patience`.
+pub async fn of_job_in_turn(
+    state: &Path,
+    job: &Job,
+    patience: Duration,
+    mut waits: impl FnMut(Duration),
+) -> Result<Lock, CommandError> {
+    let started = Instant::now();
+    loop {
+        match of_job(state, job) {
+            Err(error) if error.kind() == Kind::Locked && started.elapsed() < patience => {
+                waits(started.elapsed());
+            }
+            taken => return taken,
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 /// The process id of the daemon that runs with this state folder.
@@ -116,5 +142,19 @@ mod tests {
         let _daemon = of_daemon(state).expect("the lock");
         assert_eq!(daemon_pid(state), Some(std::process::id()));
         assert_eq!(of_daemon(state).err().expect("no second daemon").kind(), Kind::Locked);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_lock_has_it_when_the_run_before_has_ended() {
+        let state = tempfile::tempdir().expect("a scratch folder");
+        let (state, copy) = (state.path(), Job::of_vault(crate::job::Task::Copy));
+        let mut held = Some(of_job(state, &copy).expect("the lock"));
+        let patience = Duration::from_secs(60);
+        let taken = of_job_in_turn(state, &copy, patience, |_| drop(held.take())).await;
+        assert!(is_running(state, &copy));
+        let unheard = |_| panic!("there is no time to wait");
+        let refused = of_job_in_turn(state, &copy, Duration::ZERO, unheard).await;
+        assert_eq!(refused.err().map(|error| error.kind()), Some(Kind::Locked));
+        drop(taken.expect("the lock in turn"));
     }
 }

@@ -1,7 +1,8 @@
 //! `backup`: one source after the other, then the copies; one that fails does not stop the next.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -15,13 +16,13 @@ use tracing::Instrument;
 use super::{copy, first_of};
 use crate::backup::{Run, Summary};
 use crate::cli::Backup;
-use crate::copies::{self, Copies};
+use crate::copies::{self, Copies, CopyReport};
 use crate::event::{Check, Event, Task};
 use crate::explain::explain;
-use crate::history::{self, Ended};
+use crate::history::{ByHand, Ended, RunOutcome};
 use crate::host;
-use crate::job::Job;
-use crate::lock;
+use crate::job::{self, Job};
+use crate::lock::{self, Lock};
 use crate::locks;
 use crate::notify::{Pace, Router};
 use crate::record;
@@ -60,23 +61,21 @@ pub async fn run(path: &Path, args: &Backup, json: bool) -> Result<(), CommandEr
     };
     interrupt.or(look).await?;
     let (tags, router, interrupt) = (&args.tag, &router, &interrupt);
-    let summaries = Mutex::default();
-    let night = Night { config: &config, key, vault, tags, router, interrupt, supervision, summaries, json };
+    let taken = Mutex::default();
+    let night = Night { config: &config, key, vault, tags, router, interrupt, supervision, taken, json };
     let backed_up = match sources[..] {
         [source] => night.back_up(source).await,
         _ => night.back_up_all(&sources).await,
     };
     let interrupted = backed_up.as_ref().is_err_and(|error| error.kind() == Kind::Interrupted);
     // After a failed night too: locks end, and copies may lack earlier snapshots.
-    let locked = match interrupted {
-        false => interrupt.or(locks::extend(&config, vault)).await.map(drop),
-        true => Ok(()),
-    };
+    let locked = if interrupted { Ok(()) } else { night.extend_locks().await };
     let copied = if config.vault.copies.is_empty() || interrupted { Ok(()) } else { night.copy().await };
     if !interrupted {
         Seen::refresh(&config.agent.state, vault).await;
     }
-    night.tell_summaries()?;
+    let after = [&locked, &copied].into_iter().find_map(|ending| ending.as_ref().err());
+    night.end(after).await?;
     first_of([backed_up, locked, copied], json)
 }
 
@@ -113,9 +112,18 @@ struct Night<'a> {
     router: &'a Router,
     interrupt: &'a Interrupt,
     supervision: Supervision,
-    /// Of snapshots that are complete, until the copies are made: a summary is what a backup's JSON ends with.
-    summaries: Mutex<Vec<Summary>>,
+    taken: Mutex<Vec<Taken>>,
     json: bool,
+}
+
+/// A run whose snapshot is complete. It ends when the copies are made: until then it is under way for whoever
+/// asks, and its summary is what a backup's JSON ends with.
+struct Taken {
+    summary: Summary,
+    /// How it ended, copies apart.
+    ended: Ended,
+    entry: ByHand,
+    _lock: Lock,
 }
 
 impl Night<'_> {
@@ -145,18 +153,38 @@ impl Night<'_> {
             .hint(format!("when the cause above is gone: lifeboat-agent backup{hint}")))
     }
 
+    /// What the vault keeps stays locked; whoever is to see to it is told when it does not.
+    async fn extend_locks(&self) -> Result<(), CommandError> {
+        let extended = self.interrupt.or(locks::extend(self.config, self.vault)).await;
+        let (run, now) = (self.supervision.run_id(), Timestamp::now());
+        match &extended {
+            Ok(_) => self.router.end(None, Check::Lock, None, run, now).await,
+            Err(error) if error.kind() == Kind::Interrupted => {}
+            Err(error) => {
+                let (why, next) = (chain(error.error()), error.explained(explain).hints);
+                let event = Event::failed(Check::Lock, Severity::Warning, &self.config.branch, run, now);
+                self.router.tell(Event { why, next, ..event }).await;
+            }
+        }
+        extended.map(drop)
+    }
+
     /// Brings every copy up to date, and says whether as many of them as the operator asks for hold every
     /// snapshot.
     async fn copy(&self) -> Result<(), CommandError> {
+        let run = self.supervision.run_id();
         let progress = Progress::new(self.json);
-        progress.phase("copying");
-        let (snapshots, _) = list_snapshots(self.vault).await?;
-        let copies = Copies { config: self.config, key: self.key, vault: self.vault, snapshots: &snapshots };
-        let configured: Vec<_> = self.config.vault.copies.iter().collect();
-        let copying = async { Ok::<_, CommandError>(copies.bring_up_to_date(&configured, &progress).await) };
-        let reports = self.interrupt.during(copy::STOPPED).or(copying).await?;
+        let reports = match self.interrupt.during(copy::STOPPED).or(self.copy_in_turn(&progress)).await {
+            Ok(reports) => reports,
+            Err(error) if error.kind() == Kind::Interrupted => return Err(error),
+            Err(error) => {
+                copies::tell_failure(self.config, self.router, run, &error).await;
+                let text = "the vault holds every snapshot, but no copy could be tried";
+                return Err(error.context(text).with_kind(Kind::Partial));
+            }
+        };
         progress.finish();
-        copies::tell(self.config, self.router, &reports, self.supervision.run_id()).await;
+        copies::tell(self.config, self.router, &reports, run).await;
         copy::tell(&reports, &progress, self.json)?;
         let complete = reports.iter().filter(|report| report.is_complete()).count();
         let required = self.config.vault.copies_required();
@@ -181,6 +209,26 @@ impl Night<'_> {
             .hint("how many must be reached, `require_copies` in [vault] says"))
     }
 
+    /// After the copying that is under way, if one is: two would copy the same twice. While it is waited for, a
+    /// program that watches hears of it: that is no run that hangs.
+    async fn copy_in_turn(&self, progress: &Progress) -> Result<Vec<CopyReport>, CommandError> {
+        let (state, patience) = (&self.config.agent.state, self.config.agent.deadline);
+        progress.phase("copying");
+        let waits = |waited: Duration| {
+            if self.json {
+                let line = json!({ "for": Task::Copy.as_str(), "seconds": waited.as_secs() });
+                // Whoever reads no more need not hear of it.
+                let _ = print_json("waiting", &line);
+            }
+        };
+        let job = Job::of_vault(job::Task::Copy);
+        let _lock = lock::of_job_in_turn(state, &job, patience, waits).await?;
+        let (snapshots, _) = list_snapshots(self.vault).await?;
+        let copies = Copies { config: self.config, key: self.key, vault: self.vault, snapshots: &snapshots };
+        let configured: Vec<_> = self.config.vault.copies.iter().collect();
+        Ok(copies.bring_up_to_date(&configured, progress).await)
+    }
+
     /// One run of a source at a time, and each in the history.
     async fn back_up(&self, source: &Source) -> Result<(), CommandError> {
         let id = self.supervision.run_id();
@@ -191,14 +239,31 @@ impl Night<'_> {
 
     async fn run(&self, source: &Source, id: RunId) -> Result<(), CommandError> {
         let (state, job) = (&self.config.agent.state, Job::backup(&source.name));
-        let _lock = lock::of_job(state, &job)?;
-        let mut entry = history::ByHand::begin(state, &job, id, self.supervision).await;
-        let summary = self.take(source, id).await;
-        entry.end(summary.as_ref().map_or_else(Ended::with_error, Ended::good_backup)).await;
-        summary.map(drop)
+        let lock = lock::of_job(state, &job)?;
+        let mut entry = ByHand::begin(state, &job, id, self.supervision).await;
+        match self.take(source, id).await {
+            Ok((summary, judged)) => {
+                let ended = Ended::of_backup(&summary, judged.as_ref().err());
+                self.taken().push(Taken { summary, ended, entry, _lock: lock });
+                judged
+            }
+            Err(error) => {
+                entry.end(Ended::with_error(&error)).await;
+                Err(error)
+            }
+        }
     }
 
-    async fn take(&self, source: &Source, id: RunId) -> Result<Summary, CommandError> {
+    fn taken(&self) -> MutexGuard<'_, Vec<Taken>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the snapshot; returns what it covered, and whether it is as it should be.
+    async fn take(
+        &self,
+        source: &Source,
+        id: RunId,
+    ) -> Result<(Summary, Result<(), CommandError>), CommandError> {
         tracing::info!("the backup begins");
         let progress = Progress::new(self.json);
         let name = source.name.as_str();
@@ -234,16 +299,23 @@ impl Night<'_> {
             true => print_json("snapshot", &summary)?,
             false => lifeboat_console::print(&summary.to_string())?,
         }
-        self.summaries.lock().unwrap_or_else(PoisonError::into_inner).push(summary.clone());
-        openable?;
-        self.hold_back(name, id, &summary).await?;
-        Ok(summary)
+        let judged = match openable {
+            Ok(()) => self.hold_back(name, id, &summary).await,
+            Err(error) => Err(error),
+        };
+        Ok((summary, judged))
     }
 
-    fn tell_summaries(&self) -> Result<(), CommandError> {
-        let summaries = std::mem::take(&mut *self.summaries.lock().unwrap_or_else(PoisonError::into_inner));
-        for summary in summaries.iter().filter(|_| self.json) {
-            print_json("summary", summary)?;
+    /// Ends every run whose snapshot is complete, with what locks and copies came to.
+    async fn end(&self, after: Option<&CommandError>) -> Result<(), CommandError> {
+        let taken = std::mem::take(&mut *self.taken());
+        for Taken { summary, ended, mut entry, _lock } in taken {
+            let is_good = ended.outcome == RunOutcome::Good;
+            let ended = if is_good { Ended::of_backup(&summary, after) } else { ended };
+            entry.end(ended).await;
+            if self.json {
+                print_json("summary", &summary)?;
+            }
         }
         Ok(())
     }

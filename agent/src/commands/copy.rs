@@ -4,9 +4,9 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use lifeboat_config::{Config, Copy, Severity};
+use lifeboat_config::{Config, Copy};
 use lifeboat_console::{
-    Align, CommandError, Interrupt, Kind, Progress, Table, chain, human_bytes, print, print_json,
+    Align, CommandError, Interrupt, Kind, Progress, Table, human_bytes, print, print_json,
 };
 use lifeboat_vault::{CopyPlan, Stage, Vault, list_snapshots};
 use serde_json::{Value, json};
@@ -14,8 +14,6 @@ use serde_json::{Value, json};
 use super::as_run;
 use crate::cli;
 use crate::copies::{self, Copies, CopyReport};
-use crate::event::{Check, Event};
-use crate::explain::explain;
 use crate::host;
 use crate::job::{Job, Task};
 use crate::lock;
@@ -72,18 +70,14 @@ impl Call<'_> {
             Seen::refresh(&config.agent.state, &vault).await;
             Ok::<_, CommandError>((reports, progress))
         };
-        let now = Timestamp::now();
         let (reports, progress) = match work.await {
             Ok(done) => done,
             Err(error) if error.kind() == Kind::Interrupted => return Err(error),
             Err(error) => {
-                let (why, next) = (chain(error.error()), error.explained(explain).hints);
-                let event = Event::failed(Check::Copy, Severity::Critical, &config.branch, id, now);
-                router.tell(Event { why, next, ..event }).await;
+                copies::tell_failure(config, &router, id, &error).await;
                 return Err(error);
             }
         };
-        router.end(None, Check::Copy, None, id, now).await;
         copies::tell(config, &router, &reports, id).await;
         tell(&reports, &progress, self.json)?;
         let complete = reports.iter().filter(|report| report.is_complete()).count();

@@ -144,9 +144,10 @@ impl Ended {
         Self { outcome: RunOutcome::Good, exit_code: Some(0), error: None, counts: Counts::of(summary) }
     }
 
-    /// A backup that took its snapshot.
-    pub fn good_backup(summary: &Summary) -> Self {
-        Self::good(&serde_json::to_value(summary).expect("a summary is JSON"))
+    /// A backup that took its snapshot, and what is amiss all the same.
+    pub fn of_backup(summary: &Summary, amiss: Option<&CommandError>) -> Self {
+        let good = Self::good(&serde_json::to_value(summary).expect("a summary is JSON"));
+        amiss.map_or(good.clone(), |error| Self { counts: good.counts, ..Self::with_error(error) })
     }
 
     /// A run that ended with an error.
@@ -262,11 +263,12 @@ impl History {
         self.newest(job, "outcome <> 'running'").await
     }
 
-    /// The newest run of a job that did what it was for, by the point of its snapshot. A backup that is partial
-    /// and has a snapshot lacks copies of it; the snapshot itself is whole.
+    /// The newest run of a job that did what it was for, by the point of its snapshot. A backup that did a part,
+    /// or was stopped, and has a snapshot lacks copies of it; the snapshot itself is whole.
     pub async fn last_good(&self, job: &Job) -> Result<Option<Run>, CommandError> {
-        self.newest(job, "outcome IN ('good', 'held') OR (outcome = 'partial' AND snapshot IS NOT NULL)")
-            .await
+        let such =
+            "outcome IN ('good', 'held') OR (outcome IN ('partial', 'stopped') AND snapshot IS NOT NULL)";
+        self.newest(job, such).await
     }
 
     /// Every run of a job that is under way.

@@ -102,6 +102,8 @@ pub fn what(event: &Event, language: Language) -> &'static str {
         (Check::Notify, State::Recovered) => ("messages arrive again", "通知已恢复"),
         (Check::Record, State::Failed) => ("something unusual is on the record", "审计记录出现异常"),
         (Check::Record, State::Recovered) => ("the record is as usual again", "审计记录恢复正常"),
+        (Check::Lock, State::Failed) => ("locks could not be extended", "对象锁未能续期"),
+        (Check::Lock, State::Recovered) => ("locks are extended again", "对象锁已恢复续期"),
     };
     in_language(language, en, zh)
 }
@@ -119,6 +121,10 @@ pub fn usual_next(event: &Event, language: Language) -> &'static str {
         Check::Copy => ("check the copy's store and its credentials", "检查副本的存储及其凭据"),
         Check::Verify => ("run `lifeboat-restore verify`", "运行 lifeboat-restore verify"),
         Check::Record => ("run `lifeboat-restore audit show`", "运行 lifeboat-restore audit show"),
+        Check::Lock => (
+            "check the bucket's object lock and these credentials' rights: config/STORES.md",
+            "检查存储桶的对象锁与凭据权限：config/STORES.md",
+        ),
         Check::Notify => {
             ("run `lifeboat-agent notify test` for it", "对该通知渠道运行 lifeboat-agent notify test")
         }

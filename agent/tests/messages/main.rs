@@ -349,6 +349,67 @@ fn a_copy_that_is_behind_is_told_once_and_the_summary_stays_the_last_line() {
 }
 
 #[test]
+fn a_backup_waits_for_the_copying_under_way_and_is_under_way_itself_until_then() {
+    let lab = Lab::new();
+    let vendor = Vendor::new(r#"{"errcode":0,"errmsg":"ok"}"#);
+    std::fs::write(lab.path("robot.url"), vendor.url()).expect("a file");
+    let copy = "[[vault.copy]]\nname = \"barn\"\nurl = \"file://DIR/barn\"\n[people.wang]";
+    let config = lab.default_config().replacen("[people.wang]", copy, 1) + ROBOT;
+    lab.config(&config);
+    lab.run(&["init"]);
+    std::fs::write(lab.path("crm.db"), "").expect("an empty database");
+    std::fs::create_dir(lab.path("barn")).expect("a mounted disk");
+    let (code, ..) = lab.run(&["copy"]);
+    assert_eq!(code, Some(0));
+    let status = || {
+        let (_, status, _) = lab.run(&["status", "--json"]);
+        let line = status.lines().last().expect("a line").to_owned();
+        serde_json::from_str::<serde_json::Value>(&line).expect("JSON")["sources"][0].clone()
+    };
+    let snapshots =
+        || std::fs::read_dir(lab.path("vault/snapshots")).map_or(0, |snapshots| snapshots.count());
+
+    let copying = std::fs::File::open(lab.path("state/locks/copy")).expect("the lock of a run of it");
+    copying.lock().expect("a run of it");
+    std::thread::scope(|threads| {
+        let backup = threads.spawn(|| lab.run(&["backup"]));
+        while snapshots() == 0 {
+            assert!(!backup.is_finished(), "{:?}", backup.join());
+        }
+        let found = status();
+        assert!(found["running"].is_object() && found["last_good"].is_null(), "{found}");
+        copying.unlock().expect("it ends");
+        let (code, stdout, stderr) = backup.join().expect("no panic");
+        assert_eq!(code, Some(0), "{stdout}{stderr}");
+        assert!(stdout.contains("copy barn holds all 1 snapshot"), "{stdout}");
+    });
+    let found = status();
+    assert!(found["running"].is_null() && found["last_good"]["outcome"] == "good", "{found}");
+    assert_eq!(vendor.requests().len(), 0, "{:#?}", vendor.requests());
+
+    lab.config(&config.replace("[agent]\n", "[agent]\ndeadline = \"1s\"\n"));
+    copying.lock().expect("one that does not end");
+    let (code, _, stderr) = lab.run(&["backup"]);
+    assert_eq!(code, Some(3), "{stderr}");
+    for words in ["no copy could be tried", "another run of `copy` is under way"] {
+        assert!(stderr.contains(words), "{words}: {stderr}");
+    }
+    let found = status();
+    assert_eq!(
+        (&found["last_run"]["outcome"], &found["last_good"]["outcome"]),
+        (&"partial".into(), &"partial".into())
+    );
+    let requests = vendor.requests();
+    assert_eq!(requests.len(), 1, "{requests:#?}");
+    for words in ["[critical] db1: a copy is behind", "another run of `copy` is under way"] {
+        assert!(requests[0].contains(words), "{words}: {requests:#?}");
+    }
+    copying.unlock().expect("it has ended");
+    let (code, ..) = lab.run(&["backup"]);
+    assert_eq!((code, vendor.requests().len()), (Some(0), 2), "its end is told too");
+}
+
+#[test]
 fn a_vault_that_cannot_be_opened_is_told_for_each_source() {
     let lab = Lab::new();
     let vendor = Vendor::new(r#"{"errcode":0,"errmsg":"ok"}"#);

@@ -160,6 +160,23 @@ fn a_vault_in_a_bucket_that_locks_is_protected_and_its_keys_are_not() {
     manifests.sort();
     assert_eq!(manifests, ["GOVERNANCE 1", "GOVERNANCE 1", "GOVERNANCE 29"], "two are not to be kept");
 
+    // Locks that cannot be extended are told, although the snapshot is whole.
+    let told = "[[notify]]\nname = \"ops\"\ntype = \"webhook\"\nurl = \"{file:ops.url}\"\n";
+    fs::write(company.path("ops.url"), "http://127.0.0.1:9/hook").expect("a file");
+    company.add_to_config(DB1, told);
+    let state = fs::read_dir(company.state(DB1)).expect("a state folder");
+    let remembered = state.flatten().find(|file| file.file_name().to_string_lossy().starts_with("locks-"));
+    let remembered = remembered.expect("a cache of locks").path();
+    fs::remove_file(&remembered).expect("it is lost");
+    fs::create_dir_all(remembered.join("in-the-way")).expect("a folder in its place");
+    let partial = run(&mut company.agent(DB1, &["backup"])).exits(3);
+    assert!(partial.stderr.contains("the locks of the vault could not be extended"), "{}", partial.stderr);
+    let ledger = || fs::read_to_string(company.state(DB1).join("notify.json")).expect("a ledger");
+    assert!(ledger().contains("lifeboat/db1/-/lock"), "{}", ledger());
+    fs::remove_dir_all(&remembered).expect("the folder");
+    run(&mut company.agent(DB1, &["backup"])).success();
+    assert!(!ledger().contains("lifeboat/db1/-/lock\":"), "{}", ledger());
+
     // A thief with every right but that to break a lock deletes no version of what a restore needs.
     for folder in ["packs/", "index/", "snapshots/", "agents/", "vault"] {
         let told = server.python(&format!("prefix = 'north/{folder}'\n{DELETE}"));

@@ -65,8 +65,10 @@ struct Place {
     bucket: Option<Bucket>,
     silent_until: Option<Timestamp>,
     last_digest: Option<jiff::civil::Date>,
-    /// Good and failed runs of which its summaries have told.
+    /// Good and failed runs of which its summaries have told, or need not: those before it was met.
     summed: BTreeMap<String, (u64, u64)>,
+    /// Whether it is known since when its summaries count.
+    met: bool,
     deliveries: BTreeMap<String, u64>,
 }
 
@@ -207,6 +209,7 @@ impl Ledger {
         now: Timestamp,
         places: &[Notify],
     ) {
+        self.meet(places);
         let runs = self.runs.entry(format!("{}/{task}", source.unwrap_or("-"))).or_insert_with(|| Runs {
             source: source.map(str::to_owned),
             task,
@@ -226,6 +229,7 @@ impl Ledger {
 
     /// Queues the summary of each place whose hour has come since its last one.
     pub fn digest(&mut self, branch: &str, places: &[Notify], zone: &TimeZone, now: Timestamp) {
+        self.meet(places);
         let local = now.to_zoned_datetime(zone.clone());
         let due = |place: &Notify| {
             place
@@ -254,6 +258,18 @@ impl Ledger {
                 runs: runs.collect(),
             };
             self.push(place, Content::Digest(digest), now, SignedDuration::ZERO);
+        }
+    }
+
+    /// Summaries of a place that is new tell of what comes from now on, not of all that ever ran.
+    fn meet(&mut self, places: &[Notify]) {
+        for place in places.iter().filter(|place| place.digest.is_some()) {
+            let known = self.places.entry(place.name.clone()).or_default();
+            if !known.met && known.last_digest.is_none() {
+                let so_far = self.runs.iter().map(|(key, runs)| (key.clone(), (runs.good, runs.failed)));
+                known.summed = so_far.collect();
+            }
+            known.met = true;
         }
     }
 

@@ -291,6 +291,30 @@ fn a_summary_tells_what_came_since_the_last_one_of_the_same_place() {
 }
 
 #[test]
+fn the_first_summary_of_a_place_that_comes_later_tells_of_its_own_days_alone() {
+    let slack = |name: &str| {
+        format!("[[notify]]\nname = \"{name}\"\ntype = \"slack\"\nurl = \"{{env:A}}\"\ndigest = \"08:00\"\n")
+    };
+    let (first, both) = (places(&slack("ops")), places(&(slack("ops") + &slack("boss"))));
+    let mut ledger = Ledger::default();
+    let mut told = Vec::new();
+    for day in 10..=26 {
+        let places = if day < 24 { &first } else { &both };
+        let time = |hour: &str| format!("2026-11-{day}T{hour}:00Z").parse::<Timestamp>().expect("a time");
+        ledger.ran("gz", Some("crm"), Task::Backup, Some(RunId::new()), time("02:30"), places);
+        ledger.digest("gz", places, &TimeZone::UTC, time("08:00"));
+        while let Next::Send(batch) = ledger.next(places, time("08:00")) {
+            ledger.done(&batch, &answer(Outcome::Accepted), "gz", RunId::new(), time("08:00"), places);
+            let [Content::Digest(digest)] = &batch.contents[..] else { panic!("{batch:?}") };
+            if batch.place == "boss" {
+                told.push((day, digest.runs[0].good));
+            }
+        }
+    }
+    assert_eq!(told, [(25, 2), (26, 1)]);
+}
+
+#[test]
 fn the_ledger_survives_being_written() {
     let (mut ledger, places) = (Ledger::default(), robot());
     tell(&mut ledger, event("crm", Severity::Critical, 0), &places);

@@ -60,8 +60,9 @@ pub struct Router {
 }
 
 impl Router {
-    /// For this configuration; times are told in `zone`.
-    pub fn new(config: &Config, zone: TimeZone, pace: Pace) -> Self {
+    /// For this configuration; times are told by its clock.
+    pub fn new(config: &Config, pace: Pace) -> Self {
+        let zone = config.agent.zone();
         Self {
             places: config.notify.clone(),
             branch: config.branch.clone(),

@@ -21,7 +21,7 @@ use crate::state_file;
 
 const STATE: &str = "record.json";
 
-/// Hours of a working day, by this host's clock: who restores outside of them is told of.
+/// Hours of a working day, by the configured clock: who restores outside of them is told of.
 const WORKING_HOURS: std::ops::Range<i8> = 7..21;
 
 /// A restore of so many times the largest before is unusual.
@@ -66,7 +66,7 @@ pub async fn look(vault: &Vault, config: &Config, router: &Router, own: AgentId,
         progress.warn(&format!("the vault's record is broken: {finding}"));
     }
     let mut memory = if learning { Memory::default() } else { memory };
-    let unusual = judge(&report, &mut memory, own, learning, &TimeZone::system());
+    let unusual = judge(&report, &mut memory, own, learning, &config.agent.zone());
     let now = Timestamp::now();
     for Unusual { severity, subject, why } in unusual {
         let next = vec!["lifeboat-restore audit show".to_owned(), "ask whoever it names".to_owned()];

@@ -5,7 +5,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use lifeboat_config::{Config, Severity, Source};
 use lifeboat_console::{CommandError, Explanation, Interrupt, Kind, Progress, chain, print_json};
 use lifeboat_vault::format::audit::Deed;
@@ -36,7 +35,7 @@ pub async fn run(path: &Path, args: &Backup, json: bool) -> Result<(), CommandEr
     let supervision = args.supervision;
     let (config, interrupt) = supervision.orders(path, "the backup: no snapshot was written")?;
     let sources = host::choose(&config, &args.source)?;
-    let router = Router::new(&config, TimeZone::system(), Pace::AtOnce);
+    let router = Router::new(&config, Pace::AtOnce);
     let open = async {
         let key = host::read_key(&config.agent)?;
         let vault = interrupt.or(host::open_vault(&config, &key)).await?;

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use lifeboat_config::{Config, Copy};
 use lifeboat_console::{
     Align, CommandError, Interrupt, Kind, Progress, Table, human_bytes, print, print_json,
@@ -55,7 +54,7 @@ impl Call<'_> {
     /// Tells its own end: each copy's, and that none could be tried.
     async fn bring_up_to_date(&self, id: RunId) -> Result<Value, CommandError> {
         let config = self.config;
-        let router = Router::new(config, TimeZone::system(), Pace::AtOnce);
+        let router = Router::new(config, Pace::AtOnce);
         let work = async {
             let key = host::read_key(&config.agent)?;
             let vault = self.interrupt.or(host::open_vault(config, &key)).await?;

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use lifeboat_config::Config;
 use lifeboat_console::{CommandError, Kind, escape, print, print_json};
 use lifeboat_vault::format::note::Says;
@@ -60,7 +59,7 @@ pub async fn accept(path: &Path, args: &Noted, json: bool) -> Result<(), Command
     let flags: String = flags.iter().map(|flag| format!("  {}\n", escape(flag))).collect();
     let text = format!("accepted of {}:\n{flags}", looked.named());
     let note = looked.write(args, Says::Accept { snapshot: looked.snapshot.id }).await?;
-    let router = Router::new(&Config::load(path)?, TimeZone::system(), Pace::AtOnce);
+    let router = Router::new(&Config::load(path)?, Pace::AtOnce);
     let source = Some(looked.snapshot.manifest.source.as_str());
     router.end(source, Check::Anomaly, None, RunId::new(), Timestamp::now()).await;
     told(json, "accepted", note, &looked.snapshot, text)

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use lifeboat_config::Config;
 use lifeboat_console::{CommandError, Kind, escape, print, print_json};
 use serde_json::json;
@@ -16,7 +15,7 @@ use crate::notify::{Outcome, Pace, Router};
 /// When the service did not accept it.
 pub async fn test(path: &Path, name: &str, json: bool) -> Result<(), CommandError> {
     let config = Config::load(path)?;
-    let router = Router::new(&config, TimeZone::system(), Pace::AtOnce);
+    let router = Router::new(&config, Pace::AtOnce);
     let Some(answer) = router.test(name, Timestamp::now()).await else { return Err(unknown(&config, name)) };
     let outcome = answer.outcome.as_str();
     if json {

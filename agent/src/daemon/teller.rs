@@ -121,7 +121,7 @@ impl Teller {
 }
 
 fn router(config: &Config) -> Arc<Router> {
-    Arc::new(Router::new(config, config.agent.zone(), Pace::Spread))
+    Arc::new(Router::new(config, Pace::Spread))
 }
 
 const fn check(task: Task) -> Check {

@@ -104,10 +104,10 @@ fn place(kind: &str, url: &str, more: &str) -> Told {
     std::fs::write(folder.path().join("url"), format!("{url}\n")).expect("a file");
     std::fs::write(folder.path().join("key"), KEY).expect("a file");
     let text = format!(
-        "version = 1\nbranch = \"广州\"\nvault.url = \"file:///v\"\npeople.wang.recipient = \"age1a\"\nagent.name = \"db1\"\nagent.state = \"{dir}/state\"\n[[notify]]\nname = \"ops\"\ntype = \"{kind}\"\n{more}\n"
+        "version = 1\nbranch = \"广州\"\nvault.url = \"file:///v\"\npeople.wang.recipient = \"age1a\"\nagent.name = \"db1\"\nagent.timezone = \"UTC\"\nagent.state = \"{dir}/state\"\n[[notify]]\nname = \"ops\"\ntype = \"{kind}\"\n{more}\n"
     );
     let config = Config::parse(&text, &folder.path().join("lifeboat.toml")).expect("a good configuration");
-    let mut router = Router::new(&config, TimeZone::UTC, Pace::AtOnce);
+    let mut router = Router::new(&config, Pace::AtOnce);
     router.sender.timeout = Some(Duration::from_secs(2));
     Told { router, _folder: folder }
 }
@@ -115,6 +115,15 @@ fn place(kind: &str, url: &str, more: &str) -> Told {
 fn robot(kind: &str, vendor: &Vendor) -> Told {
     let query = if kind == "feishu" || kind == "slack" { "/hook/" } else { "/send?access_token=" };
     place(kind, &format!("{}{query}{TOKEN}", vendor.url), "url = \"{file:url}\"")
+}
+
+#[test]
+fn times_are_told_by_the_configured_clock() {
+    let text = "version = 1\nvault.url = \"file:///v\"\npeople.wang.recipient = \"age1a\"\n\
+                agent.name = \"db1\"\nagent.timezone = \"Asia/Shanghai\"\n";
+    let config = Config::parse(text, Path::new("/lifeboat.toml")).expect("a good configuration");
+    let zone = TimeZone::get("Asia/Shanghai").expect("a time zone");
+    assert_eq!(Router::new(&config, Pace::AtOnce).zone, zone);
 }
 
 fn failure() -> Event {

@@ -33,14 +33,15 @@ pub fn of_daemon(state: &Path) -> Result<Lock, CommandError> {
     })
 }
 
+/// Takes the lock of whoever reads the vault's record, unless it is held.
+pub fn of_record(state: &Path) -> Option<Lock> {
+    or_unlocked(take(state, "record"))
+}
+
 /// Takes the lock of a job, so that one run of it is under way at a time. Where the state folder cannot be
 /// written there is no lock: a disk that is full keeps nobody from taking a snapshot.
 pub fn of_job(state: &Path, job: &Job) -> Result<Lock, CommandError> {
-    let taken = take(state, &name(job)).unwrap_or_else(|error| {
-        tracing::warn!("{}", chain(error.error()));
-        Some(Lock { _file: None })
-    });
-    taken.ok_or_else(|| {
+    or_unlocked(take(state, &name(job))).ok_or_else(|| {
         CommandError::new(Kind::Locked, format!("another run of `{job}` is under way on this host"))
             .hint("`lifeboat-agent status` shows how far it is")
     })
@@ -103,6 +104,14 @@ fn take(state: &Path, name: &str) -> Result<Option<Lock>, CommandError> {
         }
     }
     Ok(None)
+}
+
+/// Where the state folder cannot be written there is no lock.
+fn or_unlocked(taken: Result<Option<Lock>, CommandError>) -> Option<Lock> {
+    taken.unwrap_or_else(|error| {
+        tracing::warn!("{}", chain(error.error()));
+        Some(Lock { _file: None })
+    })
 }
 
 fn is_held(state: &Path, name: &str) -> bool {

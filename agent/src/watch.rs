@@ -11,10 +11,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lifeboat_config::{Config, Severity};
 use lifeboat_console::{Progress, chain};
-use lifeboat_vault::{AgentId, Anchor, AuditRecord, AuditReport, Vault, read_audit_after};
+use lifeboat_vault::{AgentId, Anchor, AuditFinding, AuditRecord, AuditReport, Vault, read_audit_after};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Check, Event};
+use crate::lock;
 use crate::notify::Router;
 use crate::run_id::RunId;
 use crate::state_file;
@@ -37,6 +38,8 @@ struct Memory {
     restorers: BTreeSet<AgentId>,
     /// The most rows that one restore wrote.
     rows: u64,
+    /// What was broken when it was last read, and has been told.
+    broken: BTreeSet<String>,
 }
 
 /// Something to tell of.
@@ -47,9 +50,11 @@ struct Unusual {
     why: String,
 }
 
-/// Reads what is new in the record and tells of what is unusual.
+/// Reads what is new in the record and tells of what is unusual, once. While another run of this host does so, it
+/// is left to that one.
 pub async fn look(vault: &Vault, config: &Config, router: &Router, own: AgentId, json: bool) {
     let progress = Progress::new(json);
+    let Some(_lock) = lock::of_record(&config.agent.state) else { return };
     let path = config.agent.state.join(STATE);
     let memory = read(&path);
     let known = memory.anchor.parse::<Anchor>().ok().filter(|anchor| anchor.vault == vault.id());
@@ -65,7 +70,7 @@ pub async fn look(vault: &Vault, config: &Config, router: &Router, own: AgentId,
     for finding in &report.findings {
         progress.warn(&format!("the vault's record is broken: {finding}"));
     }
-    let mut memory = if learning { Memory::default() } else { memory };
+    let mut memory = if learning { Memory { broken: memory.broken, ..Memory::default() } } else { memory };
     let unusual = judge(&report, &mut memory, own, learning, &config.agent.zone());
     let now = Timestamp::now();
     for Unusual { severity, subject, why } in unusual {
@@ -89,9 +94,14 @@ fn judge(
     zone: &TimeZone,
 ) -> Vec<Unusual> {
     let mut found = Vec::new();
+    let before = std::mem::take(&mut memory.broken);
     for finding in &report.findings {
-        let (subject, why) = (finding.to_string(), format!("the record is broken: {finding}"));
-        found.push(Unusual { severity: Severity::Critical, subject, why });
+        let key = key(finding);
+        if !before.contains(&key) {
+            let (subject, why) = (finding.to_string(), format!("the record is broken: {finding}"));
+            found.push(Unusual { severity: Severity::Critical, subject, why });
+        }
+        memory.broken.insert(key);
     }
     for record in report.records.iter().filter(|record| record.writer != own) {
         let reasons = reasons(record, memory, zone);
@@ -109,6 +119,14 @@ fn judge(
         }
     }
     found
+}
+
+/// What stays the same of a finding from one look to the next: a record that lost its end goes on from there.
+fn key(finding: &AuditFinding) -> String {
+    match finding {
+        AuditFinding::Truncated { writer, seen, by, .. } => format!("{writer}: {by} saw {seen}"),
+        finding => finding.to_string(),
+    }
 }
 
 fn reasons(record: &AuditRecord, memory: &Memory, zone: &TimeZone) -> Vec<&'static str> {
@@ -215,6 +233,24 @@ mod tests {
         );
         check(vec![record(WANG, noon, "verify", "done", 9999)], false, &mut memory, &[]);
         check(vec![record(OWN, noon, "restore", "refused", 0)], false, &mut memory, &[]);
+    }
+
+    #[test]
+    fn what_is_broken_is_told_once_until_it_is_broken_anew() {
+        let mut memory = Memory::default();
+        let mut check = |findings: Vec<AuditFinding>, expected: usize| {
+            let report = AuditReport { records: Vec::new(), findings };
+            let told = judge(&report, &mut memory, OWN, false, &TimeZone::UTC);
+            assert_eq!(told.len(), expected, "{told:?}");
+        };
+        let cut = |last| AuditFinding::Truncated { writer: WANG, last, seen: 9, by: "the anchor".into() };
+        let gap = || AuditFinding::Gap { writer: WANG, from: 3, to: 4 };
+        check(vec![cut(5)], 1);
+        check(vec![cut(5)], 0);
+        check(vec![cut(6), gap()], 1);
+        check(vec![cut(7), gap()], 0);
+        check(Vec::new(), 0);
+        check(vec![gap()], 1);
     }
 
     #[test]

@@ -187,7 +187,7 @@ impl Run<'_> {
         let name = &self.source.name;
         if !ungraded.is_empty() {
             self.progress.warn(&format!(
-                "{name}: nobody has graded {}, which the last snapshot did not have: high until [source.grades] says otherwise",
+                "{name}: nobody has graded {}, which the last snapshot did not have: high, but for keys, until [source.grades] says otherwise",
                 named(ungraded)
             ));
         }

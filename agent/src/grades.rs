@@ -24,8 +24,11 @@ pub struct Catalogue {
     pub splits: Vec<Split>,
     /// Of the schema's files, which whoever restores anything needs: the lowest that any pattern gives.
     pub schema: Grade,
-    /// Columns that no pattern grades, and that are high for it.
+    /// Columns that no pattern grades: high, unless they are keys.
     ungraded: Vec<Ungraded>,
+    /// Keys that whoever opens the least of their row can open too, although they are graded higher, or by nobody:
+    /// `contacts.id (high, lowered to low)`.
+    pub lowered: Vec<String>,
     /// Patterns that fit no column.
     pub unused: Vec<String>,
     /// Columns of each grade, the highest first.
@@ -39,6 +42,8 @@ struct Ungraded {
     column: Option<String>,
     /// Every column that this stands for.
     columns: Vec<String>,
+    /// The grade that it has as a key, where that is not high.
+    lowered: Option<Grade>,
 }
 
 /// The vault's word for a grade.
@@ -58,7 +63,8 @@ impl Catalogue {
     pub fn of(grading: &Grading, tables: &[Table]) -> Result<Self, CommandError> {
         let schema = of(grading.lowest());
         let (splits, unused) = (Vec::new(), Vec::new());
-        let mut catalogue = Self { splits, schema, ungraded: Vec::new(), unused, columns: [0; 3] };
+        let mut catalogue =
+            Self { splits, schema, ungraded: Vec::new(), lowered: Vec::new(), unused, columns: [0; 3] };
         let mut used = BTreeSet::new();
         for table in tables {
             let patterns = patterns(grading, table);
@@ -69,7 +75,8 @@ impl Catalogue {
             }
             catalogue.splits.push(Split::of(&grades));
             if !grading.is_empty() {
-                catalogue.ungraded.extend(ungraded(table, &patterns));
+                catalogue.ungraded.extend(ungraded(table, &patterns, &grades));
+                catalogue.lowered.extend(lowered(table, &patterns, &grades));
             }
         }
         let unused = grading.patterns().filter(|pattern| !used.contains(pattern.text()));
@@ -77,12 +84,12 @@ impl Catalogue {
         Ok(catalogue)
     }
 
-    /// The tables and columns that nobody graded.
+    /// The tables and columns that nobody graded, and that are high for it.
     pub fn ungraded(&self) -> Vec<String> {
-        self.ungraded.iter().map(Ungraded::to_string).collect()
+        self.ungraded.iter().filter(|of| of.lowered.is_none()).map(Ungraded::to_string).collect()
     }
 
-    /// Those of them that an earlier snapshot did not have.
+    /// What nobody graded, keys that are not high included, and an earlier snapshot did not have.
     pub fn new_ungraded(&self, before: Option<&[TableRecord]>) -> Vec<String> {
         let had = |table: &TableRecord| {
             let name = table.table.to_string();
@@ -120,8 +127,12 @@ fn patterns<'a>(grading: &'a Grading, table: &Table) -> Vec<Option<&'a Pattern>>
         .collect()
 }
 
+/// What a column is before anything is known of its row.
+fn own(pattern: &Option<&Pattern>) -> Grade {
+    pattern.map_or(Grade::High, |pattern| of(pattern.grade()))
+}
+
 fn grades(table: &Table, patterns: &[Option<&Pattern>]) -> Result<Vec<Grade>, CommandError> {
-    let own = |pattern: &Option<&Pattern>| pattern.map_or(Grade::High, |pattern| of(pattern.grade()));
     let mut grades: Vec<_> = patterns.iter().map(own).collect();
     // The highest grade is the smallest.
     let lowest = grades.iter().copied().max().unwrap_or(Grade::High);
@@ -147,18 +158,33 @@ fn key_above(table: &Table, column: &Column, grade: Grade, lowest: Grade) -> Com
     ))
 }
 
-fn ungraded(table: &Table, patterns: &[Option<&Pattern>]) -> Vec<Ungraded> {
+/// Keys whose grade is not their own.
+fn lowered<'a>(
+    table: &'a Table,
+    patterns: &'a [Option<&Pattern>],
+    grades: &'a [Grade],
+) -> impl Iterator<Item = String> + 'a {
+    let columns = table.columns.iter().zip(patterns).zip(grades);
+    let columns = columns.filter(|((_, pattern), grade)| own(pattern) != **grade);
+    columns.map(|((column, pattern), grade)| {
+        let before = if pattern.is_some() { own(pattern).as_str() } else { "graded by nobody" };
+        format!("{}.{} ({before}, lowered to {grade})", table.name, column.name.escape_debug())
+    })
+}
+
+fn ungraded(table: &Table, patterns: &[Option<&Pattern>], grades: &[Grade]) -> Vec<Ungraded> {
     let name = table.name.to_string();
     if patterns.iter().all(Option::is_none) {
         let columns = table.columns.iter().map(|column| column.name.clone()).collect();
-        return vec![Ungraded { table: name, column: None, columns }];
+        return vec![Ungraded { table: name, column: None, columns, lowered: None }];
     }
-    let columns =
-        table.columns.iter().zip(patterns).filter(|(column, pattern)| pattern.is_none() && !column.key);
-    let columns = columns.map(|(column, _)| Ungraded {
+    let columns = table.columns.iter().zip(patterns).zip(grades);
+    let columns = columns.filter(|((_, pattern), _)| pattern.is_none());
+    let columns = columns.map(|((column, _), grade)| Ungraded {
         table: name.clone(),
         column: Some(column.name.clone()),
         columns: vec![column.name.clone()],
+        lowered: Some(*grade).filter(|grade| *grade != Grade::High),
     });
     columns.collect()
 }
@@ -166,9 +192,10 @@ fn ungraded(table: &Table, patterns: &[Option<&Pattern>]) -> Vec<Ungraded> {
 impl std::fmt::Display for Ungraded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.column {
-            None => write!(f, "{}", self.table),
-            Some(column) => write!(f, "{}.{}", self.table, column.escape_debug()),
+            None => f.write_str(&self.table)?,
+            Some(column) => write!(f, "{}.{}", self.table, column.escape_debug())?,
         }
+        self.lowered.map_or(Ok(()), |grade| write!(f, " (a key, lowered to {grade})"))
     }
 }
 
@@ -221,6 +248,26 @@ mod tests {
     }
 
     #[test]
+    fn keys_that_are_lowered_are_named() {
+        let check = |lines: &str, columns: &[&str], expected: &[&str]| {
+            let catalogue = Catalogue::of(&grading(lines), &[table("contacts", columns)]).expect("grades");
+            assert_eq!(catalogue.lowered, expected, "{lines}");
+        };
+        check(
+            "\"*.*.name\" = \"low\"",
+            &["*id", "name"],
+            &["public.contacts.id (graded by nobody, lowered to low)"],
+        );
+        check(
+            "\"*.contacts\" = \"high\"\n\"*.*.name\" = \"medium\"",
+            &["*a", "*b", "name"],
+            &["public.contacts.a (high, lowered to medium)", "public.contacts.b (high, lowered to medium)"],
+        );
+        check("\"*.contacts\" = \"low\"", &["*id", "name"], &[]);
+        check("", &["*id", "name"], &[]);
+    }
+
+    #[test]
     fn a_key_that_is_graded_above_its_row_by_name_is_refused() {
         let refused = "error: public.contacts.id is graded high and belongs to the primary key, and other columns of public.contacts are low\n\
             hint: without its key a row cannot be restored: grade the whole table high, or the key low\n";
@@ -235,7 +282,8 @@ mod tests {
         let catalogue = Catalogue::of(&grading, &tables).expect("grades");
         assert_eq!(catalogue.ungraded(), ["public.contacts.phone", "public.visits"]);
         assert_eq!(catalogue.unused, ["public.gone"]);
-        assert_eq!(catalogue.new_ungraded(None), catalogue.ungraded());
+        let key = "public.contacts.id (a key, lowered to low)";
+        assert_eq!(catalogue.new_ungraded(None), [key, "public.contacts.phone", "public.visits"]);
         let head = |table: &Table| lifeboat_vault::format::manifest::TableHead {
             schema: table.name.schema.clone(),
             name: table.name.name.clone(),

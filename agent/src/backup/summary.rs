@@ -44,7 +44,7 @@ pub struct Summary {
     pub lost_keys: Vec<String>,
     /// What is unusual about it, one sentence each: it holds expiry back until somebody accepts it.
     pub flags: Vec<String>,
-    /// Tables and columns that are new and that nobody has graded: they are high.
+    /// Tables and columns that are new and that nobody has graded: they are high, unless a key says otherwise.
     pub ungraded: Vec<String>,
 }
 

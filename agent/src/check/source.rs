@@ -2,7 +2,7 @@
 
 use lifeboat_config::Source;
 use lifeboat_connectors::{CaptureOptions, Severity};
-use lifeboat_console::CommandError;
+use lifeboat_console::{CommandError, counted};
 
 use super::{Findings, finding};
 use crate::grades::{Catalogue, named};
@@ -18,7 +18,9 @@ pub async fn all(source: &Source, findings: &mut Findings) {
         Err(error) => return findings.error(name, "connection", error),
     }
     if source.grades.is_empty() {
-        return;
+        let text = "everything is high: there are no [source.grades]";
+        let hint = format!("`lifeboat-agent classify --source {}` proposes some, for review", source.name);
+        return findings.add(name, finding(Severity::Ok, GRADES, text, Some(hint)));
     }
     match graded(source).await {
         Ok(catalogue) => tell_grades(&source.name, &catalogue, findings),
@@ -42,6 +44,17 @@ fn tell_grades(source: &str, catalogue: &Catalogue, findings: &mut Findings) {
         let text = format!("{} graded by nobody, and so high: {}", ungraded.len(), named(&ungraded));
         let hint =
             "name them in [source.grades], if only as high: then what is new will stand out".to_owned();
+        findings.add(Some(source), finding(Severity::Warning, GRADES, text, Some(hint)));
+    }
+    if !catalogue.lowered.is_empty() {
+        let keys = counted(catalogue.lowered.len() as u64, "column");
+        let text = format!(
+            "{keys} of keys can be opened by whoever opens the least of their row: {}",
+            named(&catalogue.lowered)
+        );
+        let hint = "name them in [source.grades] as low as that, or grade their tables as high as them; without its \
+                    key no row can be restored"
+            .to_owned();
         findings.add(Some(source), finding(Severity::Warning, GRADES, text, Some(hint)));
     }
     if !catalogue.unused.is_empty() {

@@ -79,6 +79,9 @@ fn a_backup_says_what_it_covered() {
     // An empty file is an empty SQLite database.
     std::fs::write(lab.path("crm.db"), "").expect("an empty database");
     lab.check("backup-empty", &["backup"]);
+    let (_, found, _) = lab.run(&["check"]);
+    assert!(found.contains("crm: grades") && found.contains("everything is high"), "{found}");
+    assert!(found.contains("lifeboat-agent classify --source crm"), "{found}");
     lab.check("backup-unknown-source", &["backup", "--source", "crn"]);
     let more = "[[source]]\nname = \"forms\"\nurl = \"sqlite://DIR/forms.db\"\n";
     lab.config(&format!("{}{more}", lab.default_config()));

@@ -128,10 +128,7 @@ impl History {
         .bind(ms(since))
         .fetch_all(&self.pool)
         .await?;
-        let counts = rows.iter().filter_map(|row| {
-            Some(((job(row)?, row.get::<String, _>("outcome")), row.get::<i64, _>("n") as u64))
-        });
-        Ok(counts.collect())
+        Ok(rows.iter().filter_map(counted).collect())
     }
 
     /// Where the scheduler was left.
@@ -241,6 +238,11 @@ fn at(ms: i64) -> Timestamp {
 }
 
 /// The job of a row; none for a task that an older or newer Lifeboat knows.
+/// One row of counts by job and outcome.
+fn counted(row: &SqliteRow) -> Option<((Job, String), u64)> {
+    Some(((job(row)?, row.get("outcome")), row.get::<i64, _>("n").cast_unsigned()))
+}
+
 fn job(row: &SqliteRow) -> Option<Job> {
     let source: String = row.get("source");
     let task = Task::from_verb(row.get("task"))?;

@@ -22,7 +22,7 @@ use crate::seen::Seen;
 
 mod shown;
 
-/// Slots are counted over this time.
+/// Slots and runs are counted over this time.
 const COUNTED: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// How things stand.
@@ -100,7 +100,7 @@ pub struct JobStatus {
     pub last_ended: Option<Run>,
     /// The run under way.
     pub running: Option<Run>,
-    /// How many runs have ended in which way, as far back as the history goes.
+    /// How many runs of the last thirty days have ended in which way.
     pub runs: BTreeMap<String, u64>,
     /// When the next one begins, while a daemon runs.
     pub next: Option<Timestamp>,
@@ -146,7 +146,11 @@ impl Status {
         let rules = Rules::of(config);
         let state = &config.agent.state;
         let daemon_pid = lock::daemon_pid(state);
-        let looking = Looking { rules: &rules, history, state, now, is_served: daemon_pid.is_some() };
+        let mut looking = Looking::new(&rules, state, now);
+        looking.is_served = daemon_pid.is_some();
+        if let Some(history) = history {
+            looking.ask(history).await?;
+        }
         let seen = Seen::read(state);
         let copies = seen.as_ref().map_or_else(Vec::new, |seen| {
             let snapshots: Vec<_> = seen.snapshots.iter().map(|(id, time)| (*id, *time)).collect();
@@ -177,29 +181,41 @@ impl Status {
     }
 }
 
-/// What looking at every job needs.
+/// What looking at every job needs. Whatever is asked of the whole history is asked once.
 struct Looking<'a> {
     rules: &'a Rules,
-    history: Option<&'a History>,
     state: &'a Path,
     now: Timestamp,
     is_served: bool,
+    history: Option<&'a History>,
+    places: BTreeMap<Job, Place>,
+    slots: BTreeMap<(Job, String), u64>,
+    runs: BTreeMap<(Job, String), u64>,
 }
 
-impl Looking<'_> {
+impl<'a> Looking<'a> {
+    /// Before anything has run.
+    fn new(rules: &'a Rules, state: &'a Path, now: Timestamp) -> Self {
+        let (slots, runs) = (BTreeMap::new(), BTreeMap::new());
+        Self { rules, state, now, is_served: false, history: None, places: BTreeMap::new(), slots, runs }
+    }
+
+    async fn ask(&mut self, history: &'a History) -> Result<(), CommandError> {
+        let since = self.now.checked_sub(COUNTED)?;
+        self.history = Some(history);
+        self.places = history.places().await?;
+        self.slots = history.slot_counts(since).await?;
+        self.runs = history.run_counts(since).await?;
+        Ok(())
+    }
+
     async fn job(&self, job: &Job) -> Result<JobStatus, CommandError> {
         let (mut last_good, mut last_run, mut last_ended, mut running) = (None, None, None, None);
-        let (mut slots, mut runs, mut place) = (BTreeMap::new(), BTreeMap::new(), None);
         if let Some(history) = self.history {
             last_good = history.last_good(job).await?;
             last_run = history.last(job).await?.map(|run| self.as_it_is(run));
             last_ended = history.last_ended(job).await?;
             running = history.running(job).await?.filter(|_| lock::is_running(self.state, job));
-            let counts = history.slot_counts(self.now.checked_sub(COUNTED)?).await?;
-            slots =
-                counts.into_iter().filter(|((of, _), _)| of == job).map(|((_, word), n)| (word, n)).collect();
-            runs = history.run_counts(job).await?;
-            place = history.places().await?.remove(job);
         }
         let schedules =
             self.rules.jobs().find(|(of, _)| *of == job).map_or(&[][..], |(_, schedules)| schedules);
@@ -215,9 +231,9 @@ impl Looking<'_> {
             last_run,
             last_ended,
             running,
-            runs,
-            next: self.next(job, place.as_ref()),
-            slots,
+            runs: of(job, &self.runs),
+            next: self.next(job, self.places.get(job)),
+            slots: of(job, &self.slots),
         })
     }
 
@@ -232,6 +248,12 @@ impl Looking<'_> {
         }
         run
     }
+}
+
+/// What of all jobs' counts is one job's.
+fn of(job: &Job, counts: &BTreeMap<(Job, String), u64>) -> BTreeMap<String, u64> {
+    let own = counts.iter().filter(|((of, _), _)| of == job);
+    own.map(|((_, word), count)| (word.clone(), *count)).collect()
 }
 
 fn health(age: Option<SignedDuration>, expected: Option<SignedDuration>) -> Health {

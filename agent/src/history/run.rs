@@ -276,18 +276,16 @@ impl History {
         self.newest(job, "outcome = 'running'").await
     }
 
-    /// How many runs of a job have ended in which way.
-    pub async fn run_counts(&self, job: &Job) -> Result<BTreeMap<String, u64>, CommandError> {
+    /// How many runs of each job that began since an instant have ended in which way.
+    pub async fn run_counts(&self, since: Timestamp) -> Result<BTreeMap<(Job, String), u64>, CommandError> {
         let rows = sqlx::query(
-            "SELECT outcome, count(*) AS n FROM runs WHERE task = ? AND source = ? AND outcome <> 'running' \
-             AND origin <> 'vault' GROUP BY 1",
+            "SELECT task, source, outcome, count(*) AS n FROM runs WHERE started >= ? AND outcome <> 'running' \
+             AND origin <> 'vault' GROUP BY 1, 2, 3",
         )
-        .bind(job.task.as_str())
-        .bind(job.source())
+        .bind(ms(since))
         .fetch_all(&self.pool)
         .await?;
-        let count = |row: &SqliteRow| row.get::<i64, _>("n").cast_unsigned();
-        Ok(rows.iter().map(|row| (row.get("outcome"), count(row))).collect())
+        Ok(rows.iter().filter_map(super::counted).collect())
     }
 
     async fn newest(&self, job: &Job, such: &'static str) -> Result<Option<Run>, CommandError> {

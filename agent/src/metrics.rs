@@ -88,10 +88,9 @@ impl Jobs {
                 "lifeboat_schedule_seconds",
                 "The longest time between two runs, by the schedule; absent where there is none.",
             ),
-            runs: Family::new(
-                "lifeboat_runs",
-                Kind::Counter,
-                "Runs that have ended, by outcome, as far back as the history goes.",
+            runs: gauge(
+                "lifeboat_runs_30d",
+                "Runs that began in the last thirty days and have ended, by outcome.",
             ),
             next: gauge("lifeboat_next_run_timestamp_seconds", "When the next run begins."),
             running: gauge("lifeboat_running", "1 while a run is under way."),

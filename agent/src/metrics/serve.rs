@@ -117,7 +117,7 @@ mod tests {
 
     use super::*;
     use crate::history::{Counts, Ended, Origin, RunOutcome};
-    use crate::job::Job;
+    use crate::job::{Job, Task};
     use crate::run_id::RunId;
 
     const POINT: &str = "2026-11-23T02:30:00Z";
@@ -152,6 +152,14 @@ mod tests {
         history.end(id, &ended, point + jiff::SignedDuration::from_secs(90)).await.expect("ended");
         let later = point + jiff::SignedDuration::from_hours(1);
         history.begin(RunId::new(), &job, Origin::Schedule, None, later).await.expect("begun");
+        // Two that failed, one of them longer ago than is counted.
+        for days in [1, 40] {
+            let (id, verify) = (RunId::new(), Job::of_vault(Task::Verify));
+            let begun = Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);
+            history.begin(id, &verify, Origin::Hand, None, begun).await.expect("begun");
+            let ended = Ended { outcome: RunOutcome::Failed, exit_code: Some(20), ..ended.clone() };
+            history.end(id, &ended, begun).await.expect("ended");
+        }
         history
     }
 
@@ -193,7 +201,7 @@ mod tests {
             format!("lifeboat_rows{{{crm}}} 1200"),
             format!("lifeboat_dedup_ratio{{{crm}}} 0.25"),
             format!("lifeboat_compression_ratio{{{crm}}} 0.5"),
-            format!("lifeboat_runs_total{{{crm},outcome=\"good\"}} 1"),
+            r#"lifeboat_runs_30d{branch="gz",task="verify",outcome="failed"} 1"#.to_owned(),
             r#"lifeboat_notify_deliveries_total{place="ops",outcome="rejected"} 2"#.to_owned(),
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

@@ -131,6 +131,14 @@ impl History {
         Ok(rows.iter().filter_map(counted).collect())
     }
 
+    /// The first slot of each job that is known of.
+    pub async fn first_slots(&self) -> Result<BTreeMap<Job, Timestamp>, CommandError> {
+        let rows = sqlx::query("SELECT task, source, min(slot) AS slot FROM slots GROUP BY 1, 2")
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.iter().filter_map(|row| Some((job(row)?, at(row.get("slot"))))).collect())
+    }
+
     /// Where the scheduler was left.
     pub async fn places(&self) -> Result<BTreeMap<Job, Place>, CommandError> {
         let rows = sqlx::query("SELECT * FROM places").fetch_all(&self.pool).await?;
@@ -285,6 +293,8 @@ mod tests {
         }
         let history = History::open(state.path()).await.expect("the same history");
         assert_eq!(history.places().await.expect("places"), places);
+        let first = history.first_slots().await.expect("slots");
+        assert_eq!(first, BTreeMap::from([(Job::backup("crm"), now)]));
         let counts = history.slot_counts(Timestamp::UNIX_EPOCH).await.expect("counts");
         assert_eq!(counts, BTreeMap::from([((Job::backup("crm"), "ran".to_owned()), 1)]));
     }

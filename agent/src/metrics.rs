@@ -53,6 +53,7 @@ struct Jobs {
     duration: Family,
     target: Family,
     schedule: Family,
+    first_due: Family,
     runs: Family,
     next: Family,
     running: Family,
@@ -87,6 +88,10 @@ impl Jobs {
             schedule: gauge(
                 "lifeboat_schedule_seconds",
                 "The longest time between two runs, by the schedule; absent where there is none.",
+            ),
+            first_due: gauge(
+                "lifeboat_first_due_timestamp_seconds",
+                "When the first run by the schedule was due, as far as is known; absent before that.",
             ),
             runs: gauge(
                 "lifeboat_runs_30d",
@@ -126,6 +131,9 @@ impl Jobs {
             if task == "backup" {
                 self.target.add(place, expected as f64);
             }
+        }
+        if let Some(due) = job.first_due.filter(|_| job.expected_seconds.is_some()) {
+            self.first_due.add(labels.clone(), seconds(Some(due)));
         }
         for (outcome, count) in &job.runs {
             let outcome = ("outcome", outcome.clone());
@@ -169,9 +177,8 @@ impl Jobs {
     }
 
     fn into_families(self) -> Vec<Family> {
-        let Self { last_success, last_run, status, duration, target, schedule, runs, next, running, .. } =
-            self;
-        let Self { rows, logical, new, stored, dedup, compression, slots, .. } = self;
+        let Self { last_success, last_run, status, duration, target, schedule, first_due, .. } = self;
+        let Self { runs, next, running, rows, logical, new, stored, dedup, compression, slots, .. } = self;
         vec![
             last_success,
             last_run,
@@ -179,6 +186,7 @@ impl Jobs {
             duration,
             target,
             schedule,
+            first_due,
             runs,
             next,
             running,

@@ -102,6 +102,9 @@ pub struct JobStatus {
     pub running: Option<Run>,
     /// How many runs of the last thirty days have ended in which way.
     pub runs: BTreeMap<String, u64>,
+    /// When the first run that is known of was due.
+    #[serde(skip)]
+    pub first_due: Option<Timestamp>,
     /// When the next one begins, while a daemon runs.
     pub next: Option<Timestamp>,
     /// What the slots of the last thirty days came to.
@@ -189,6 +192,7 @@ struct Looking<'a> {
     is_served: bool,
     history: Option<&'a History>,
     places: BTreeMap<Job, Place>,
+    first_slots: BTreeMap<Job, Timestamp>,
     slots: BTreeMap<(Job, String), u64>,
     runs: BTreeMap<(Job, String), u64>,
 }
@@ -197,13 +201,15 @@ impl<'a> Looking<'a> {
     /// Before anything has run.
     fn new(rules: &'a Rules, state: &'a Path, now: Timestamp) -> Self {
         let (slots, runs) = (BTreeMap::new(), BTreeMap::new());
-        Self { rules, state, now, is_served: false, history: None, places: BTreeMap::new(), slots, runs }
+        let (places, first_slots) = (BTreeMap::new(), BTreeMap::new());
+        Self { rules, state, now, is_served: false, history: None, places, first_slots, slots, runs }
     }
 
     async fn ask(&mut self, history: &'a History) -> Result<(), CommandError> {
         let since = self.now.checked_sub(COUNTED)?;
         self.history = Some(history);
         self.places = history.places().await?;
+        self.first_slots = history.first_slots().await?;
         self.slots = history.slot_counts(since).await?;
         self.runs = history.run_counts(since).await?;
         Ok(())
@@ -232,9 +238,16 @@ impl<'a> Looking<'a> {
             last_ended,
             running,
             runs: of(job, &self.runs),
+            first_due: self.first_due(job),
             next: self.next(job, self.places.get(job)),
             slots: of(job, &self.slots),
         })
+    }
+
+    /// A slot is settled when its last run has ended: the first may be open still.
+    fn first_due(&self, job: &Job) -> Option<Timestamp> {
+        let last = self.places.get(job).and_then(|place| place.last);
+        self.first_slots.get(job).copied().into_iter().chain(last).min()
     }
 
     fn next(&self, job: &Job, place: Option<&Place>) -> Option<Timestamp> {

@@ -152,6 +152,7 @@ mod tests {
         history.end(id, &ended, point + jiff::SignedDuration::from_secs(90)).await.expect("ended");
         let later = point + jiff::SignedDuration::from_hours(1);
         history.begin(RunId::new(), &job, Origin::Schedule, None, later).await.expect("begun");
+        history.settle(&job, point, crate::schedule::Outcome::Ran, None).await.expect("settled");
         // Two that failed, one of them longer ago than is counted.
         for days in [1, 40] {
             let (id, verify) = (RunId::new(), Job::of_vault(Task::Verify));
@@ -199,6 +200,7 @@ mod tests {
             format!("lifeboat_last_run_status{{{crm},lifeboat_last_run_status=\"failed\"}} 0"),
             format!("lifeboat_run_duration_seconds{{{crm}}} 90"),
             format!("lifeboat_rows{{{crm}}} 1200"),
+            format!("lifeboat_first_due_timestamp_seconds{{{crm}}} 1795401000"),
             format!("lifeboat_dedup_ratio{{{crm}}} 0.25"),
             format!("lifeboat_compression_ratio{{{crm}}} 0.5"),
             r#"lifeboat_runs_30d{branch="gz",task="verify",outcome="failed"} 1"#.to_owned(),

@@ -143,6 +143,7 @@ mod tests {
             last_good,
             running: None,
             runs: BTreeMap::new(),
+            first_due: None,
             next: Some(time("2026-11-23T18:30:00Z")),
             slots: BTreeMap::new(),
         }

@@ -187,7 +187,8 @@ pub struct Prune {
 /// What every verb that deletes takes.
 #[derive(Args)]
 pub struct Deleting {
-    /// Answer for it that no other host expires or prunes this vault, where the store cannot keep it from that
+    /// Answer for it that no other host expires or prunes there, where the store cannot keep it from that; for a
+    /// schedule, `alone` in the configuration does
     #[arg(long)]
     pub alone: bool,
 }

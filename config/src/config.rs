@@ -92,6 +92,11 @@ pub struct Vault {
     /// Locks what is written, in a bucket of S3 that has object locks, so that nobody can delete it before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lock: Option<Lock>,
+    /// Answers for it that this host alone expires and prunes there, as `--alone` does, where the store cannot keep
+    /// another host from it: one that lets a second write replace the first.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
+    pub alone: bool,
     /// How many copies must hold a new snapshot whole before `backup` succeeds; all of them when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 8))]
@@ -129,6 +134,10 @@ pub struct Copy {
     /// Locks what is written there, as in `[vault]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lock: Option<Lock>,
+    /// Answers for it that this host alone expires and prunes there, as in `[vault]`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
+    pub alone: bool,
 }
 
 /// How the objects of a store are locked. What must be shredded one day is never locked: the keys.
@@ -373,6 +382,14 @@ impl Config {
     /// The copy called `name`.
     pub fn copy(&self, name: &str) -> Option<&Copy> {
         self.vault.copies.iter().find(|copy| copy.name == name)
+    }
+
+    /// Whether this host alone deletes in the vault, or in the copy that is named.
+    pub fn deletes_alone(&self, copy: Option<&str>) -> bool {
+        match copy {
+            None => self.vault.alone,
+            Some(name) => self.copy(name).is_some_and(|copy| copy.alone),
+        }
     }
 
     /// Prints the configuration in force as TOML: defaults filled in, passwords that stand in the file

@@ -27,8 +27,8 @@ type Result<T> = std::result::Result<T, ConfigError>;
 pub(crate) const ROOT_KEYS: &[&str] =
     &["version", "branch", "vault", "people", "agent", "maintenance", "source", "notify", "suppress"];
 pub(crate) const VAULT_KEYS: &[&str] =
-    &["url", "root", "keep", "keep_min_days", "credentials", "lock", "require_copies", "copy"];
-pub(crate) const COPY_KEYS: &[&str] = &["name", "url", "credentials", "bandwidth", "keep", "lock"];
+    &["url", "root", "keep", "keep_min_days", "credentials", "lock", "alone", "require_copies", "copy"];
+pub(crate) const COPY_KEYS: &[&str] = &["name", "url", "credentials", "bandwidth", "keep", "lock", "alone"];
 pub(crate) const LOCK_KEYS: &[&str] = &["days", "mode"];
 pub(crate) const KEEP_KEYS: &[&str] = &["last", "daily", "weekly", "monthly", "yearly", "tags"];
 pub(crate) const PERSON_KEYS: &[&str] = &["recipient", "grades"];
@@ -153,6 +153,7 @@ fn vault(field: &Field<'_>, folder: &Path) -> Result<Vault> {
         keep_min_days: keep_min_days(&section)?.unwrap_or(Vault::default_keep_min_days()),
         credentials: credentials(section.optional("credentials"), &url, folder)?,
         lock: lock(section.optional("lock"), &url)?,
+        alone: flag(&section, "alone")?,
         require_copies: require_copies(section.optional("require_copies"), copies.len())?,
         copies,
         url,
@@ -221,12 +222,18 @@ fn copies(field: Option<Field<'_>>, vault: &Url, folder: &Path) -> Result<Vec<Co
             bandwidth: bandwidth(section.optional("bandwidth"))?,
             keep: section.optional("keep").map(|field| keep(&field)).transpose()?,
             lock,
+            alone: flag(&section, "alone")?,
         });
     }
     if copies.len() > COPIES_MAX {
         return Err(field.refuse_key(format!("there are more than {COPIES_MAX} [[vault.copy]]"), vec![]));
     }
     Ok(copies)
+}
+
+/// What is not said is not so.
+fn flag(section: &Section<'_>, key: &str) -> Result<bool> {
+    Ok(section.optional(key).map(|field| field.boolean()).transpose()?.unwrap_or(false))
 }
 
 fn bandwidth(field: Option<Field<'_>>) -> Result<Vec<Bandwidth>> {

@@ -223,7 +223,7 @@ impl Error {
             }
             Self::LeaseLost { .. } => "run the same command again: it plans anew from what is there",
             Self::NotExclusive => {
-                "see to it that only one host ever expires and prunes this vault, and say so with `--alone`"
+                "see to it that only one host ever expires and prunes there, and say so with `--alone`, or with `alone = true` beside the store's url"
             }
             Self::KeysRefused(_) => "`lifeboat-restore keys list` shows who can open what",
             Self::KeysChanged { .. } => {

@@ -49,7 +49,8 @@ async fn expire(
         return held_back(&plan.sources).map(|()| Value::Null);
     }
     let from = copy.map_or(&vault, |copy| &copy.vault);
-    let claim = Claim { config, key: &key, purpose: "expiring", alone: args.deleting.alone, json };
+    let alone = args.deleting.alone || config.deletes_alone(args.copy.as_deref());
+    let claim = Claim { config, key: &key, purpose: "expiring", alone, json };
     let mut lease = claim.take(from, interrupt).await?;
     let planned = plan(config, &vault, copy, &args.source, interrupt).await;
     let done = match &planned {

@@ -53,7 +53,8 @@ async fn prune(
     let copy = interrupt.or(OpenCopy::if_named(config, &vault, &key, args.copy.as_deref())).await?;
     let from = copy.as_ref().map_or(&vault, |copy| &copy.vault);
     let (state, options) = (&config.agent.state, PruneOptions::default());
-    let claim = Claim { config, key: &key, purpose: "pruning", alone: args.deleting.alone, json };
+    let alone = args.deleting.alone || config.deletes_alone(args.copy.as_deref());
+    let claim = Claim { config, key: &key, purpose: "pruning", alone, json };
     let mut lease = claim.take(from, interrupt).await?;
     let work = async {
         let plan = plan(&vault, copy.as_ref(), state, options, Some(&mut lease)).await?;

@@ -469,7 +469,7 @@ fn copies_have_stores_settings_and_limits_of_their_own() {
     let text = GOOD.replace(
         "[people.wang]",
         &format!(
-            "require_copies = 1\n{COPY}credentials = \"{{file:b.env}}\"\nbandwidth = [\"08:00-20:00 2MB/s\"]\n[[vault.copy]]\nname = \"barn\"\nurl = \"file:///mnt/barn\"\n[people.wang]"
+            "require_copies = 1\n{COPY}alone = true\ncredentials = \"{{file:b.env}}\"\nbandwidth = [\"08:00-20:00 2MB/s\"]\n[[vault.copy]]\nname = \"barn\"\nurl = \"file:///mnt/barn\"\n[people.wang]"
         ),
     );
     let config =
@@ -481,6 +481,10 @@ fn copies_have_stores_settings_and_limits_of_their_own() {
     );
     assert_eq!(config.vault.copies.len(), 2);
     assert_eq!(config.vault.copies_required(), 1);
+    assert_eq!(
+        [None, Some("frankfurt"), Some("barn")].map(|of| config.deletes_alone(of)),
+        [false, true, false]
+    );
     let again = Config::parse(&config.to_masked_toml(), Path::new("shown.toml"))
         .expect("what is shown is a configuration");
     assert_eq!(again.to_masked_toml(), config.to_masked_toml());

@@ -22,6 +22,31 @@ fn a_crm_is_lost_and_comes_back_from_google() {
     tells_the_whole_story(&Company::with_store(server.url("branches/north"), server.environment()));
 }
 
+#[test]
+fn a_store_that_overwrites_is_expired_and_pruned_by_one_host_that_answers_for_it() {
+    let server = S3Server::start();
+    let mut environment = server.environment();
+    environment.push(("AWS_CONDITIONAL_PUT".into(), "disabled".into()));
+    let company = Company::with_store(server.url("north"), environment);
+    company.configure(DB1, &[sqlite_crm(&company.path("crm.db"), "0.001")]);
+    company.init(DB1);
+    company.back_up(DB1);
+    for verb in ["expire", "prune"] {
+        let refused = run(&mut company.agent(DB1, &[verb])).exits(1);
+        for words in ["lets a second write replace the first", "`alone = true` beside the store's url"] {
+            assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
+        }
+        run(&mut company.agent(DB1, &[verb, "--alone"])).success();
+    }
+    let text = std::fs::read_to_string(company.config(DB1)).expect("a configuration");
+    let text = text.replacen("[vault]\n", "[vault]\nalone = true\n", 1);
+    std::fs::write(company.config(DB1), text).expect("a configuration");
+    for verb in ["expire", "prune"] {
+        run(&mut company.agent(DB1, &[verb])).success();
+    }
+    company.verify();
+}
+
 fn tells_the_whole_story(company: &Company) {
     let database = company.path("crm.db");
     company.configure(DB1, &[sqlite_crm(&database, "0.002")]);

@@ -23,6 +23,7 @@ use lifeboat_vault::{
 use crate::event::{Check, Event};
 use crate::explain::explain;
 use crate::host;
+use crate::job::{Job, Task};
 use crate::notify::Router;
 use crate::run_id::RunId;
 pub use open::OpenCopy;
@@ -180,6 +181,17 @@ pub fn choose<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a Copy>,
             .hint(format!("its copies are {}", known.join(", "))));
     }
     Ok(copies.iter().filter(|copy| names.is_empty() || names.contains(&copy.name)).collect())
+}
+
+/// The job of a task on the vault, or on the copy that is named.
+///
+/// # Errors
+/// When no such copy is configured.
+pub fn job(config: &Config, task: Task, copy: Option<&str>) -> Result<Job, CommandError> {
+    if let Some(name) = copy {
+        choose(config, &[name.to_owned()])?;
+    }
+    Ok(Job::of_copy(task, copy))
 }
 
 /// Opens a copy's store, led by its own settings. A folder must be there: one that is made in place of a

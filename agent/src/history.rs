@@ -111,7 +111,7 @@ impl History {
     ) -> Result<(), CommandError> {
         sqlx::query("INSERT OR REPLACE INTO slots (task, source, slot, outcome, run) VALUES (?, ?, ?, ?, ?)")
             .bind(job.task.as_str())
-            .bind(job.source())
+            .bind(job.of())
             .bind(ms(slot))
             .bind(outcome.as_str())
             .bind(run.map(RunId::hex))
@@ -153,7 +153,7 @@ impl History {
             let open = place.open.as_ref();
             sqlx::query("INSERT INTO places VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
                 .bind(job.task.as_str())
-                .bind(job.source())
+                .bind(job.of())
                 .bind(ms(place.seen_until))
                 .bind(place.last.map(ms))
                 .bind(open.map(|open| ms(open.slot)))
@@ -245,16 +245,15 @@ fn at(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// The job of a row; none for a task that an older or newer Lifeboat knows.
 /// One row of counts by job and outcome.
 fn counted(row: &SqliteRow) -> Option<((Job, String), u64)> {
     Some(((job(row)?, row.get("outcome")), row.get::<i64, _>("n").cast_unsigned()))
 }
 
+/// The job of a row, whose column `source` names what it works on; none for a task that an older or newer Lifeboat
+/// knows.
 fn job(row: &SqliteRow) -> Option<Job> {
-    let source: String = row.get("source");
-    let task = Task::from_verb(row.get("task"))?;
-    Some(Job { task, source: Some(source).filter(|source| !source.is_empty()) })
+    Some(Job::named(Task::from_verb(row.get("task"))?, row.get("source")))
 }
 
 fn place(row: &SqliteRow) -> Option<Place> {

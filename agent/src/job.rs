@@ -23,13 +23,18 @@ pub enum Task {
 pub struct Job {
     /// The kind of work.
     pub task: Task,
-    /// The source; none for work on the vault as a whole.
+    /// The source of a backup; none for other work.
     pub source: Option<String>,
+    /// The copy that is worked on; none for work on the vault itself.
+    pub copy: Option<String>,
 }
 
 impl Task {
     /// Work on the vault as a whole.
     pub const OF_VAULT: [Self; 4] = [Self::Verify, Self::Expire, Self::Prune, Self::Copy];
+
+    /// Work on one copy: what `--copy` is for.
+    pub const OF_COPY: [Self; 2] = [Self::Expire, Self::Prune];
 
     /// The verb, as it is typed.
     pub const fn as_str(self) -> &'static str {
@@ -51,25 +56,39 @@ impl Task {
 impl Job {
     /// The backup of a source.
     pub fn backup(source: &str) -> Self {
-        Self { task: Task::Backup, source: Some(source.to_owned()) }
+        Self { task: Task::Backup, source: Some(source.to_owned()), copy: None }
     }
 
     /// Work on the vault as a whole.
     pub const fn of_vault(task: Task) -> Self {
-        Self { task, source: None }
+        Self { task, source: None, copy: None }
     }
 
-    /// The source's name, empty when there is none.
-    pub fn source(&self) -> &str {
-        self.source.as_deref().unwrap_or_default()
+    /// Work on the vault, or on the copy that is named.
+    pub fn of_copy(task: Task, copy: Option<&str>) -> Self {
+        Self { task, source: None, copy: copy.map(str::to_owned) }
+    }
+
+    /// The name of what it works on, empty for the vault as a whole. A task has sources or copies, never both.
+    pub fn of(&self) -> &str {
+        self.source.as_deref().or(self.copy.as_deref()).unwrap_or_default()
+    }
+
+    /// The job of a task on what has this name, as [`Job::of`] gives it.
+    pub fn named(task: Task, name: &str) -> Self {
+        match (task, name) {
+            (_, "") => Self::of_vault(task),
+            (Task::Backup, source) => Self::backup(source),
+            (task, copy) => Self::of_copy(task, Some(copy)),
+        }
     }
 }
 
 impl fmt::Display for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.source {
-            Some(source) => write!(f, "{} {source}", self.task.as_str()),
-            None => f.write_str(self.task.as_str()),
+        match self.of() {
+            "" => f.write_str(self.task.as_str()),
+            name => write!(f, "{} {name}", self.task.as_str()),
         }
     }
 }

@@ -120,9 +120,9 @@ fn is_held(state: &Path, name: &str) -> bool {
 }
 
 fn name(job: &Job) -> String {
-    match &job.source {
-        Some(source) => format!("{}-{source}", job.task.as_str()),
-        None => job.task.as_str().to_owned(),
+    match job.of() {
+        "" => job.task.as_str().to_owned(),
+        of => format!("{}-{of}", job.task.as_str()),
     }
 }
 

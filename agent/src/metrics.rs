@@ -36,6 +36,9 @@ pub fn families(branch: &str, status: &Status, deliveries: &[Delivery]) -> Vec<F
     for (task, job) in &status.maintenance {
         jobs.add(vec![("branch", branch.into())], task, job);
     }
+    for of in &status.copy_maintenance {
+        jobs.add(vec![("branch", branch.into()), ("copy", of.copy.clone())], of.task, &of.job);
+    }
     let mut sent =
         Family::new("lifeboat_notify_deliveries", Kind::Counter, "Messages to places, by what came of them.");
     for (place, outcome, count) in deliveries {

@@ -137,8 +137,14 @@ impl Rules {
             (Task::Copy, &of.copy),
         ];
         let maintenance = maintenance.map(|(task, schedules)| (Job::of_vault(task), schedules.clone()));
+        let copies = config.vault.copies.iter().flat_map(|copy| {
+            let of_copy =
+                |task, schedules: &Vec<_>| (Job::of_copy(task, Some(&copy.name)), schedules.clone());
+            [of_copy(Task::Expire, &copy.expire), of_copy(Task::Prune, &copy.prune)]
+        });
+        let all = backups.chain(maintenance).chain(copies);
         Self {
-            jobs: backups.chain(maintenance).filter(|(_, schedules)| !schedules.is_empty()).collect(),
+            jobs: all.filter(|(_, schedules)| !schedules.is_empty()).collect(),
             zone: agent.zone(),
             jitter: agent.jitter,
             retries: agent.retries,

@@ -43,6 +43,8 @@ pub struct Status {
     pub sources: Vec<SourceStatus>,
     /// Work on the vault as a whole, by task.
     pub maintenance: BTreeMap<&'static str, JobStatus>,
+    /// Work on single copies that has a schedule, or has been done.
+    pub copy_maintenance: Vec<CopyMaintenance>,
     /// The state folder.
     pub state: StateStatus,
     /// The vault as a run of this host last saw it.
@@ -78,6 +80,18 @@ pub struct SourceStatus {
     /// Its backups.
     #[serde(flatten)]
     pub backup: JobStatus,
+}
+
+/// How work on a copy stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct CopyMaintenance {
+    /// The copy's name.
+    pub copy: String,
+    /// The task.
+    pub task: &'static str,
+    /// Its runs.
+    #[serde(flatten)]
+    pub job: JobStatus,
 }
 
 /// How a job stands.
@@ -168,6 +182,19 @@ impl Status {
         for task in Task::OF_VAULT {
             maintenance.insert(task.as_str(), looking.job(&Job::of_vault(task)).await?);
         }
+        let mut copy_maintenance = Vec::new();
+        for copy in &config.vault.copies {
+            for task in Task::OF_COPY {
+                let job = looking.job(&Job::of_copy(task, Some(&copy.name))).await?;
+                if !job.schedule.is_empty() || job.last_run.is_some() {
+                    copy_maintenance.push(CopyMaintenance {
+                        copy: copy.name.clone(),
+                        task: task.as_str(),
+                        job,
+                    });
+                }
+            }
+        }
         Ok(Self {
             time: now,
             agent: config.agent.name.clone(),
@@ -176,6 +203,7 @@ impl Status {
             daemon_pid,
             sources,
             maintenance,
+            copy_maintenance,
             state: StateStatus::of(state),
             seen: seen.map(VaultStatus::of),
             copies,

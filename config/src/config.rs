@@ -131,6 +131,14 @@ pub struct Copy {
     /// takes the others from it, `prune --copy` frees their space.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<Keep>,
+    /// When `lifeboat-agent run` removes from it the snapshots that it keeps no longer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default, with = "Vec<String>")]
+    pub expire: Vec<Schedule>,
+    /// When it frees their space there, as `prune` in `[maintenance]` does in the vault.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default, with = "Vec<String>")]
+    pub prune: Vec<Schedule>,
     /// Locks what is written there, as in `[vault]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lock: Option<Lock>,

@@ -28,7 +28,8 @@ pub(crate) const ROOT_KEYS: &[&str] =
     &["version", "branch", "vault", "people", "agent", "maintenance", "source", "notify", "suppress"];
 pub(crate) const VAULT_KEYS: &[&str] =
     &["url", "root", "keep", "keep_min_days", "credentials", "lock", "alone", "require_copies", "copy"];
-pub(crate) const COPY_KEYS: &[&str] = &["name", "url", "credentials", "bandwidth", "keep", "lock", "alone"];
+pub(crate) const COPY_KEYS: &[&str] =
+    &["name", "url", "credentials", "bandwidth", "keep", "expire", "prune", "lock", "alone"];
 pub(crate) const LOCK_KEYS: &[&str] = &["days", "mode"];
 pub(crate) const KEEP_KEYS: &[&str] = &["last", "daily", "weekly", "monthly", "yearly", "tags"];
 pub(crate) const PERSON_KEYS: &[&str] = &["recipient", "grades"];
@@ -221,6 +222,8 @@ fn copies(field: Option<Field<'_>>, vault: &Url, folder: &Path) -> Result<Vec<Co
             credentials,
             bandwidth: bandwidth(section.optional("bandwidth"))?,
             keep: section.optional("keep").map(|field| keep(&field)).transpose()?,
+            expire: optional_schedules(&section, "expire")?,
+            prune: optional_schedules(&section, "prune")?,
             lock,
             alone: flag(&section, "alone")?,
         });
@@ -368,17 +371,21 @@ fn agent(field: Option<Field<'_>>, folder: &Path) -> Result<Agent> {
 fn maintenance(field: Option<Field<'_>>, vault: &Vault) -> Result<Maintenance> {
     let Some(field) = field else { return Ok(Maintenance::default()) };
     let section = field.table("[maintenance]".into())?.only(MAINTENANCE_KEYS)?;
-    let of = |key: &str| section.optional(key).as_ref().map(schedules).transpose();
     if let Some(copy) = section.optional("copy").filter(|_| vault.copies.is_empty()) {
         let hint = "add one with `name` and `url`, or leave the line out".into();
         return Err(copy.refuse_key(format!("{} has no [[vault.copy]] to serve", copy.name()), vec![hint]));
     }
     Ok(Maintenance {
-        verify: of("verify")?.unwrap_or_default(),
-        expire: of("expire")?.unwrap_or_default(),
-        prune: of("prune")?.unwrap_or_default(),
-        copy: of("copy")?.unwrap_or_default(),
+        verify: optional_schedules(&section, "verify")?,
+        expire: optional_schedules(&section, "expire")?,
+        prune: optional_schedules(&section, "prune")?,
+        copy: optional_schedules(&section, "copy")?,
     })
+}
+
+/// None where nothing is said.
+fn optional_schedules(section: &Section<'_>, key: &str) -> Result<Vec<Schedule>> {
+    Ok(section.optional(key).as_ref().map(schedules).transpose()?.unwrap_or_default())
 }
 
 fn schedules(field: &Field<'_>) -> Result<Vec<Schedule>> {

@@ -34,7 +34,7 @@ pub async fn run(path: &Path, args: cli::Copy, json: bool) -> Result<(), Command
     let (id, supervision) = (args.supervision.run_id(), args.supervision);
     let work = call.bring_up_to_date(id);
     if chosen.len() == config.vault.copies.len() {
-        return as_run(&config, Task::Copy, id, supervision, work).await;
+        return as_run(&config, &Job::of_vault(Task::Copy), id, supervision, work).await;
     }
     // One after the other all the same, but no run of what the schedule asks for: the others may be behind.
     host::make_state(&config.agent)?;

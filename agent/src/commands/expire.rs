@@ -12,7 +12,7 @@ use super::prune::not_removed;
 use super::retention::{plan, show};
 use super::{as_run, first_of};
 use crate::cli::Expire;
-use crate::copies::OpenCopy;
+use crate::copies::{self, OpenCopy};
 use crate::host;
 use crate::job::Task;
 use crate::lease::Claim;
@@ -25,12 +25,12 @@ const STOPPED: &str = "the expiry: what is removed is removed, and the rest stay
 /// Says what goes, and removes it unless it is a dry run.
 pub async fn run(path: &Path, args: &Expire, json: bool) -> Result<(), CommandError> {
     let (config, interrupt) = args.supervision.orders(path, STOPPED)?;
+    let job = copies::job(&config, Task::Expire, args.copy.as_deref())?;
     let (work, supervision) = (expire(&config, args, json, &interrupt), args.supervision);
-    // A copy's own lease keeps others out; the history is that of the vault.
-    if args.dry_run || args.copy.is_some() {
+    if args.dry_run {
         return work.await.map(drop);
     }
-    as_run(&config, Task::Expire, supervision.run_id(), supervision, work).await
+    as_run(&config, &job, supervision.run_id(), supervision, work).await
 }
 
 async fn expire(

@@ -24,7 +24,7 @@ use serde_json::Value;
 use crate::cli::{self, Cli, Command};
 use crate::explain::explain;
 use crate::history::{ByHand, Ended};
-use crate::job::{Job, Task};
+use crate::job::Job;
 use crate::run_id::RunId;
 use crate::supervise::Supervision;
 use crate::{host, lock};
@@ -57,19 +57,18 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
     }
 }
 
-/// Does work on the vault as a whole as a run of its own: the only one of its task on this host, and in the
-/// history with how it ended.
+/// Does work as a run of its own: the only one of its job on this host, and in the history with how it ended.
 async fn as_run(
     config: &Config,
-    task: Task,
+    job: &Job,
     id: RunId,
     supervision: Supervision,
     work: impl Future<Output = Result<Value, CommandError>>,
 ) -> Result<(), CommandError> {
     host::make_state(&config.agent)?;
-    let (state, job) = (&config.agent.state, Job::of_vault(task));
-    let _lock = lock::of_job(state, &job)?;
-    let mut entry = ByHand::begin(state, &job, id, supervision).await;
+    let state = &config.agent.state;
+    let _lock = lock::of_job(state, job)?;
+    let mut entry = ByHand::begin(state, job, id, supervision).await;
     let done = work.await;
     entry.end(done.as_ref().map_or_else(Ended::with_error, Ended::good)).await;
     done.map(drop)

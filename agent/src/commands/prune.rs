@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{as_run, first_of};
 use crate::cli::Prune;
-use crate::copies::OpenCopy;
+use crate::copies::{self, OpenCopy};
 use crate::host;
 use crate::job::Task;
 use crate::lease::Claim;
@@ -34,12 +34,9 @@ pub async fn run(path: &Path, args: &Prune, json: bool) -> Result<(), CommandErr
         show(&plan, None, json)?;
         return ending(&plan, &[]);
     }
+    let job = copies::job(&config, Task::Prune, args.copy.as_deref())?;
     let (work, supervision) = (prune(&config, args, json, &interrupt), args.supervision);
-    match args.copy {
-        // The copy's own lease keeps others out; the history is that of the vault.
-        Some(_) => work.await.map(drop),
-        None => as_run(&config, Task::Prune, supervision.run_id(), supervision, work).await,
-    }
+    as_run(&config, &job, supervision.run_id(), supervision, work).await
 }
 
 async fn prune(

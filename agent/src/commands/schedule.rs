@@ -33,6 +33,7 @@ pub fn preview(path: &Path, args: &Preview, json: bool) -> Result<(), CommandErr
                 "local": at.strftime("%FT%T%:z").to_string(),
                 "task": job.task,
                 "source": job.source,
+                "copy": job.copy,
                 "schedule": schedule,
                 "moved": slot.moved,
             });

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::as_run;
 use crate::cli::Verify;
 use crate::host;
-use crate::job::Task;
+use crate::job::{Job, Task};
 use crate::record;
 use crate::seen::Seen;
 
@@ -23,7 +23,7 @@ use crate::seen::Seen;
 pub async fn run(path: &Path, args: &Verify, json: bool) -> Result<(), CommandError> {
     let (config, interrupt) = args.supervision.orders(path, "the verification: nothing was changed")?;
     let work = prove(&config, &interrupt, json);
-    as_run(&config, Task::Verify, args.supervision.run_id(), args.supervision, work).await
+    as_run(&config, &Job::of_vault(Task::Verify), args.supervision.run_id(), args.supervision, work).await
 }
 
 async fn prove(config: &Config, interrupt: &Interrupt, json: bool) -> Result<Value, CommandError> {

@@ -136,6 +136,9 @@ fn start(order: &Order) -> std::io::Result<Child> {
     if let Some(source) = &order.job.source {
         command.args(["--source", source]);
     }
+    if let Some(copy) = &order.job.copy {
+        command.args(["--copy", copy]);
+    }
     command.args((0..order.verbose).map(|_| "-v"));
     for variable in systemd::VARIABLES {
         command.env_remove(variable);

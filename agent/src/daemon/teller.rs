@@ -101,10 +101,10 @@ impl Teller {
             self.telling.spawn(async move {
                 let source = job.source.as_deref();
                 if is_on_time {
-                    router.end(source, Check::Schedule, subject(&job), id, now).await;
+                    router.end(source, Check::Schedule, subject(&job).as_deref(), id, now).await;
                 }
                 if job.task != Task::Backup {
-                    router.end(source, check(job.task), None, id, now).await;
+                    router.end(source, check(job.task), job.copy.as_deref(), id, now).await;
                 }
             });
         } else if let Some(event) = untold(&self.branch, &job, id, ended, now) {
@@ -134,9 +134,9 @@ const fn check(task: Task) -> Check {
     }
 }
 
-/// Work on the vault as a whole has no source by which its schedules could be told apart.
-fn subject(job: &Job) -> Option<&'static str> {
-    (job.task != Task::Backup).then_some(job.task.as_str())
+/// Other work has no source by which its schedules could be told apart.
+fn subject(job: &Job) -> Option<String> {
+    (job.task != Task::Backup).then(|| job.to_string())
 }
 
 /// That slots of a job were missed, if any were.
@@ -148,7 +148,7 @@ fn missed(branch: &str, job: &Job, slots: &[Timestamp], now: Timestamp) -> Optio
     };
     Some(Event {
         source: job.source.clone(),
-        subject: subject(job).map(str::to_owned),
+        subject: subject(job),
         since: Some(*first),
         why: format!("{which}: the agent was off, or another run took until the next was due"),
         ..Event::failed(Check::Schedule, Severity::Warning, branch, RunId::new(), now)
@@ -168,6 +168,7 @@ fn untold(branch: &str, job: &Job, id: RunId, ended: &Ended, now: Timestamp) -> 
     let is_another = ended.exit_code == Some(LOCKED);
     (!tells_itself && !is_another).then(|| Event {
         source: job.source.clone(),
+        subject: job.copy.clone(),
         why: ended.error.clone().unwrap_or_else(|| "it ended without a word".to_owned()),
         ..Event::failed(check(job.task), severity, branch, id, now)
     })
@@ -344,5 +345,12 @@ mod tests {
         assert_eq!(check(&copy, RunOutcome::Partial, Some(3)), None);
         assert_eq!(check(&copy, RunOutcome::Killed, None), Some("copy.failed".to_owned()));
         assert_eq!(check(&verify, RunOutcome::Good, Some(0)), None);
+        let barn = Job::of_copy(Task::Prune, Some("barn"));
+        let failed = ended(RunOutcome::Failed, Some(1), Some("why"));
+        let now = time("2026-11-23T05:00:00Z");
+        let event = untold("gz", &barn, RunId::new(), &failed, now).expect("nobody has told it");
+        assert_eq!(event.dedup_key(), "lifeboat/gz/-/prune/barn");
+        let event = missed("gz", &barn, &[now], now).expect("a missed slot");
+        assert_eq!(event.dedup_key(), "lifeboat/gz/-/schedule/prune barn");
     }
 }

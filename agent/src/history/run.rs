@@ -197,7 +197,7 @@ impl History {
         )
         .bind(id.hex())
         .bind(job.task.as_str())
-        .bind(job.source())
+        .bind(job.of())
         .bind(origin.as_str())
         .bind(slot.map(|(slot, _)| ms(slot)))
         .bind(slot.map_or(1, |(_, attempt)| i64::from(attempt)))
@@ -295,7 +295,7 @@ impl History {
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(query))
             .bind(job.task.as_str())
-            .bind(job.source())
+            .bind(job.of())
             .fetch_optional(&self.pool)
             .await?;
         Ok(row.as_ref().and_then(run))

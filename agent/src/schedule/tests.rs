@@ -83,10 +83,10 @@ impl Days {
             let now = shown(self.now);
             self.told.push(match action {
                 Action::Start { job, slot, attempt } => {
-                    format!("{now} start {} {} #{attempt}", job.source(), shown(*slot))
+                    format!("{now} start {} {} #{attempt}", job.of(), shown(*slot))
                 }
                 Action::Settle { job, slot, outcome } => {
-                    format!("{now} {} {} {}", outcome.as_str(), job.source(), shown(*slot))
+                    format!("{now} {} {} {}", outcome.as_str(), job.of(), shown(*slot))
                 }
             });
         }

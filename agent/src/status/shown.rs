@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lifeboat_console::{Align, Table, counted, escape, human_bytes, human_duration};
 
-use super::{Health, JobStatus, Status, VaultStatus};
+use super::{CopyMaintenance, Health, JobStatus, Status, VaultStatus};
 use crate::copies;
 use crate::history::{Run, RunOutcome};
 
@@ -56,6 +56,9 @@ impl Status {
                 self.row(&mut table, task, job);
             }
         }
+        for of in &self.copy_maintenance {
+            self.row(&mut table, &of.name(), &of.job);
+        }
         table
     }
 
@@ -74,9 +77,10 @@ impl Status {
 
     /// What a table has no room for: runs under way, and why the last one failed.
     fn notes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sources = self.sources.iter().map(|source| (source.source.as_str(), &source.backup));
-        let maintenance = self.maintenance.iter().map(|(task, job)| (*task, job));
-        for (what, job) in sources.chain(maintenance) {
+        let sources = self.sources.iter().map(|source| (source.source.clone(), &source.backup));
+        let maintenance = self.maintenance.iter().map(|(task, job)| ((*task).to_owned(), job));
+        let copies = self.copy_maintenance.iter().map(|of| (of.name(), &of.job));
+        for (what, job) in sources.chain(maintenance).chain(copies) {
             if let Some(run) = &job.running {
                 let line = run.progress.as_deref().unwrap_or("beginning");
                 writeln!(f, "{what}: run {} since {}, {}", run.id, self.at(run.started), escape(line))?;
@@ -101,6 +105,13 @@ impl Status {
 
     fn at(&self, at: Timestamp) -> String {
         at.to_zoned_datetime(self.zone.clone()).strftime("%F %H:%M %:z").to_string()
+    }
+}
+
+impl CopyMaintenance {
+    /// `prune frankfurt`.
+    fn name(&self) -> String {
+        format!("{} {}", self.task, self.copy)
     }
 }
 
@@ -180,7 +191,8 @@ mod tests {
             zone: TimeZone::get("Asia/Shanghai").expect("a time zone"),
             daemon_pid: Some(4711),
             sources: vec![source("crm", good.clone()), source("shop", late), source("forms", never)],
-            maintenance: BTreeMap::from([("verify", good)]),
+            maintenance: BTreeMap::from([("verify", good.clone())]),
+            copy_maintenance: vec![CopyMaintenance { copy: "frankfurt".into(), task: "prune", job: good }],
             state: StateStatus {
                 path: "/var/lib/lifeboat".into(),
                 fingerprint_bytes: 48 << 20,
@@ -215,11 +227,12 @@ mod tests {
 agent db1 at 2026-11-23 15:00 +08:00, vault s3://crm-backups/hamburg
 the schedule is served by process 4711
 
-what    last good                        age  state  next                     schedule
-crm     2026-11-23 02:30 +08:00  12 h 30 min  good   2026-11-24 02:30 +08:00  daily 02:30
-shop    2026-11-23 02:30 +08:00  12 h 30 min  LATE   2026-11-24 02:30 +08:00  daily 02:30
-forms   none yet                              NEVER  2026-11-24 02:30 +08:00  daily 02:30
-verify  2026-11-23 02:30 +08:00  12 h 30 min  good   2026-11-24 02:30 +08:00  daily 02:30
+what             last good                        age  state  next                     schedule
+crm              2026-11-23 02:30 +08:00  12 h 30 min  good   2026-11-24 02:30 +08:00  daily 02:30
+shop             2026-11-23 02:30 +08:00  12 h 30 min  LATE   2026-11-24 02:30 +08:00  daily 02:30
+forms            none yet                              NEVER  2026-11-24 02:30 +08:00  daily 02:30
+verify           2026-11-23 02:30 +08:00  12 h 30 min  good   2026-11-24 02:30 +08:00  daily 02:30
+prune frankfurt  2026-11-23 02:30 +08:00  12 h 30 min  good   2026-11-24 02:30 +08:00  daily 02:30
 shop: run r-7f3a19b1 failed at 2026-11-23 02:31 +08:00: connection refused
 shop: its schedule asks for one every 1 d 00 h
 forms: run r-7f3a19b1 since 2026-11-23 02:30 +08:00, reading: 1,200 of 3,000 rows, 2.00 MiB

@@ -185,6 +185,12 @@ fn a_copy_gives_up_what_it_keeps_no_longer() {
     assert_eq!((there("vault"), there("barn")), (3, 1));
     says(&["prune", "--copy", "barn", "--dry-run"], 0, &["needed by 1 snapshot"]);
     says(&["prune", "--copy", "barn"], 0, &["needed by 1 snapshot"]);
+    // Its own runs, and none of the vault's.
+    says(&["status"], 0, &["expire barn  ", "prune barn  "]);
+    let (_, status, _) = lab.run(&["status", "--json"]);
+    let status: serde_json::Value =
+        serde_json::from_str(status.lines().last().expect("a line")).expect("JSON");
+    assert!(status["maintenance"]["expire"]["last_run"].is_null(), "{status}");
 }
 
 #[test]
@@ -488,6 +494,16 @@ when                            what    schedule
 Sun 2027-03-28 04:00:00 +02:00  copy    sun 04:00
 Sun 2027-03-28 05:00:00 +02:00  prune   sun 05:00
 Sun 2027-03-28 06:00:00 +02:00  verify  sun 06:00
+";
+    assert_eq!(sunday, expected);
+    let scheduled = "[[vault.copy]]\nname = \"barn\"\nurl = \"file://DIR/barn\"\nexpire = [\"sun 04:30\"]\nprune = [\"sun 05:30\"]\n[people.wang]";
+    lab.config(&config.replacen("[people.wang]", scheduled, 1));
+    let (_, sunday, _) = lab.run(&["schedule", "preview", "--next", "3", "--from", "2027-03-28T03:30"]);
+    let expected = "\
+when                            what         schedule
+Sun 2027-03-28 04:30:00 +02:00  expire barn  sun 04:30
+Sun 2027-03-28 05:30:00 +02:00  prune barn   sun 05:30
+Sun 2027-03-28 06:00:00 +02:00  verify       sun 06:00
 ";
     assert_eq!(sunday, expected);
     lab.config(&config);

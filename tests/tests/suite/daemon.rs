@@ -300,3 +300,35 @@ fn a_run_that_hangs_is_ended_and_reported_and_lost_memory_is_recalled() {
     assert_eq!(recalled["origin"], "vault");
     assert_eq!(recalled["snapshot"], company.snapshots().last().expect("a snapshot").as_str());
 }
+
+#[test]
+fn the_daemon_takes_from_a_copy_what_it_keeps_no_longer() {
+    let company = company("jobs = 2");
+    let barn = company.path("barn");
+    fs::create_dir(&barn).expect("a disk elsewhere");
+    company.add_to_config(
+        DB1,
+        &format!(
+            "[[vault.copy]]\nname = \"barn\"\nurl = \"file://{}\"\nkeep = {{ last = 1 }}\n\
+             expire = [\"every 3 seconds\"]\nprune = [\"every 3 seconds\"]\n",
+            barn.display()
+        ),
+    );
+    let daemon = Daemon::start(&company);
+    for task in ["expire", "prune"] {
+        wait_for(task, || {
+            let status = whole_status(&company, DB1);
+            let jobs = status["copy_maintenance"].as_array().expect("jobs of copies").clone();
+            let job = jobs.iter().find(|job| job["task"] == task && job["copy"] == "barn")?;
+            (job["slots"]["ran"].as_u64() >= Some(1)).then_some(())
+        });
+    }
+    let there = |vault: &Path| fs::read_dir(vault.join("snapshots")).map_or(0, Iterator::count);
+    wait_for("snapshot that is in the vault alone", || {
+        (there(&barn) > 0 && there(&company.vault()) > there(&barn) + 1).then_some(())
+    });
+    daemon.signal("TERM");
+    assert_eq!(daemon.ends(), Some(0));
+    let status = whole_status(&company, DB1);
+    assert!(status["maintenance"]["expire"]["last_run"].is_null(), "{status}");
+}

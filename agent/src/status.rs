@@ -10,13 +10,14 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_config::Config;
 use lifeboat_console::CommandError;
-use lifeboat_vault::{CopyStatus, Grade};
+use lifeboat_vault::{CopyMemory, CopyStatus, Grade};
 use serde::Serialize;
 
 use crate::copies;
 use crate::history::{History, Run, RunOutcome};
 use crate::job::{Job, Task};
 use crate::lock;
+use crate::locks::LocksSeen;
 use crate::schedule::{Place, Rules};
 use crate::seen::Seen;
 
@@ -51,6 +52,8 @@ pub struct Status {
     pub seen: Option<VaultStatus>,
     /// Every configured copy, once the vault has been seen.
     pub copies: Vec<CopyStatus>,
+    /// The locks of the vault and of each copy that is configured to lock, the vault's first.
+    pub locks: Vec<LocksStatus>,
     /// Bytes free where the vault is, when that is a folder of this machine.
     pub vault_free_bytes: Option<u64>,
 }
@@ -80,6 +83,16 @@ pub struct SourceStatus {
     /// Its backups.
     #[serde(flatten)]
     pub backup: JobStatus,
+}
+
+/// How the locks of a store stand.
+#[derive(Debug, Clone, Serialize)]
+pub struct LocksStatus {
+    /// The copy; none for the vault itself.
+    pub copy: Option<String>,
+    /// What this host last saw of them, if it has seen to them.
+    #[serde(flatten)]
+    pub seen: Option<LocksSeen>,
 }
 
 /// How work on a copy stands.
@@ -207,9 +220,20 @@ impl Status {
             state: StateStatus::of(state),
             seen: seen.map(VaultStatus::of),
             copies,
+            locks: locks(config),
             vault_free_bytes: config.vault.url.to_file_path().ok().and_then(|path| free_bytes(&path)),
         })
     }
+}
+
+fn locks(config: &Config) -> Vec<LocksStatus> {
+    let (vault, state) = (&config.vault, &config.agent.state);
+    let own = vault.lock.map(|_| LocksStatus { copy: None, seen: LocksSeen::read(state) });
+    let copies = vault.copies.iter().filter(|copy| copy.lock.is_some()).map(|copy| {
+        let seen = LocksSeen::read(CopyMemory::new(state, &copy.name).folder());
+        LocksStatus { copy: Some(copy.name.clone()), seen }
+    });
+    own.into_iter().chain(copies).collect()
 }
 
 /// What looking at every job needs. Whatever is asked of the whole history is asked once.

@@ -7,10 +7,11 @@ use lifeboat_config::{Config, Copy};
 use lifeboat_console::{CommandError, Kind};
 use lifeboat_vault::{
     AgentKey, CopyKeep, CopyMemory, Error, ExpirePlan, Extent, Keep, Lease, Locked, Opener, PruneOptions,
-    PrunePlan, Store, Vault, extend_locks,
+    PrunePlan, Store, Vault,
 };
 
 use super::open_store;
+use crate::locks;
 use crate::retention::{keep_of, of};
 
 /// A copy and what this host has of it.
@@ -99,8 +100,8 @@ impl<'a> OpenCopy<'a> {
             return Ok(Locked::default());
         }
         let now = Timestamp::now();
-        let unkept = self.expire_plan(of, now).await?.unkept();
-        extend_locks(&self.vault, &self.state, |id| !unkept.contains(&id), now).await
+        let plan = self.expire_plan(of, now).await?;
+        locks::see_to(&self.vault, &self.state, &plan, now).await
     }
 }
 

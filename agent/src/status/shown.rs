@@ -6,9 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lifeboat_console::{Align, Table, counted, escape, human_bytes, human_duration};
 
-use super::{CopyMaintenance, Health, JobStatus, Status, VaultStatus};
+use super::{CopyMaintenance, Health, JobStatus, LocksStatus, Status, VaultStatus};
 use crate::copies;
 use crate::history::{Run, RunOutcome};
+use crate::locks::LocksSeen;
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -21,6 +22,12 @@ impl fmt::Display for Status {
         self.notes(f)?;
         if !self.copies.is_empty() {
             write!(f, "\n{}", copies::table(&self.copies))?;
+        }
+        if !self.locks.is_empty() {
+            writeln!(f)?;
+        }
+        for locks in &self.locks {
+            writeln!(f, "{}", self.locks(locks))?;
         }
         let state = &self.state;
         let free = state.free_bytes.map_or_else(String::new, |free| format!(", {} free", human_bytes(free)));
@@ -97,6 +104,17 @@ impl Status {
         Ok(())
     }
 
+    /// `locks of copy frankfurt: its newest snapshot is locked until 2026-12-22 02:30 +08:00, seen to on …`.
+    fn locks(&self, locks: &LocksStatus) -> String {
+        let of = locks.copy.as_ref().map_or_else(|| "the vault".to_owned(), |name| format!("copy {name}"));
+        let Some(LocksSeen { snapshot, until, seen_to }) = &locks.seen else {
+            return format!("locks of {of}: this host has not seen to them yet");
+        };
+        let verb = if *until > self.time { "is locked until" } else { "was locked, and its lock ENDED on" };
+        let (snapshot, until, seen_to) = (snapshot.short(), self.at(*until), self.at(*seen_to));
+        format!("locks of {of}: snapshot {snapshot}, its newest, {verb} {until}; seen to on {seen_to}")
+    }
+
     /// `12 snapshots and 3 packs, 1.2 GiB, on 2026-11-23 02:30 +08:00`.
     fn seen(&self, seen: &VaultStatus) -> String {
         let (snapshots, packs) = (counted(seen.snapshots, "snapshot"), counted(seen.packs, "pack"));
@@ -160,6 +178,11 @@ mod tests {
         }
     }
 
+    fn locked(until: &str) -> LocksSeen {
+        let snapshot = lifeboat_vault::SnapshotId([42; 32]);
+        LocksSeen { seen_to: time("2026-11-22T18:31:00Z"), snapshot, until: time(until) }
+    }
+
     fn run(outcome: RunOutcome, error: Option<&str>, progress: Option<&str>) -> Run {
         Run {
             id: "7f3a19b1c29e00000000000000000000".parse().expect("a run"),
@@ -221,6 +244,11 @@ mod tests {
                 objects: 30,
                 bytes: 250 << 20,
             }],
+            locks: vec![
+                LocksStatus { copy: None, seen: Some(locked("2026-12-22T18:31:00Z")) },
+                LocksStatus { copy: Some("frankfurt".into()), seen: Some(locked("2026-11-23T06:59:00Z")) },
+                LocksStatus { copy: Some("safe".into()), seen: None },
+            ],
             vault_free_bytes: Some(80 << 30),
         };
         let expected = "\
@@ -239,6 +267,10 @@ forms: run r-7f3a19b1 since 2026-11-23 02:30 +08:00, reading: 1,200 of 3,000 row
 
 copy       holds               behind for   last complete            size  last problem
 frankfurt  11 of 12 snapshots  12 h 30 min  2026-11-21T18:32:00Z  250 MiB  the store does not answer
+
+locks of the vault: snapshot 2a2a2a2a, its newest, is locked until 2026-12-23 02:31 +08:00; seen to on 2026-11-23 02:31 +08:00
+locks of copy frankfurt: snapshot 2a2a2a2a, its newest, was locked, and its lock ENDED on 2026-11-23 14:59 +08:00; seen to on 2026-11-23 02:31 +08:00
+locks of copy safe: this host has not seen to them yet
 
 state /var/lib/lifeboat: 48.0 MiB of fingerprints, 12.0 MiB of other files, 10.0 GiB free
 vault: 12 snapshots and 1 pack, 270 MiB, on 2026-11-23 02:31 +08:00; 80.0 GiB free on its disk

@@ -139,6 +139,12 @@ fn a_vault_in_a_bucket_that_locks_is_protected_and_its_keys_are_not() {
         assert!(locked(folder).iter().all(|lock| lock == "- -"), "{folder}: {:?}", locked(folder));
     }
 
+    let status = run(&mut company.agent(DB1, &["status", "--json"])).success().last_json();
+    let seen = &status["locks"][0];
+    assert_eq!((&seen["copy"], &seen["snapshot"]), (&Value::Null, &company.snapshots()[1].as_str().into()));
+    let until: Timestamp = seen["until"].as_str().expect("a time").parse().expect("a time");
+    assert!(until.duration_since(Timestamp::now()).as_hours() / 24 == 29, "{status}");
+
     let expired = run(&mut company.agent(DB1, &["expire"])).success().stdout;
     assert!(expired.contains("0 snapshots expired, 2 stay"), "{expired}");
     let preview = run(&mut company.agent(DB1, &["retention", "preview"])).success().stdout;

@@ -14,11 +14,20 @@ pub trait Source: Send + Sync {
     /// versions, tools, size. Changes nothing on the source.
     ///
     /// A database that cannot be reached is an error; everything found once connected is a finding.
-    async fn check(&self) -> Result<Vec<Finding>>;
+    async fn check(&self) -> Result<Checked>;
 
     /// Fixes one consistent point of the whole source and holds it open until the capture is dropped
     /// or finished.
     async fn capture(&self, options: &CaptureOptions) -> Result<Box<dyn Capture>>;
+}
+
+/// What a check found.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// Everything found, good and bad.
+    pub findings: Vec<Finding>,
+    /// The tables that a capture would have now. Their slices are of no point, and cannot be read.
+    pub tables: Vec<Table>,
 }
 
 /// One consistent point of a source, held open. Slices may be read in any order and several at once.

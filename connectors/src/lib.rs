@@ -18,7 +18,7 @@ mod socket;
 pub mod sqlite;
 mod table;
 
-pub use capture::{Capture, CaptureOptions, Finding, PointInTime, SchemaFile, Severity, Source};
+pub use capture::{Capture, CaptureOptions, Checked, Finding, PointInTime, SchemaFile, Severity, Source};
 pub use error::{Error, Result};
 pub use load::{Load, LoadOptions, LoadPlan, LoadReport, LoadTable, TableGroup, Target, Withheld};
 pub use open::{open_source, open_target};

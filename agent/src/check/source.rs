@@ -1,7 +1,7 @@
 //! A source: what its connector finds, and what of it nobody has graded.
 
 use lifeboat_config::Source;
-use lifeboat_connectors::{CaptureOptions, Severity};
+use lifeboat_connectors::{Checked, Severity};
 use lifeboat_console::{CommandError, counted};
 
 use super::{Findings, finding};
@@ -13,26 +13,20 @@ const GRADES: &str = "grades";
 /// Connects and looks; changes nothing on the source.
 pub async fn all(source: &Source, findings: &mut Findings) {
     let name = Some(source.name.as_str());
-    match look(source).await {
-        Ok(found) => found.into_iter().for_each(|finding| findings.add(name, finding)),
+    let checked = match look(source).await {
+        Ok(checked) => checked,
         Err(error) => return findings.error(name, "connection", error),
-    }
+    };
+    checked.findings.into_iter().for_each(|finding| findings.add(name, finding));
     if source.grades.is_empty() {
         let text = "everything is high: there are no [source.grades]";
         let hint = format!("`lifeboat-agent classify --source {}` proposes some, for review", source.name);
         return findings.add(name, finding(Severity::Ok, GRADES, text, Some(hint)));
     }
-    match graded(source).await {
+    match Catalogue::of(&source.grades, &checked.tables) {
         Ok(catalogue) => tell_grades(&source.name, &catalogue, findings),
         Err(error) => findings.error(name, GRADES, error),
     }
-}
-
-/// Grades the columns that there are now, of a point that is let go of at once.
-async fn graded(source: &Source) -> Result<Catalogue, CommandError> {
-    let options = CaptureOptions { readers: 1, ..CaptureOptions::default() };
-    let capture = host::open_source(source)?.capture(&options).await?;
-    Catalogue::of(&source.grades, capture.tables())
 }
 
 fn tell_grades(source: &str, catalogue: &Catalogue, findings: &mut Findings) {
@@ -63,6 +57,6 @@ fn tell_grades(source: &str, catalogue: &Catalogue, findings: &mut Findings) {
     }
 }
 
-async fn look(source: &Source) -> Result<Vec<lifeboat_connectors::Finding>, CommandError> {
+async fn look(source: &Source) -> Result<Checked, CommandError> {
     Ok(host::open_source(source)?.check().await?)
 }

@@ -97,15 +97,25 @@ async fn tables(
     for (place, relation) in relations.iter().enumerate() {
         let large = relation.bytes > slice_bytes && slices::key_kind(relation) == Some(KeyKind::Integer);
         let span = if large { span(reader, relation).await? } else { None };
-        tables.push(Table {
-            name: relation.table_name(),
-            kind: TableKind::Table,
-            columns: relation.table_columns(),
-            slices: slices::cut(relation, place, slice_bytes, span),
-            rows_estimated: relation.rows_estimated,
-        });
+        tables.push(table(relation, place, slice_bytes, span));
     }
     Ok(tables)
+}
+
+/// The table at this place among the others.
+pub(super) fn table(
+    relation: &Relation,
+    place: usize,
+    slice_bytes: u64,
+    span: Option<(i128, i128)>,
+) -> Table {
+    Table {
+        name: relation.table_name(),
+        kind: TableKind::Table,
+        columns: relation.table_columns(),
+        slices: slices::cut(relation, place, slice_bytes, span),
+        rows_estimated: relation.rows_estimated,
+    }
 }
 
 /// The lowest and highest key, as the snapshot has them.

@@ -1,12 +1,13 @@
 //! Can the next backup work, and what would it not see? Looks only; takes no lock.
 
+use super::capture;
 use super::connect::Endpoint;
 use super::grants::{self, Grants};
 use super::inventory::{self, Relation};
 use super::server::Server;
 use super::sql::{self, ident, literal};
 use super::wire::{Wire, WireError};
-use crate::{Finding, Result, Severity};
+use crate::{Checked, Finding, Result, Severity};
 
 /// Privileges that a backup reads with, and what it would not see without.
 const NEEDED: [(&str, &str); 4] = [
@@ -17,12 +18,15 @@ const NEEDED: [(&str, &str); 4] = [
 ];
 
 /// Looks at everything a backup depends on.
-pub(super) async fn run(endpoint: &Endpoint) -> Result<Vec<Finding>> {
+pub(super) async fn run(endpoint: &Endpoint) -> Result<Checked> {
     let (mut wire, server) = endpoint.connect(1000).await?;
     let during = endpoint.during("checking the database", 1000);
     let mut findings = vec![version(&server), tls(endpoint, &server)];
-    findings.extend(look(&mut wire, &server, endpoint).await.map_err(|error| during.map(error))?);
-    Ok(findings)
+    let (relations, found) = look(&mut wire, &server, endpoint).await.map_err(|error| during.map(error))?;
+    findings.extend(found);
+    let relations = relations.iter().filter(|relation| !relation.is_window());
+    let whole = |(place, relation)| capture::table(relation, place, u64::MAX, None);
+    Ok(Checked { findings, tables: relations.enumerate().map(whole).collect() })
 }
 
 fn finding(severity: Severity, subject: &str, text: impl Into<String>, hint: Option<String>) -> Finding {
@@ -44,7 +48,11 @@ fn tls(endpoint: &Endpoint, server: &Server) -> Finding {
     }
 }
 
-async fn look(wire: &mut Wire, server: &Server, endpoint: &Endpoint) -> Result<Vec<Finding>, WireError> {
+async fn look(
+    wire: &mut Wire,
+    server: &Server,
+    endpoint: &Endpoint,
+) -> Result<(Vec<Relation>, Vec<Finding>), WireError> {
     let grants = grants::read(wire, &endpoint.database).await?;
     let (relations, _) = inventory::relations(wire, server, &endpoint.database).await?;
     let mut findings = privileges(endpoint, &grants);
@@ -56,7 +64,7 @@ async fn look(wire: &mut Wire, server: &Server, endpoint: &Endpoint) -> Result<V
     let bytes: u64 = relations.iter().map(|relation| relation.bytes).sum();
     let text = format!("{} tables, about {} MiB", relations.len(), bytes >> 20);
     findings.push(finding(Severity::Ok, "size", text, None));
-    Ok(findings)
+    Ok((relations, findings))
 }
 
 fn privileges(endpoint: &Endpoint, grants: &Grants) -> Vec<Finding> {

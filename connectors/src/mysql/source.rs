@@ -6,7 +6,7 @@ use url::Url;
 use super::capture::MysqlCapture;
 use super::check;
 use super::connect::Endpoint;
-use crate::{Capture, CaptureOptions, Finding, Result, Source};
+use crate::{Capture, CaptureOptions, Checked, Result, Source};
 
 /// A MySQL or MariaDB database that can be captured.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ impl MysqlSource {
 
 #[async_trait]
 impl Source for MysqlSource {
-    async fn check(&self) -> Result<Vec<Finding>> {
+    async fn check(&self) -> Result<Checked> {
         check::run(&self.endpoint).await
     }
 

@@ -153,7 +153,8 @@ fn point(
     }
 }
 
-fn tables(
+/// The tables that are read, with the relation behind each.
+pub(super) fn tables(
     relations: Vec<Relation>,
     objects: u64,
     options: &CaptureOptions,

@@ -6,23 +6,24 @@ use super::connect::Endpoint;
 use super::fault::During;
 use super::inventory::Sizes;
 use super::snapshot::{ServerFacts, server_facts};
-use super::{inventory, large_objects, sql, tools};
-use crate::{Finding, Result, Severity};
+use super::{capture, inventory, large_objects, sql, tools};
+use crate::{CaptureOptions, Checked, Finding, Result, Severity, Table};
 
 /// Names listed in one finding before the rest is counted.
 const NAMES_MAX: usize = 5;
 
 /// Looks at everything a backup depends on.
-pub(super) async fn run(endpoint: &Endpoint) -> Result<Vec<Finding>> {
+pub(super) async fn run(endpoint: &Endpoint) -> Result<Checked> {
     let mut connection = endpoint.connect(1000).await?;
     let label = endpoint.label();
     let during =
         During { endpoint: &label, user: &endpoint.user, what: "checking the database", lock_seconds: 1 };
     let facts = server_facts(&mut connection).await.map_err(|error| during.map(error))?;
     let mut findings = vec![version(&facts), tls(endpoint, &facts), tool(facts.major()).await];
-    let found = database(&mut connection, endpoint, &facts).await.map_err(|error| during.map(error))?;
+    let (tables, found) =
+        database(&mut connection, endpoint, &facts).await.map_err(|error| during.map(error))?;
     findings.extend(found);
-    Ok(findings)
+    Ok(Checked { findings, tables })
 }
 
 fn finding(severity: Severity, subject: &str, text: impl Into<String>, hint: Option<String>) -> Finding {
@@ -66,7 +67,7 @@ async fn database(
     connection: &mut PgConnection,
     endpoint: &Endpoint,
     facts: &ServerFacts,
-) -> Result<Vec<Finding>, sqlx::Error> {
+) -> Result<(Vec<Table>, Vec<Finding>), sqlx::Error> {
     let relations = inventory::relations(connection, Sizes::Estimated).await?;
     let mut findings = privileges(connection, &relations, endpoint).await?;
     let (objects, unreadable) = large_objects::survey(connection).await?;
@@ -105,7 +106,8 @@ async fn database(
         );
         findings.push(finding(Severity::Warning, "foreign tables", text, None));
     }
-    Ok(findings)
+    let (tables, _) = capture::tables(relations, objects, &CaptureOptions::default(), facts);
+    Ok((tables, findings))
 }
 
 async fn privileges(

@@ -6,9 +6,9 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::catalog::Catalog;
-use super::connection::{integer, open_to_read, rows, run, text};
+use super::connection::{self, integer, open_to_read, rows, text};
 use super::place::{beside, io_error};
-use crate::{Error, Finding, Result, Severity};
+use crate::{Checked, Error, Finding, Result, Severity};
 
 /// Milliseconds to wait for a lock: a check must not hang.
 const LOCK_TIMEOUT_MS: u64 = 5_000;
@@ -20,9 +20,9 @@ const QUICK_CHECK_BYTES_MAX: i64 = 256 * 1024 * 1024;
 const WAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// Looks at the database and changes nothing.
-pub fn findings(path: &Path) -> Result<Vec<Finding>> {
+pub fn run(path: &Path) -> Result<Checked> {
     let connection = open_to_read(path, LOCK_TIMEOUT_MS)?;
-    run(&connection, path, "BEGIN")?;
+    connection::run(&connection, path, "BEGIN")?;
     let catalog = Catalog::read(&connection, path)?;
     let pragmas = &catalog.schema.pragmas;
     let pages = integer(&connection, path, "PRAGMA page_count")?;
@@ -43,7 +43,7 @@ pub fn findings(path: &Path) -> Result<Vec<Finding>> {
         found.push(hinted(finding(Severity::Ok, "integrity", text), "at a quiet hour: PRAGMA quick_check"));
     }
     found.extend(catalog.not_covered.iter().map(|text| finding(Severity::Warning, "coverage", text.clone())));
-    Ok(found)
+    Ok(Checked { findings: found, tables: catalog.tables })
 }
 
 fn journal(mode: &str) -> Finding {

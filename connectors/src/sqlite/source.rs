@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use url::Url;
 
 use super::{capture::SqliteCapture, check, connection::blocking, place};
-use crate::{Capture, CaptureOptions, Finding, Result, Source};
+use crate::{Capture, CaptureOptions, Checked, Result, Source};
 
 /// A SQLite database file that can be captured.
 #[derive(Debug, Clone)]
@@ -23,9 +23,9 @@ impl SqliteSource {
 
 #[async_trait]
 impl Source for SqliteSource {
-    async fn check(&self) -> Result<Vec<Finding>> {
+    async fn check(&self) -> Result<Checked> {
         let path = self.path.clone();
-        blocking(move || check::findings(&path)).await
+        blocking(move || check::run(&path)).await
     }
 
     async fn capture(&self, options: &CaptureOptions) -> Result<Box<dyn Capture>> {

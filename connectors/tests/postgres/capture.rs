@@ -106,7 +106,14 @@ async fn a_standby_is_read_but_for_what_only_the_primary_has() {
     );
     let standby = server.standby();
     let source = standby.source("postgres", "postgres");
-    let findings = source.check().await.unwrap();
+    let checked = source.check().await.unwrap();
+    let named = |tables: &[lifeboat_connectors::Table]| -> Vec<_> {
+        tables.iter().map(|table| (table.name.clone(), table.columns.clone())).collect()
+    };
+    let capture = source.capture(&CaptureOptions::default()).await.unwrap();
+    assert_eq!(named(&checked.tables), named(capture.tables()));
+    drop(capture);
+    let findings = checked.findings;
     assert!(findings.iter().any(|f| f.subject == "standby" && f.text.contains("cache")), "{findings:?}");
     assert!(findings.iter().all(|finding| finding.severity < Severity::Problem), "{findings:?}");
     let backup = Backup::take(source.as_ref(), &CaptureOptions::default()).await.unwrap();
@@ -138,7 +145,7 @@ async fn what_the_account_may_not_read_is_denied_with_the_statement_that_helps()
     );
     let denied = error(&server, "backup", "postgres").await;
     assert_eq!(denied.hints(), [r#"GRANT SELECT ON "public"."shut""!" TO "backup";"#]);
-    let findings = server.source("backup", "postgres").check().await.unwrap();
+    let findings = server.source("backup", "postgres").check().await.unwrap().findings;
     let problems: Vec<_> = findings.iter().filter(|finding| finding.severity == Severity::Problem).collect();
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert_eq!(problems[0].hint.as_deref(), Some(r#"GRANT SELECT ON "public"."shut""!" TO "backup";"#));
@@ -200,7 +207,7 @@ async fn more_tables_than_locks_names_the_setting() {
     );
     let full = error(&server, "postgres", "postgres").await;
     assert!(full.to_string().contains("max_locks_per_transaction"), "{full}");
-    let findings = server.source("postgres", "postgres").check().await.unwrap();
+    let findings = server.source("postgres", "postgres").check().await.unwrap().findings;
     assert!(findings.iter().any(|f| f.subject == "locks" && f.severity == Severity::Problem), "{findings:?}");
 }
 

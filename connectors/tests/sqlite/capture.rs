@@ -112,7 +112,13 @@ async fn a_rollback_journal_database_says_that_writers_waited() {
     let folder = Folder::new();
     let path = folder.database("crm.db", "CREATE TABLE t (v); INSERT INTO t VALUES (1)");
     assert!(backup(&path).await.point.method.contains("writers' commits waited"));
-    let findings = source(&path).check().await.expect("findings");
+    let checked = source(&path).check().await.expect("findings");
+    let capture = source(&path).capture(&CaptureOptions::default()).await.expect("a capture");
+    let named = |tables: &[lifeboat_connectors::Table]| -> Vec<_> {
+        tables.iter().map(|table| (table.name.clone(), table.columns.clone())).collect()
+    };
+    assert_eq!(named(&checked.tables), named(capture.tables()));
+    let findings = checked.findings;
     let journal = findings.iter().find(|finding| finding.subject == "journal").expect("a finding");
     assert_eq!(journal.severity, Severity::Warning);
     assert!(findings.iter().all(|finding| finding.severity != Severity::Problem), "{findings:?}");

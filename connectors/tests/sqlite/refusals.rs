@@ -60,7 +60,7 @@ async fn a_corrupt_database_fails_the_capture_or_its_check() {
     let drain = async { while receiver.recv().await.is_some() {} };
     let (read, ()) = tokio::join!(capture.read(&capture.tables()[0].slices[0], sender), drain);
     assert!(matches!(read, Err(Error::Damaged { .. })), "{read:?}");
-    let findings = source(&path).check().await.expect("findings");
+    let findings = source(&path).check().await.expect("findings").findings;
     assert!(findings.iter().any(|finding| finding.severity == lifeboat_connectors::Severity::Problem));
 }
 

@@ -6,7 +6,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lifeboat_console::{CommandError, Kind, ResultExt, chain};
 
@@ -58,15 +58,14 @@ pub async fn of_job_in_turn(
     patience: Duration,
     mut waits: impl FnMut(Duration),
 ) -> Result<Lock, CommandError> {
-    let started = Instant::now();
+    let mut waited = Duration::ZERO;
     loop {
         match of_job(state, job) {
-            Err(error) if error.kind() == Kind::Locked && started.elapsed() < patience => {
-                waits(started.elapsed());
-            }
+            Err(error) if error.kind() == Kind::Locked && waited < patience => waits(waited),
             taken => return taken,
         }
         tokio::time::sleep(LOOK_EVERY).await;
+        waited += LOOK_EVERY;
     }
 }
 

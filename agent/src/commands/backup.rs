@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use lifeboat_config::{Config, Severity, Source};
@@ -20,7 +19,7 @@ use crate::event::{Check, Event, Task};
 use crate::explain::explain;
 use crate::history::{ByHand, Ended, RunOutcome};
 use crate::host;
-use crate::job::{self, Job};
+use crate::job::Job;
 use crate::lock::{self, Lock};
 use crate::locks;
 use crate::notify::{Pace, Router};
@@ -154,7 +153,8 @@ impl Night<'_> {
 
     /// What the vault keeps stays locked; whoever is to see to it is told when it does not.
     async fn extend_locks(&self) -> Result<(), CommandError> {
-        let extended = self.interrupt.or(locks::extend(self.config, self.vault)).await;
+        let interrupt = self.interrupt.during("the extending of locks: the snapshots are written");
+        let extended = interrupt.or(locks::extend(self.config, self.vault)).await;
         let (run, now) = (self.supervision.run_id(), Timestamp::now());
         match &extended {
             Ok(_) => self.router.end(None, Check::Lock, None, run, now).await,
@@ -208,20 +208,9 @@ impl Night<'_> {
             .hint("how many must be reached, `require_copies` in [vault] says"))
     }
 
-    /// After the copying that is under way, if one is: two would copy the same twice. While it is waited for, a
-    /// program that watches hears of it: that is no run that hangs.
     async fn copy_in_turn(&self, progress: &Progress) -> Result<Vec<CopyReport>, CommandError> {
-        let (state, patience) = (&self.config.agent.state, self.config.agent.deadline);
+        let _lock = copy::in_turn(self.config, self.json).await?;
         progress.phase("copying");
-        let waits = |waited: Duration| {
-            if self.json {
-                let line = json!({ "for": Task::Copy.as_str(), "seconds": waited.as_secs() });
-                // Whoever reads no more need not hear of it.
-                let _ = print_json("waiting", &line);
-            }
-        };
-        let job = Job::of_vault(job::Task::Copy);
-        let _lock = lock::of_job_in_turn(state, &job, patience, waits).await?;
         let (snapshots, _) = list_snapshots(self.vault).await?;
         let copies = Copies { config: self.config, key: self.key, vault: self.vault, snapshots: &snapshots };
         let configured: Vec<_> = self.config.vault.copies.iter().collect();
@@ -308,13 +297,14 @@ impl Night<'_> {
     /// Ends every run whose snapshot is complete, with what locks and copies came to.
     async fn end(&self, after: Option<&CommandError>) -> Result<(), CommandError> {
         let taken = std::mem::take(&mut *self.taken());
+        let mut summaries = Vec::new();
         for Taken { summary, ended, mut entry, _lock } in taken {
             let is_good = ended.outcome == RunOutcome::Good;
-            let ended = if is_good { Ended::of_backup(&summary, after) } else { ended };
-            entry.end(ended).await;
-            if self.json {
-                print_json("summary", &summary)?;
-            }
+            entry.end(if is_good { Ended::of_backup(&summary, after) } else { ended }).await;
+            summaries.push(summary);
+        }
+        for summary in summaries.iter().filter(|_| self.json) {
+            print_json("summary", summary)?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! `copy`: brings the vault's copies up to date, and `copies`: says how far each is behind.
 
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use lifeboat_config::{Config, Copy};
@@ -10,15 +11,18 @@ use lifeboat_console::{
 use lifeboat_vault::{CopyPlan, Stage, Vault, list_snapshots};
 use serde_json::{Value, json};
 
-use super::as_run;
+use super::recorded;
 use crate::cli;
 use crate::copies::{self, Copies, CopyReport};
 use crate::host;
 use crate::job::{Job, Task};
-use crate::lock;
+use crate::lock::{self, Lock};
 use crate::notify::{Pace, Router};
 use crate::run_id::RunId;
 use crate::seen::Seen;
+
+/// Bringing every copy up to date.
+const JOB: Job = Job::of_vault(Task::Copy);
 
 /// What a signal stops.
 pub const STOPPED: &str = "the copying: what is copied already is not copied again";
@@ -32,14 +36,35 @@ pub async fn run(path: &Path, args: cli::Copy, json: bool) -> Result<(), Command
         return call.show_plans().await;
     }
     let (id, supervision) = (args.supervision.run_id(), args.supervision);
+    host::make_state(&config.agent)?;
+    let lock = interrupt.or(in_turn(&config, json)).await?;
     let work = call.bring_up_to_date(id);
     if chosen.len() == config.vault.copies.len() {
-        return as_run(&config, &Job::of_vault(Task::Copy), id, supervision, work).await;
+        return recorded(&config, &JOB, id, supervision, lock, work).await;
     }
-    // One after the other all the same, but no run of what the schedule asks for: the others may be behind.
-    host::make_state(&config.agent)?;
-    let _lock = lock::of_job(&config.agent.state, &Job::of_vault(Task::Copy))?;
+    // No run of what the schedule asks for: the others may be behind.
     work.await.map(drop)
+}
+
+/// Takes the lock of copying, after the copying that is under way, of a backup or by this verb: two would copy the
+/// same twice. While it is waited for, a program that watches hears of it: that is no run that hangs.
+///
+/// # Errors
+/// `Locked` when that takes longer than any run may.
+pub async fn in_turn(config: &Config, json: bool) -> Result<Lock, CommandError> {
+    let progress = Progress::new(json);
+    let waits = |waited: Duration| match json {
+        false if waited.is_zero() => progress.phase("waiting for the copying that is under way"),
+        false => {}
+        true => {
+            let line = json!({ "for": JOB.task.as_str(), "seconds": waited.as_secs() });
+            // Whoever reads no more need not hear of it.
+            let _ = print_json("waiting", &line);
+        }
+    };
+    let lock = lock::of_job_in_turn(&config.agent.state, &JOB, config.agent.deadline, waits).await;
+    progress.finish();
+    lock
 }
 
 /// One call of the verb.

@@ -24,10 +24,11 @@ use serde_json::Value;
 use crate::cli::{self, Cli, Command};
 use crate::explain::explain;
 use crate::history::{ByHand, Ended};
+use crate::host;
 use crate::job::Job;
+use crate::lock::{self, Lock};
 use crate::run_id::RunId;
 use crate::supervise::Supervision;
-use crate::{host, lock};
 
 /// Runs the verb.
 pub async fn run(cli: Cli) -> Result<(), CommandError> {
@@ -66,8 +67,20 @@ async fn as_run(
     work: impl Future<Output = Result<Value, CommandError>>,
 ) -> Result<(), CommandError> {
     host::make_state(&config.agent)?;
+    let lock = lock::of_job(&config.agent.state, job)?;
+    recorded(config, job, id, supervision, lock, work).await
+}
+
+/// The same under a lock that is held already.
+async fn recorded(
+    config: &Config,
+    job: &Job,
+    id: RunId,
+    supervision: Supervision,
+    _lock: Lock,
+    work: impl Future<Output = Result<Value, CommandError>>,
+) -> Result<(), CommandError> {
     let state = &config.agent.state;
-    let _lock = lock::of_job(state, job)?;
     let mut entry = ByHand::begin(state, job, id, supervision).await;
     let done = work.await;
     entry.end(done.as_ref().map_or_else(Ended::with_error, Ended::good)).await;

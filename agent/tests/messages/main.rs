@@ -410,9 +410,11 @@ fn a_backup_waits_for_the_copying_under_way_and_is_under_way_itself_until_then()
     );
     let requests = vendor.requests();
     assert_eq!(requests.len(), 1, "{requests:#?}");
-    for words in ["[critical] db1: a copy is behind", "another run of `copy` is under way"] {
+    for words in ["[critical] db1: a copy is behind", "is under way on this host"] {
         assert!(requests[0].contains(words), "{words}: {requests:#?}");
     }
+    let (code, _, stderr) = lab.run(&["copy"]);
+    assert!(code == Some(11) && stderr.contains("waiting for the copying that is under way"), "{stderr}");
     copying.unlock().expect("it has ended");
     let (code, ..) = lab.run(&["backup"]);
     assert_eq!((code, vendor.requests().len()), (Some(0), 2), "its end is told too");

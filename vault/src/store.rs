@@ -81,6 +81,8 @@ pub struct Store {
     /// The bucket has said that it locks, or that it does not.
     has_locks: Arc<AtomicBool>,
     has_no_locks: Arc<AtomicBool>,
+    /// It knows no conditional create: each is a look and then a write.
+    looks_first: Arc<AtomicBool>,
 }
 
 impl Store {
@@ -96,6 +98,7 @@ impl Store {
             locking: None,
             has_locks: Arc::default(),
             has_no_locks: Arc::default(),
+            looks_first: Arc::default(),
         }
     }
 
@@ -165,14 +168,15 @@ impl Store {
         }
     }
 
-    /// For stores without conditional create: names are content hashes or drawn once, so that the
-    /// gap between looking and writing can only replace an object by itself.
+    /// For stores without conditional create: most names are content hashes or drawn once, so that the gap between
+    /// looking and writing can only replace an object by itself. A lease's is not: [`Store::probe_creation`] says so.
     async fn create_unconditionally(
         &self,
         objects: &dyn ObjectStore,
         path: &Path,
         bytes: Bytes,
     ) -> object_store::Result<Created> {
+        self.looks_first.store(true, Ordering::Relaxed);
         match self.inner.head(path).await {
             Ok(_) => {
                 let refused = object_store::Error::AlreadyExists {

@@ -1,5 +1,7 @@
 //! Whether a store keeps its word: asked once when a vault is made, and by `check`.
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 
 use super::{BucketLocks, Created, Store};
@@ -11,7 +13,8 @@ use crate::{Error, Result};
 pub enum Creation {
     /// The second create was refused: two writers cannot overwrite each other.
     Conditional,
-    /// The second create went through: the store only pretends to have conditional create.
+    /// The second create went through, or would in the gap between a look and a write: the store has no conditional
+    /// create, or only pretends to.
     Overwrites,
 }
 
@@ -47,7 +50,8 @@ impl Store {
             Ok(_) | Err(Error::Denied { .. }) => {}
             Err(error) => return Err(error),
         }
-        Ok(if second == Created::Exists && read == first {
+        let looks_first = self.looks_first.load(Ordering::Relaxed);
+        Ok(if second == Created::Exists && read == first && !looks_first {
             Creation::Conditional
         } else {
             Creation::Overwrites

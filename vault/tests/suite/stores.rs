@@ -10,7 +10,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
@@ -35,6 +35,8 @@ pub enum Fault {
     FlipsLastByte,
     /// Conditional create goes through over an object that is there.
     Overwrites,
+    /// Conditional create is refused as unknown.
+    KnowsNoCondition,
     /// Nothing: it only counts.
     None,
 }
@@ -117,6 +119,12 @@ impl ObjectStore for Faulty {
                 self.inner.put_opts(path, PutPayload::from(Bytes::from(bytes)), options).await
             }
             Fault::Overwrites => self.inner.put_opts(path, payload, PutOptions::default()).await,
+            Fault::KnowsNoCondition if options.mode == PutMode::Create => {
+                Err(object_store::Error::NotImplemented {
+                    operation: "a conditional create".into(),
+                    implementer: "this store".into(),
+                })
+            }
             _ => self.inner.put_opts(path, payload, options).await,
         }
     }
@@ -225,6 +233,9 @@ async fn a_store_that_only_pretends_to_create_conditionally_is_noticed() {
     let lab = Lab::new().await;
     assert_eq!(lab.store().probe_creation().await.unwrap(), Creation::Conditional);
     let faulty = Faulty::new(Arc::clone(&lab.objects) as _, Fault::Overwrites).await;
+    assert_eq!(impatient(faulty).probe_creation().await.unwrap(), Creation::Overwrites);
+    // Between the look and the write, another may write.
+    let faulty = Faulty::new(Arc::clone(&lab.objects) as _, Fault::KnowsNoCondition).await;
     assert_eq!(impatient(faulty).probe_creation().await.unwrap(), Creation::Overwrites);
     assert!(lab.store().list("probe").await.unwrap().is_empty(), "the probe cleans up behind itself");
 }

@@ -66,9 +66,10 @@ pub async fn see_to(
 ) -> lifeboat_vault::Result<Locked> {
     let unkept = plan.unkept();
     let locked = extend_locks(vault, state, |id| !unkept.contains(&id), now).await?;
-    let verdicts = plan.sources.iter().flat_map(|source| &source.verdicts);
-    let newest = verdicts.max_by_key(|verdict| verdict.snapshot.seen).map(|verdict| verdict.snapshot.id);
-    let Some(snapshot) = newest else { return Ok(locked) };
+    // Each source's verdicts begin with its newest.
+    let newest = plan.sources.iter().filter_map(|source| source.verdicts.first());
+    let newest = newest.max_by_key(|verdict| verdict.snapshot.seen);
+    let Some(snapshot) = newest.map(|verdict| verdict.snapshot.id) else { return Ok(locked) };
     if let Some(lock) = vault.store().lock_of(&names::snapshot(snapshot)).await? {
         LocksSeen { seen_to: now, snapshot, until: lock.until }.keep(state);
     }

@@ -4,7 +4,7 @@
 //! that was altered, removed, replaced or put in another's place shows; and so does a chain that lost its
 //! end, as soon as anybody else has written. What the store alone cannot show, an anchor kept elsewhere does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,6 +33,9 @@ const HURRY: Patience = Patience { attempts: 2, pause: Duration::from_millis(300
 
 /// Ends of chains read at once.
 const READS_AT_ONCE: usize = 8;
+
+/// Entries of another's chain looked at for its end: of an agent that is not enrolled any more none verifies.
+const LOOKED_AT: usize = 8;
 
 /// Who writes an entry.
 #[derive(Clone, Copy)]
@@ -79,13 +82,11 @@ pub async fn record(
     };
     vault.audit_key("this writer's key", signer)?;
     for _ in 0..TRIES {
-        let ends = ends(vault).await?;
-        let own = ends.get(&writer.id()).cloned();
-        let sequence = own.as_ref().map_or(1, |(sequence, _)| sequence + 1);
+        let Place { sequence, previous, seen } = place(vault, writer.id()).await?;
         let entry = AuditEntry {
             sequence,
-            previous: own.map(|(_, hash)| hash),
-            seen: ends.into_iter().filter(|(id, _)| *id != writer.id()).collect(),
+            previous,
+            seen,
             time: now.to_string(),
             keyring: vault.keyring_sequence(),
             host: host.to_owned(),
@@ -107,20 +108,57 @@ pub async fn record(
     Err(Error::Busy { what: "the record".into(), holder: "others write to it with the same key".into() })
 }
 
-/// The last entry of every chain that the store lists: its number, and the hash of the object.
-async fn ends(vault: &Vault) -> Result<BTreeMap<AgentId, (u64, String)>> {
-    let mut last: BTreeMap<AgentId, u64> = BTreeMap::new();
+/// Where a writer's next entry goes.
+struct Place {
+    sequence: u64,
+    previous: Option<String>,
+    seen: BTreeMap<AgentId, (u64, String)>,
+}
+
+/// The next number of the writer's chain, and the ends of the others. What stands behind the chain's end and
+/// is no entry of it, somebody else has put there: it is passed over.
+async fn place(vault: &Vault, writer: AgentId) -> Result<Place> {
+    let mut listed = list(vault).await?;
+    let taken = listed.remove(&writer).unwrap_or_default();
+    let own = end(vault, writer, &taken, usize::MAX).await?;
+    let ends = listed.iter().map(|(id, sequences)| async move {
+        Ok::<_, Error>(end(vault, *id, sequences, LOOKED_AT).await?.map(|end| (*id, end)))
+    });
+    let ends = futures::stream::iter(ends.collect::<Vec<_>>()).buffer_unordered(READS_AT_ONCE);
+    let seen = ends.try_filter_map(|end| async move { Ok(end) }).try_collect().await?;
+    let (after, previous) = own.map_or((0, None), |(sequence, hash)| (sequence, Some(hash)));
+    let free = (after..u64::MAX).map(|last| last + 1).find(|sequence| !taken.contains(sequence));
+    let full = || Error::damaged(names::audit(writer, after), "there is no number after it");
+    Ok(Place { sequence: free.ok_or_else(full)?, previous, seen })
+}
+
+/// The numbers that the store lists of each chain, entries or not.
+async fn list(vault: &Vault) -> Result<BTreeMap<AgentId, BTreeSet<u64>>> {
+    let mut chains: BTreeMap<AgentId, BTreeSet<u64>> = BTreeMap::new();
     for object in vault.store().list(names::AUDIT).await? {
         if let Some((writer, sequence)) = names::audit_entry(&object.name) {
-            let highest = last.entry(writer).or_default();
-            *highest = sequence.max(*highest);
+            chains.entry(writer).or_default().insert(sequence);
         }
     }
-    let read = |(writer, sequence): (AgentId, u64)| async move {
-        let object = vault.store().get(&names::audit(writer, sequence)).await?;
-        Ok::<_, Error>((writer, (sequence, hash(&object))))
-    };
-    futures::stream::iter(last.into_iter().map(read)).buffer_unordered(READS_AT_ONCE).try_collect().await
+    Ok(chains)
+}
+
+/// The last entry of a chain that its writer's signature vouches for: its number, and the hash of the object.
+/// Anybody who can write to the store can put something behind it; so many of these numbers are looked at.
+async fn end(
+    vault: &Vault,
+    writer: AgentId,
+    listed: &BTreeSet<u64>,
+    looked_at: usize,
+) -> Result<Option<(u64, String)>> {
+    for sequence in listed.iter().rev().take(looked_at) {
+        match read::entry(vault, writer, *sequence).await {
+            Ok(record) => return Ok(Some((*sequence, record.hash))),
+            Err(error) if error.is_damage() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 /// What a plan is known by in the record: the same plan, in the same words, has the same one.

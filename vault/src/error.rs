@@ -165,6 +165,14 @@ pub enum Error {
     /// What was decided for this vault forbids it.
     #[error("{0}")]
     AgainstPolicy(String),
+    /// The newest keyring was taken away or cannot be read, and the one before it is in force.
+    #[error("keyring {in_force} is in force, but {sign}")]
+    OldKeyring {
+        /// The sequence of the newest keyring that can be read.
+        in_force: u32,
+        /// What gives it away.
+        sign: String,
+    },
     /// Somebody else changed the keys at the same time.
     #[error("somebody else has changed the keys meanwhile: {object} is there")]
     KeysChanged {
@@ -225,6 +233,12 @@ impl Error {
             Self::NotExclusive => {
                 "see to it that only one host ever expires and prunes there, and say so with `--alone`, or with `alone = true` beside the store's url"
             }
+            Self::OldKeyring { .. } => {
+                return vec![
+                    "put the newest keys/keyring-… back as it was: from a copy of the vault, the recovery medium, or the bucket's versions".into(),
+                    "if nobody ever made it, a stranger put it there: remove that object".into(),
+                ];
+            }
             Self::KeysRefused(_) => "`lifeboat-restore keys list` shows who can open what",
             Self::KeysChanged { .. } => {
                 "nothing was changed by this run; look at `lifeboat-restore keys list` and run it again if it is still needed"
@@ -249,9 +263,11 @@ impl Error {
     /// Whether this says that stored data is missing or not what was written.
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Missing { .. } | Self::Damaged { .. } | Self::Untrusted { .. } | Self::Mismatch { .. } => {
-                true
-            }
+            Self::Missing { .. }
+            | Self::Damaged { .. }
+            | Self::Untrusted { .. }
+            | Self::OldKeyring { .. }
+            | Self::Mismatch { .. } => true,
             Self::NoSnapshot { packs } => *packs > 0,
             _ => false,
         }

@@ -148,17 +148,23 @@ impl ChunkIndex {
         }
     }
 
-    /// Opens the file at `path`, or, where none can be written, one in a temporary folder that is read anew
-    /// from the store and does not last; then says why.
-    pub async fn open_somewhere(path: &Path) -> Result<(Self, Option<Error>)> {
-        let reason = match Self::open(path).await {
+    /// Opens the file of this vault in `folder`, which is made where it is not there.
+    pub(crate) async fn in_folder(folder: &Path, vault: &Vault) -> Result<Self> {
+        std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
+        Self::open(&folder.join(format!("index-{}.sqlite", vault.id()))).await
+    }
+
+    /// The same, or, where none can be written there, one in a temporary folder that is read anew from the
+    /// store and does not last; then says why.
+    pub(crate) async fn somewhere(folder: &Path, vault: &Vault) -> Result<(Self, Option<Error>)> {
+        let reason = match Self::in_folder(folder, vault).await {
             Ok(index) => return Ok((index, None)),
             Err(error) => error,
         };
         let temporary = std::env::temp_dir();
         let made = tempfile::Builder::new().prefix("lifeboat-index-").tempdir_in(&temporary);
         let scratch = made.map_err(|error| Error::io(&temporary, error))?;
-        let index = Self::open(&scratch.path().join("index.sqlite")).await?;
+        let index = Self::in_folder(scratch.path(), vault).await?;
         Ok((Self { _scratch: Some(Arc::new(scratch)), ..index }, Some(reason)))
     }
 
@@ -195,7 +201,7 @@ impl ChunkIndex {
     /// Brings the file in line with the store.
     pub async fn sync(&self, vault: &Vault) -> Result<SyncReport> {
         let mut report = SyncReport::default();
-        self.set_shredded(vault.shredded()).await?;
+        self.add_shredded(vault.shredded()).await?;
         self.read_marks(vault, &mut report).await?;
         self.read_indexes(vault, &mut report).await?;
         let listed = vault.store().list(names::PACKS).await?;

@@ -66,7 +66,7 @@ pub use requests::{
     list_requests, read_request, refuse, revoke,
 };
 pub use retention::{Candidate, Dating, Keep, Reason, RetentionPlan, Verdict, judge};
-pub use split::Split;
+pub use split::{Split, StreamDigests};
 pub use store::Store;
 pub use vault::{GivenShares, KeyChange, KeyOutcome, KeyPlan, NewVault, Opener, StoreOutcome, Vault, create};
 pub use verify::{Covered, DamagedPart, Depth, NotOpened, SnapshotHealth, VerifyReport, verify};

@@ -22,7 +22,7 @@ use crate::{Error, IndexId, PackId, Result, SnapshotId, Vault};
 const AT_ONCE: usize = 16;
 
 /// A lock is extended once less than one part in so many of its period is left.
-const EXTENDED_AT: i64 = 2;
+const EXTENDED_AT: i32 = 2;
 
 /// What was done about a vault's locks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub async fn extend_locks(
 ) -> Result<Locked> {
     let store = vault.store();
     let Some(policy) = store.lock_policy() else { return Ok(Locked::default()) };
-    let due = now + policy.period / i32::try_from(EXTENDED_AT).unwrap_or(1);
+    let due = now + policy.period / EXTENDED_AT;
     let file = Remembered::of(vault, state);
     let mut known = file.read();
     let kept = kept(vault, state, keeps).await?;
@@ -107,8 +107,7 @@ async fn naming(vault: &Vault, state: &Path, marked: &HashSet<PackId>) -> Result
     if marked.is_empty() {
         return Ok(HashSet::new());
     }
-    std::fs::create_dir_all(state).map_err(|error| Error::io(state, error))?;
-    let index = ChunkIndex::open(&state.join(format!("index-{}.sqlite", vault.id()))).await?;
+    let index = ChunkIndex::in_folder(state, vault).await?;
     index.sync(vault).await?;
     let marked: Vec<_> = marked.iter().copied().collect();
     Ok(index.naming(&marked).await?.into_iter().collect())

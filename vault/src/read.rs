@@ -89,7 +89,7 @@ impl SnapshotReader {
     /// Gathers the vault's index in a scratch file below `scratch`. Damage found on the way is in the
     /// report: what does not need the damaged objects can still be read.
     pub async fn open(vault: &Vault, scratch: &Path) -> Result<(Self, SyncReport)> {
-        let index = ChunkIndex::open(&scratch.join(format!("index-{}.sqlite", vault.id()))).await?;
+        let index = ChunkIndex::in_folder(scratch, vault).await?;
         let report = index.sync(vault).await?;
         Ok((Self::on(vault, &index), report))
     }

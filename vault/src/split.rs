@@ -123,16 +123,59 @@ impl Split {
         }
         Ok(())
     }
+}
 
-    /// Adds a row's lines to the digests of the streams.
+/// Digests of the streams' lines, row by row.
+#[derive(Clone)]
+pub struct StreamDigests {
+    split: Split,
+    digests: Vec<RowDigest>,
+    /// Of the row added last; kept for their room.
+    lines: Vec<Vec<u8>>,
+}
+
+impl StreamDigests {
+    /// Of no rows; `digest` is one of the vault's.
+    pub fn new(split: Split, digest: &RowDigest) -> Self {
+        let streams = split.streams.len();
+        Self { split, digests: vec![digest.empty(); streams], lines: vec![Vec::new(); streams] }
+    }
+
+    /// The same of no rows.
+    pub fn empty(&self) -> Self {
+        let digests = self.digests.iter().map(RowDigest::empty).collect();
+        Self { digests, ..self.clone() }
+    }
+
+    /// Adds a row's lines.
     ///
     /// # Errors
     /// As [`Split::take_apart`].
-    pub fn digest(&self, row: &[u8], digests: &mut [RowDigest]) -> Result<()> {
-        let mut lines = vec![Vec::new(); self.streams.len()];
-        self.take_apart(row, &mut lines)?;
-        lines.iter().zip(digests).for_each(|(line, digest)| digest.add(line));
+    pub fn add(&mut self, row: &[u8]) -> Result<()> {
+        self.lines.iter_mut().for_each(Vec::clear);
+        self.split.take_apart(row, &mut self.lines)?;
+        self.lines.iter().zip(&mut self.digests).for_each(|(line, digest)| digest.add(line));
         Ok(())
+    }
+
+    /// Adds what another reader of the same table counted.
+    pub fn merge(&mut self, other: &Self) {
+        self.digests.iter_mut().zip(&other.digests).for_each(|(own, other)| own.merge(other));
+    }
+
+    /// The digests, in the streams' order.
+    pub fn digests(&self) -> &[RowDigest] {
+        &self.digests
+    }
+
+    /// How the rows are divided.
+    pub(crate) fn split(&self) -> &Split {
+        &self.split
+    }
+
+    /// The lines of the row that was added last.
+    pub(crate) fn lines(&self) -> &[Vec<u8>] {
+        &self.lines
     }
 }
 
@@ -197,6 +240,25 @@ mod tests {
         let split = Split::of(&[LOW, HIGH]);
         assert!(split.take_apart(b"1\n", &mut [Vec::new(), Vec::new()]).is_err());
         assert!(split.put_together(&[Some(b"1\t2\n"), Some(b"1\n")], &[], &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn streams_have_the_digests_of_their_lines_whoever_read_them() {
+        let (key, split) = (RowDigest::new(&[3; 16]), Split::of(&[LOW, HIGH, LOW]));
+        let mut expected = [key.clone(), key.clone()];
+        for (line, digest) in [(&b"a"[..], 0), (b"", 0), (b"1\t2", 1), (b"3\t4", 1)] {
+            expected[digest].add(line);
+        }
+        let mut one = StreamDigests::new(split, &key);
+        let mut other = one.empty();
+        one.add(b"1\ta\t2\n").expect("a row of this table");
+        other.add(b"3\t\t4\n").expect("a row of this table");
+        assert!(other.add(b"3\n").is_err());
+        one.merge(&other);
+        let told =
+            |digests: &[RowDigest]| digests.iter().map(|of| (of.rows(), of.to_hex())).collect::<Vec<_>>();
+        assert_eq!(told(one.digests()), told(&expected));
+        assert_eq!(told(one.empty().digests())[0].0, 0);
     }
 
     #[test]

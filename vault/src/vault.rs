@@ -22,6 +22,7 @@ use crate::{AgentId, Error, Grade, Realm, Result, RowDigest, VaultId};
 mod create;
 mod enrol;
 mod open;
+mod outdated;
 mod rekey;
 mod shares;
 mod since;
@@ -90,6 +91,16 @@ impl Damage {
             Error::Damaged { object, reason } if object == name => Some(Error::damaged(name, reason)),
             Error::Untrusted { object, reason } if object == name => Some(Error::untrusted(name, reason)),
             Error::Missing { object } if object == name => Some(Error::Missing { object: object.clone() }),
+            _ => None,
+        })
+    }
+
+    /// Agents whose enrolments were noted.
+    fn enrolments(&self) -> impl Iterator<Item = AgentId> {
+        self.0.iter().filter_map(|error| match &**error {
+            Error::Damaged { object, .. } | Error::Untrusted { object, .. } | Error::Missing { object } => {
+                object.strip_prefix(names::AGENTS)?.strip_prefix('/')?.parse().ok()
+            }
             _ => None,
         })
     }
@@ -331,8 +342,7 @@ impl Vault {
 
     /// A key that this vault was opened with and that has been destroyed since.
     pub(crate) async fn shredded_meanwhile(&self) -> Result<Option<(Realm, u32)>> {
-        let mut damage = Damage::default();
-        let now = open::keyring(self.store(), &self.inner.root, self.id(), &mut damage).await?;
+        let now = self.keyring_now().await?;
         let is_gone = |key: &&SealingKey| {
             now.shredded.iter().any(|gone| (gone.realm, gone.epoch) == (key.realm, key.epoch))
         };
@@ -354,9 +364,19 @@ impl Vault {
     pub(crate) fn open_metadata(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>> {
         let identities = self.inner.metadata.values().map(|identity| identity as &dyn age::Identity);
         seal::open(identities, sealed).map_err(|error| match error {
-            NotOpened::NoKey(_) => Error::damaged(name, "it is not sealed to this vault's metadata key"),
+            NotOpened::NoKey(_) if self.opens_all_metadata() => Error::OldKeyring {
+                in_force: self.keyring_sequence(),
+                sign: format!("{name} is sealed to a metadata key that it does not name"),
+            },
+            NotOpened::NoKey(_) => Error::damaged(name, "it is not sealed to a metadata key that is open"),
             NotOpened::Damaged(reason) => Error::damaged(name, reason),
         })
+    }
+
+    /// Whether the metadata key of every epoch is open.
+    fn opens_all_metadata(&self) -> bool {
+        let mut keys = self.sealing_keys().iter().filter(|key| key.realm == Realm::Metadata);
+        keys.all(|key| self.inner.metadata.contains_key(&key.epoch))
     }
 
     pub(crate) fn identity(&self, realm: Realm, epoch: u32) -> Result<&x25519::Identity> {

@@ -182,7 +182,8 @@ pub async fn verify(
     reader.vault.check_wraps().await?.iter().for_each(|error| report.note_damage(error));
     let (notes, unread) = list_notes(&reader.vault).await?;
     unread.iter().for_each(|error| report.note_damage(error));
-    chain::check(&reader.vault, snapshots, all, unreadable, &notes, &mut report);
+    chain::check(snapshots, all, unreadable, &notes, &mut report);
+    reader.vault.outdated(all, unreadable).await?.iter().for_each(|error| report.note_damage(error));
     if all.is_empty() && unreadable.is_empty() {
         report.packs_alone = Some(reader.vault.store().list(names::PACKS).await?.len());
         let deleted = report.nothing_proven().filter(Error::is_damage);
@@ -327,11 +328,16 @@ struct Look<'a> {
     sure: bool,
 }
 
-/// Looks at one table: its structure always, its rows as deep as asked.
+/// Looks at one table: its structure always, its rows as deep as asked. One whose streams do not have its
+/// columns has no rows to be looked for.
 async fn look(how: Look<'_>, table: TableRecord, record: String) -> Result<TableSeen> {
     let Look { reader, depth, .. } = how;
     let mut looked =
         TableSeen { record, packs: HashSet::new(), closed: Vec::new(), rows: 0, raw_bytes: 0, damage: None };
+    if let Err(error) = Split::recorded(&table) {
+        keep_damage(&mut looked, Err(error))?;
+        return Ok(looked);
+    }
     let open = reader.vault.unlocked();
     let is_open = |stream: &StreamRecord| stream.parts.is_empty() || open.contains(&stream.grade);
     // Rows of several streams are put together where all of them are open and read whole.
@@ -375,7 +381,6 @@ async fn structure(
     for part in &stream.parts {
         packs.extend(reader.check_part(&what, Realm::Rows(stream.grade), part).await?);
     }
-    Split::recorded(table)?;
     let rows: u64 = stream.parts.iter().map(|part| part.rows).sum();
     if rows != table.rows {
         return Err(Error::damaged(what, format!("expected {} rows, its recipe has {rows}", table.rows)));

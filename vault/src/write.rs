@@ -159,8 +159,7 @@ impl SnapshotWriter {
         // Where it cannot be made, what would be kept in it says so and goes without.
         let _ = std::fs::create_dir_all(state);
         let memory = Memory::open(vault, state, source).await?;
-        let path = state.join(format!("index-{}.sqlite", vault.id()));
-        let (index, index_elsewhere) = ChunkIndex::open_somewhere(&path).await?;
+        let (index, index_elsewhere) = ChunkIndex::somewhere(state, vault).await?;
         let sync = index.sync(vault).await?;
         let shared = Arc::new(Shared {
             vault: vault.clone(),
@@ -288,10 +287,9 @@ async fn describe(
 ) -> Result<Manifest> {
     let (snapshots, damage) = list_snapshots(&shared.vault).await?;
     let previous = newest_of(&snapshots, &shared.source);
-    if let Some(newer) = snapshots.iter().find(|s| s.manifest.keyring > shared.vault.keyring_sequence()) {
-        let reason =
-            format!("snapshot {} was written under keyring {}", newer.id.short(), newer.manifest.keyring);
-        return Err(Error::untrusted(names::keyring(shared.vault.keyring_sequence()), reason));
+    // A run ends under the keyring it began with; an old one that was put in force is another matter.
+    if let Some(outdated) = shared.vault.outdated(&snapshots, &damage).await? {
+        return Err(outdated);
     }
     let comparison = shared.compare(&draft.tables, &snapshots, notes).await;
     let mut flags = draft.flags.clone();

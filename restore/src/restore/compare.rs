@@ -6,7 +6,7 @@ use lifeboat_connectors::{
     Capture, CaptureOptions, Column, RowBatch, Slice, Source, Table, TableKind, row_channel,
 };
 use lifeboat_console::{CommandError, Progress, TableProgress};
-use lifeboat_vault::{Error, RowDigest, Split};
+use lifeboat_vault::{Error, RowDigest, Split, StreamDigests};
 use tokio::task::JoinSet;
 
 use super::Chosen;
@@ -24,7 +24,7 @@ struct Compared<'a> {
 struct Digests {
     whole: RowDigest,
     /// Of the streams' lines, where not every column is restored as it was.
-    streams: Option<(Split, Vec<RowDigest>)>,
+    streams: Option<StreamDigests>,
 }
 
 /// The place of a table among those compared, and the digests of one of its slices.
@@ -91,10 +91,10 @@ fn difference(compared: &Compared<'_>, empty: &RowDigest) -> Option<String> {
     let expected = match (compared.table.is_left_empty(), &compared.digests.streams) {
         (true, _) => whole.expect(&what, 0, &empty.to_hex()),
         (false, None) => whole.expect(&what, record.rows, &record.digest),
-        (false, Some((_, streams))) => {
+        (false, Some(streams)) => {
             // What is kept back has no digest to be compared with: its rows are counted.
             let counted = whole.expect(&what, record.rows, &whole.to_hex());
-            let streams = record.streams.iter().zip(streams).filter(|(stream, _)| {
+            let streams = record.streams.iter().zip(streams.digests()).filter(|(stream, _)| {
                 stream.columns.iter().all(|column| compared.table.shown.as_it_was[*column as usize])
             });
             streams.fold(counted, |so_far, (stream, digest)| {
@@ -173,33 +173,28 @@ impl Digests {
         let as_it_was = table.withheld.is_empty() || table.is_left_empty();
         let streams = match as_it_was {
             true => None,
-            false => {
-                Some((Split::recorded(&table.record)?, vec![digest.clone(); table.record.streams.len()]))
-            }
+            false => Some(StreamDigests::new(Split::recorded(&table.record)?, digest)),
         };
         Ok(Self { whole: digest.clone(), streams })
     }
 
     /// The same of no rows.
     fn empty(&self) -> Self {
-        let none = self.whole.empty();
-        let streams =
-            self.streams.as_ref().map(|(split, all)| (split.clone(), vec![none.clone(); all.len()]));
-        Self { whole: none, streams }
+        Self { whole: self.whole.empty(), streams: self.streams.as_ref().map(StreamDigests::empty) }
     }
 
     fn add(&mut self, batch: &RowBatch) -> Result<(), Error> {
         self.whole.add_rows(&batch.bytes, &batch.ends);
         match &mut self.streams {
-            Some((split, digests)) => batch.lines().try_for_each(|row| split.digest(row, digests)),
+            Some(streams) => batch.lines().try_for_each(|row| streams.add(row)),
             None => Ok(()),
         }
     }
 
     fn merge(&mut self, other: &Self) {
         self.whole.merge(&other.whole);
-        if let (Some((_, own)), Some((_, other))) = (&mut self.streams, &other.streams) {
-            own.iter_mut().zip(other).for_each(|(own, other)| own.merge(other));
+        if let (Some(own), Some(other)) = (&mut self.streams, &other.streams) {
+            own.merge(other);
         }
     }
 }

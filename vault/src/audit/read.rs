@@ -1,6 +1,6 @@
 //! Reading the record back, and everything about it that does not fit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -207,13 +207,13 @@ pub async fn read_audit_after(vault: &Vault, anchor: &Anchor) -> Result<AuditRep
     let reads = entries.map(|(writer, sequence)| async move { read_entry(vault, writer, sequence).await });
     let mut reads = futures::stream::iter(reads).buffer_unordered(READS_AT_ONCE);
     let mut report = AuditReport::default();
-    let mut unread: BTreeMap<AgentId, Vec<u64>> = BTreeMap::new();
+    let mut unread: BTreeMap<AgentId, BTreeSet<u64>> = BTreeMap::new();
     while let Some((writer, sequence, read)) = reads.next().await {
         match read {
             Ok(record) => report.records.push(record),
             Err(error) if error.is_damage() => {
                 report.findings.push(AuditFinding::Damaged(error));
-                unread.entry(writer).or_default().push(sequence);
+                unread.entry(writer).or_default().insert(sequence);
             }
             Err(error) => return Err(error),
         }
@@ -256,10 +256,11 @@ async fn ends_there(vault: &Vault, anchor: &Anchor, listed: &[(AgentId, u64)]) -
 }
 
 async fn read_entry(vault: &Vault, writer: AgentId, sequence: u64) -> (AgentId, u64, Result<AuditRecord>) {
-    (writer, sequence, try_read_entry(vault, writer, sequence).await)
+    (writer, sequence, entry(vault, writer, sequence).await)
 }
 
-async fn try_read_entry(vault: &Vault, writer: AgentId, sequence: u64) -> Result<AuditRecord> {
+/// Reads one entry and proves that its writer signed it.
+pub(super) async fn entry(vault: &Vault, writer: AgentId, sequence: u64) -> Result<AuditRecord> {
     let name = names::audit(writer, sequence);
     let object = vault.store().get(&name).await?;
     let (signer, compressed) = vault.open_audit(&name, &object)?;
@@ -287,32 +288,45 @@ async fn try_read_entry(vault: &Vault, writer: AgentId, sequence: u64) -> Result
 /// gap; what follows it is not a fork.
 fn prove_chains(
     records: &[AuditRecord],
-    unread: &BTreeMap<AgentId, Vec<u64>>,
+    unread: &BTreeMap<AgentId, BTreeSet<u64>>,
     known: &Ends,
 ) -> Vec<AuditFinding> {
     let mut by_writer: BTreeMap<AgentId, BTreeMap<u64, &AuditRecord>> = BTreeMap::new();
     for record in records {
         by_writer.entry(record.writer).or_default().insert(record.entry.sequence, record);
     }
-    let mut found = Vec::new();
+    let (mut found, nothing) = (Vec::new(), BTreeSet::new());
     for (writer, chain) in by_writer {
-        let damaged = |sequence: u64| unread.get(&writer).is_some_and(|unread| unread.contains(&sequence));
-        let (mut expected, mut before) = match known.get(&writer) {
-            Some((sequence, hash)) => (sequence + 1, Some(hash)),
-            None => (1, None),
+        let unread = unread.get(&writer).unwrap_or(&nothing);
+        let (mut last, mut before) = match known.get(&writer) {
+            Some((sequence, hash)) => (*sequence, Some(hash)),
+            None => (0, None),
         };
         for (sequence, record) in chain {
-            let missing: Vec<_> = (expected..sequence).filter(|sequence| !damaged(*sequence)).collect();
-            if let (Some(from), Some(to)) = (missing.first(), missing.last()) {
-                found.push(AuditFinding::Gap { writer, from: *from, to: *to });
+            match missing(last, sequence, unread) {
+                // Its writer passed over numbers at which there was no entry of this chain.
+                _ if record.entry.previous.as_ref() == before => {}
+                Some((from, to)) => found.push(AuditFinding::Gap { writer, from, to }),
+                None if sequence - last == 1 => found.push(AuditFinding::Fork { writer, sequence }),
+                None => {}
             }
-            if sequence == expected && record.entry.previous.as_ref() != before {
-                found.push(AuditFinding::Fork { writer, sequence });
-            }
-            (before, expected) = (Some(&record.hash), sequence + 1);
+            (before, last) = (Some(&record.hash), sequence);
         }
     }
     found
+}
+
+/// The first and the last number between two entries of which nothing is there. Whoever signs may choose any
+/// number, so they are not counted through.
+fn missing(last: u64, sequence: u64, unread: &BTreeSet<u64>) -> Option<(u64, u64)> {
+    let (mut from, mut to) = (last.checked_add(1)?, sequence.checked_sub(1)?);
+    while from <= to && unread.contains(&from) {
+        from += 1;
+    }
+    while from <= to && unread.contains(&to) {
+        to -= 1;
+    }
+    (from <= to).then_some((from, to))
 }
 
 /// Entries of people whose access had ended by then, as far as their own clock says.

@@ -144,10 +144,7 @@ impl Copying<'_> {
 
     /// The copy's own index, in line with its store.
     pub(super) async fn copys_index(&self, copy: &Vault) -> Result<(ChunkIndex, SyncReport), CopyError> {
-        let folder = self.memory.folder();
-        std::fs::create_dir_all(folder).map_err(|error| CopyError::State(Error::io(folder, error)))?;
-        let file = folder.join(format!("index-{}.sqlite", copy.id()));
-        let index = ChunkIndex::open(&file).await.map_err(CopyError::State)?;
+        let index = ChunkIndex::in_folder(self.memory.folder(), copy).await.map_err(CopyError::State)?;
         let report = index.sync(copy).await.map_err(self.in_copy())?;
         Ok((index, report))
     }
@@ -190,11 +187,20 @@ enum Carried {
 
 impl Carrying<'_> {
     async fn all(&mut self, mut missing: BTreeMap<Stage, Vec<Object>>) -> Result<(), CopyError> {
+        let record = missing.remove(&Stage::Audit).unwrap_or_default();
+        self.snapshots(missing).await?;
+        // What was in doubt is proven, and no trouble with the record puts a snapshot in doubt.
+        self.in_doubt = false;
+        self.objects(record, OBJECTS_AT_ONCE).await.map(drop)
+    }
+
+    /// Everything up to the manifests.
+    async fn snapshots(&mut self, mut missing: BTreeMap<Stage, Vec<Object>>) -> Result<(), CopyError> {
         let manifests = missing.remove(&Stage::Manifests).unwrap_or_default();
         for (stage, objects) in missing {
             // A keyring must not be there before a newer one.
             let at_once = if stage == Stage::Keyrings { 1 } else { OBJECTS_AT_ONCE };
-            self.objects(objects, at_once).await?;
+            self.in_doubt |= !self.objects(objects, at_once).await?;
         }
         self.in_doubt |= self.somebody_deleted().await?;
         if manifests.is_empty() && !self.in_doubt {
@@ -206,7 +212,7 @@ impl Carrying<'_> {
             false => manifests,
         };
         let written: Vec<_> = manifests.iter().filter_map(|object| names::id(&object.name)).collect();
-        self.objects(manifests, OBJECTS_AT_ONCE).await?;
+        self.in_doubt |= !self.objects(manifests, OBJECTS_AT_ONCE).await?;
         let there = written.into_iter().filter(|id| self.there.contains_key(&names::snapshot(*id)));
         self.held.extend(there);
         // What a prune took between the proof and the manifests is found out now, and not reported as held.
@@ -232,8 +238,9 @@ impl Carrying<'_> {
         opened.map_err(copying.in_copy())
     }
 
-    /// Copies objects of one stage.
-    async fn objects(&mut self, objects: Vec<Object>, at_once: usize) -> Result<(), CopyError> {
+    /// Copies objects of one stage. Returns whether all of them are in the copy then.
+    async fn objects(&mut self, objects: Vec<Object>, at_once: usize) -> Result<bool, CopyError> {
+        let mut all = true;
         let (copying, pace, seen, lent) = (self.copying, self.pace, self.seen, &self.lent);
         let carried = objects.into_iter().map(|object| carry(copying, pace, seen, lent, object));
         let mut carried = futures::stream::iter(carried).buffer_unordered(at_once);
@@ -247,12 +254,12 @@ impl Carrying<'_> {
                     self.there.insert(object.name, object.bytes);
                 }
                 Carried::NotThere(finding) => {
-                    self.in_doubt = true;
+                    all = false;
                     self.findings.extend(finding);
                 }
             }
         }
-        Ok(())
+        Ok(all)
     }
 
     /// Proves in the copy itself that it has what snapshots need, names packs there that no index object

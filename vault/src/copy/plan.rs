@@ -134,7 +134,9 @@ impl Copying<'_> {
             copy.as_ref().is_some_and(|copy| copy.snapshots.iter().any(|other| other.id == snapshot.id))
         };
         let held: BTreeSet<_> = wanted.iter().filter(has).map(|snapshot| snapshot.id).collect();
-        let gone_there = |before: &BTreeMap<String, u64>| before.keys().any(|name| !there.contains_key(name));
+        let gone_there = |before: &BTreeMap<String, u64>| {
+            before.keys().any(|name| stage(name) != Some(Stage::Audit) && !there.contains_key(name))
+        };
         let own_extent = matches!(self.extent, Extent::Snapshots(_));
         let mut in_doubt = own_extent && before.as_ref().is_none_or(gone_there);
 
@@ -160,7 +162,8 @@ impl Copying<'_> {
         let surplus = if own_extent { (0, 0) } else { surplus(&there, &own) };
         let stale = self.stale_wraps(&there, &own);
         let (missing, wrong) = compare(own, &there);
-        in_doubt |= !wrong.is_empty();
+        // No snapshot needs the record.
+        in_doubt |= wrong.iter().any(|wrong| stage(&wrong.object.name) != Some(Stage::Audit));
         self.judge(wrong, &mut findings).await.map_err(CopyError::Vault)?;
         findings.extend(self.gone(&missing, before.as_ref()));
         if let Some(copy) = &copy {
@@ -276,10 +279,7 @@ impl Copying<'_> {
 
     /// The vault's own index, in line with its store, and whether the vault is damaged.
     async fn index(&self) -> Result<(ChunkIndex, bool), CopyError> {
-        std::fs::create_dir_all(self.state)
-            .map_err(|error| CopyError::State(Error::io(self.state, error)))?;
-        let file = self.state.join(format!("index-{}.sqlite", self.vault.id()));
-        let index = ChunkIndex::open(&file).await.map_err(CopyError::State)?;
+        let index = ChunkIndex::in_folder(self.state, self.vault).await.map_err(CopyError::State)?;
         let report = index.sync(self.vault).await.map_err(CopyError::Vault)?;
         Ok((index, !report.damage.is_empty()))
     }

@@ -151,11 +151,20 @@ impl ChunkIndex {
         Ok(change.commit().await?)
     }
 
-    /// Replaces what is known of keys that were destroyed.
-    pub(super) async fn set_shredded(&self, keys: &[ShreddedKey]) -> Result<()> {
+    /// Adds to what is known of keys that were destroyed. None comes back, and another run that has this file
+    /// may know of more: its keyring is newer.
+    pub(super) async fn add_shredded(&self, keys: &[ShreddedKey]) -> Result<()> {
+        let known: Vec<(String, u32)> =
+            sqlx::query_as("SELECT realm, epoch FROM shredded").fetch_all(&self.pool).await?;
+        let is_new = |key: &&ShreddedKey| {
+            known.iter().all(|(realm, epoch)| (realm.as_str(), *epoch) != (key.realm.as_str(), key.epoch))
+        };
+        let new: Vec<_> = keys.iter().filter(is_new).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
         let mut change = self.begin().await?;
-        sqlx::query("DELETE FROM shredded").execute(&mut *change).await?;
-        for key in keys {
+        for key in new {
             sqlx::query("INSERT OR IGNORE INTO shredded VALUES (?, ?)")
                 .bind(key.realm.as_str())
                 .bind(key.epoch)

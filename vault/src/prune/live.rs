@@ -16,7 +16,6 @@ pub(super) async fn gather(
     snapshots: &[Snapshot],
     mut lease: Option<&mut Lease>,
 ) -> Result<()> {
-    index.begin_live().await?;
     let reader = SnapshotReader::on(vault, index);
     for snapshot in snapshots {
         let manifest = &snapshot.manifest;

@@ -59,7 +59,8 @@ pub(super) async fn make(
     // Manifests are read after marks: whatever was written before a mark is seen.
     let (snapshots, unreadable) = list_snapshots(vault).await?;
     plan.snapshots = snapshots.len();
-    plan.held_back = in_the_way(vault, &snapshots, &unreadable, listed.is_empty());
+    plan.held_back = in_the_way(vault, &snapshots, &unreadable, listed.is_empty()).await?;
+    plan.index.begin_live().await?;
     if plan.held_back.is_empty() {
         match live::gather(vault, &plan.index, &snapshots, lease).await {
             Err(error) if error.is_damage() => {
@@ -82,17 +83,19 @@ pub(super) async fn make(
 }
 
 /// What forbids to judge what is needed.
-fn in_the_way(vault: &Vault, snapshots: &[Snapshot], unreadable: &[Error], empty: bool) -> Vec<String> {
+async fn in_the_way(
+    vault: &Vault,
+    snapshots: &[Snapshot],
+    unreadable: &[Error],
+    empty: bool,
+) -> Result<Vec<String>> {
     let mut reasons: Vec<_> =
         unreadable.iter().map(|error| format!("what a snapshot needs cannot be read: {error}")).collect();
     if snapshots.is_empty() && unreadable.is_empty() && !empty {
         reasons.push("the vault lists packs and no snapshot: are all manifests there?".into());
     }
-    let newest = snapshots.iter().map(|snapshot| snapshot.manifest.keyring).max();
-    if newest.is_some_and(|newest| newest > vault.keyring_sequence()) {
-        reasons.push("snapshots name a newer keyring than the vault has: is an old one in force?".into());
-    }
-    reasons
+    reasons.extend(vault.outdated(snapshots, unreadable).await?.map(|error| error.to_string()));
+    Ok(reasons)
 }
 
 /// What packs are sorted by.

@@ -181,13 +181,17 @@ pub(super) async fn write_signed(
     vault: VaultId,
     value: &impl serde::Serialize,
 ) -> Result<()> {
-    let mut body = serde_json::to_vec_pretty(value).expect("plain data serialises");
-    body.push(b'\n');
-    let object = sign(kind, Signer::Root, root, vault, &body);
-    match store.create(name, Bytes::from(object)).await? {
+    match store.create(name, signed(kind, root, vault, value)).await? {
         Created::New => Ok(()),
         Created::Exists => Err(Error::NotEmpty { url: store.url().to_owned(), found: name.to_owned() }),
     }
+}
+
+/// A document signed by the root.
+pub(super) fn signed(kind: Kind, root: &SigningKey, vault: VaultId, value: &impl serde::Serialize) -> Bytes {
+    let mut body = serde_json::to_vec_pretty(value).expect("plain data serialises");
+    body.push(b'\n');
+    Bytes::from(sign(kind, Signer::Root, root, vault, &body))
 }
 
 impl From<&PersonRecord> for Person {

@@ -14,14 +14,14 @@ use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 
 use super::open::QUORUM;
-use super::{Enrolled, Vault, create, enrol, shares, unlock};
+use super::{Vault, create, enrol, shares, unlock};
 use crate::access::WrappedKey;
-use crate::format::envelope::{Kind, Signer, sign};
+use crate::format::envelope::Kind;
 use crate::format::keys::{AgentKeys, Keyring, PersonRecord, PersonSigning, SealingKey, Shares, ShreddedKey};
 use crate::format::names;
 use crate::keys::{Identities, Person};
 use crate::store::{Created, Store};
-use crate::{Error, Grade, Realm, Result};
+use crate::{AgentId, Error, Grade, Realm, Result};
 
 mod approvals;
 mod effect;
@@ -73,8 +73,8 @@ pub struct KeyPlan {
     pub quorum: Vec<(Grade, u8)>,
     /// Keys that are destroyed.
     pub shredded: Vec<(Realm, u32)>,
-    /// Agents that could not be given the new metadata key and so are to be enrolled anew, by name. Only
-    /// where there is a new metadata key.
+    /// Agents that could not be given the new metadata key and so are to be enrolled anew: by name, or by id
+    /// where the enrolment cannot be read. Only where there is a new metadata key.
     pub shut_out: Vec<String>,
     vault: Vault,
     root: SigningKey,
@@ -118,8 +118,10 @@ impl KeyPlan {
     /// # Errors
     /// `NoKey` when these identities do not open the root or a key that is to be wrapped anew, or nobody
     /// could open a grade afterwards; `KeysRefused` when the change makes no sense; `BadKey` for a
-    /// recipient that cannot be used.
+    /// recipient that cannot be used; `OldKeyring` when the newest keyring is gone or cannot be read, and
+    /// `KeysChanged` when there is a newer one than this vault was opened with.
     pub async fn make(vault: &Vault, by: &Identities, change: &KeyChange) -> Result<Self> {
+        vault.refuse_outdated().await?;
         let root = vault.root_key(by).await?;
         let mut people = vault.people()?;
         let Effect { touched, rotated, shredded } = apply(vault, &mut people, change)?;
@@ -127,6 +129,10 @@ impl KeyPlan {
             return Err(Error::KeysRefused(format!("nobody could open grade {grade} any more")));
         }
         let quorum = quorum_after(vault, &people, change)?;
+        // Agents are given every metadata key with each keyring, so none may be closed.
+        for key in vault.sealing_keys().iter().filter(|key| key.realm == Realm::Metadata) {
+            vault.identity(key.realm, key.epoch)?;
+        }
         let in_force = vault.sealing_keys().iter().map(|key| WrappedKey::Sealing(key.realm, key.epoch));
         let rewrapped: Vec<_> =
             in_force.chain([WrappedKey::Root]).filter(|key| key.is_for(&touched)).collect();
@@ -142,7 +148,8 @@ impl KeyPlan {
         let mut plan = Self { from, people, new_epochs, rewrapped, quorum, shredded, shut_out, vault, root };
         if plan.new_metadata() {
             let unknown = plan.vault.inner.agents.values().filter(|agent| agent.recipient.is_none());
-            plan.shut_out = unknown.map(|agent| agent.name.clone()).collect();
+            let unreadable = plan.vault.inner.damage.enrolments().map(|id| id.to_string());
+            plan.shut_out = unknown.map(|agent| agent.name.clone()).chain(unreadable).collect();
             plan.shut_out.sort_unstable();
         }
         Ok(plan)
@@ -177,8 +184,8 @@ impl KeyPlan {
             store.create_confirmed(name, wrap.clone()).await?;
         }
         let name = names::keyring(keyring.sequence);
-        let signed = self.signed(&keyring);
-        if let Err(error) = self.put_in_force(&name, &signed).await {
+        let signed = create::signed(Kind::Keyring, &self.root, self.vault.id(), &keyring);
+        if let Err(error) = put_in_force(store, &name, &signed).await {
             if matches!(error, Error::KeysChanged { .. }) {
                 for name in objects.keys() {
                     // What stays is taken away by the next change.
@@ -217,18 +224,6 @@ impl KeyPlan {
         wraps(copy).await
     }
 
-    async fn put_in_force(&self, name: &str, keyring: &Bytes) -> Result<()> {
-        let store = self.vault.store();
-        match store.create(name, keyring.clone()).await? {
-            Created::Exists => return Err(Error::KeysChanged { object: name.to_owned() }),
-            Created::New => {}
-        }
-        match store.size(name).await? {
-            Some(bytes) if bytes == keyring.len() as u64 => Ok(()),
-            _ => Err(Error::Missing { object: name.to_owned() }),
-        }
-    }
-
     /// Gives a copy the wraps and the keyring in force, then takes the old wraps away there.
     async fn carry_to(
         &self,
@@ -243,7 +238,7 @@ impl KeyPlan {
                 copy.create_confirmed(wrap, bytes).await?;
             }
         }
-        copy.create_confirmed(name, keyring.clone()).await?;
+        put_in_force(copy, name, keyring).await?;
         let mut outcome = clean(copy, before, in_force).await;
         approvals::clean(&self.vault, copy, in_force, &mut outcome).await;
         Ok(outcome)
@@ -364,24 +359,19 @@ impl KeyPlan {
         self.people.iter().map(listed).collect()
     }
 
-    /// What agents need beyond their enrolments, once there is more than one metadata key.
+    /// What agents need beyond their enrolments, once there is more than one metadata key. What was given to
+    /// one whose enrolment cannot be read now stays as it is.
     fn agents(&self, metadata: &[x25519::Identity]) -> Vec<AgentKeys> {
         if metadata.len() < 2 {
             return Vec::new();
         }
-        let mut agents: Vec<_> = self.vault.inner.agents.iter().collect();
-        agents.sort_unstable_by_key(|(id, _)| **id);
-        let keys = |(id, agent): (&crate::AgentId, &Enrolled)| {
+        let given = self.vault.inner.keyring.agents.iter().cloned().map(|keys| (keys.id, keys));
+        let mut agents: BTreeMap<AgentId, AgentKeys> = given.collect();
+        agents.extend(self.vault.inner.agents.iter().filter_map(|(id, agent)| {
             let recipient = agent.recipient.as_ref()?;
-            Some(AgentKeys { id: *id, metadata: enrol::for_agent(recipient, metadata) })
-        };
-        agents.into_iter().filter_map(keys).collect()
-    }
-
-    fn signed(&self, keyring: &Keyring) -> Bytes {
-        let mut body = serde_json::to_vec_pretty(keyring).expect("plain data serialises");
-        body.push(b'\n');
-        Bytes::from(sign(Kind::Keyring, Signer::Root, &self.root, self.vault.id(), &body))
+            Some((*id, AgentKeys { id: *id, metadata: enrol::for_agent(recipient, metadata) }))
+        }));
+        agents.into_values().collect()
     }
 }
 
@@ -397,13 +387,26 @@ fn grades_of(realm: Realm) -> Vec<Grade> {
     }
 }
 
+/// Creates a keyring. Another one of that name, whatever its size, is somebody else's change.
+async fn put_in_force(store: &Store, name: &str, keyring: &Bytes) -> Result<()> {
+    match store.create(name, keyring.clone()).await? {
+        Created::Exists => return Err(Error::KeysChanged { object: name.to_owned() }),
+        Created::New => {}
+    }
+    match store.size(name).await? {
+        Some(bytes) if bytes == keyring.len() as u64 => Ok(()),
+        _ => Err(Error::Missing { object: name.to_owned() }),
+    }
+}
+
 /// The wraps that a store has, whoever they are of.
 async fn wraps(store: &Store) -> Result<Vec<String>> {
     let listed = store.list(names::KEYS).await?.into_iter().map(|object| object.name);
     Ok(listed.filter(|name| name.ends_with(".age")).collect())
 }
 
-/// Takes away the wraps that were there before and are not in force, and asks the store what it lists then.
+/// Takes away the wraps that were there before and are not in force, and asks the store what it lists then:
+/// whatever is not in force is told as left.
 async fn clean(store: &Store, before: &[String], in_force: &BTreeSet<String>) -> StoreOutcome {
     let mut outcome = StoreOutcome {
         url: store.url().to_owned(),
@@ -420,14 +423,16 @@ async fn clean(store: &Store, before: &[String], in_force: &BTreeSet<String>) ->
     }
     match wraps(store).await {
         Ok(listed) => {
-            let still = |name: &String| !listed.contains(name);
-            let (gone, there) = outcome.removed.into_iter().partition(still);
-            outcome.removed = gone;
-            let told = |name: String| {
-                let error = Error::damaged(&name, "the store says that it was removed, and still lists it");
-                (name, error)
-            };
-            outcome.left.extend(Vec::into_iter(there).map(told));
+            let untold = |name: &String| outcome.left.iter().all(|(left, _)| left != name);
+            let strays = listed.into_iter().filter(|name| !in_force.contains(name) && untold(name));
+            for name in strays.collect::<Vec<_>>() {
+                let reason = match outcome.removed.contains(&name) {
+                    true => "the store says that it was removed, and still lists it",
+                    false => "it was not there when the change began, and no keyring in force names it",
+                };
+                outcome.removed.retain(|removed| *removed != name);
+                outcome.left.push((name.clone(), Error::damaged(&name, reason)));
+            }
         }
         Err(error) => outcome.failed = Some(error),
     }

@@ -1,7 +1,8 @@
 //! Keys that several people open together: split by Shamir's scheme, each share sealed to one person.
 //!
 //! Whether the shares at hand are enough and whole, the key itself says: it must belong to the recipient that
-//! the keyring names. So a share that was put in another's place opens nothing, and nothing wrong.
+//! the keyring names. A share that is not what its name says is done without, as one that is lost: whoever can
+//! write to the store can seal anything to a person.
 
 use std::collections::HashMap;
 
@@ -75,7 +76,7 @@ pub(super) async fn join(
     identities: &Identities,
     given: &GivenShares,
 ) -> Result<Vec<u8>> {
-    let (mut open, mut unusable, mut damage) = (Vec::<Share>::new(), None, None);
+    let (mut open, mut unusable, mut damaged) = (Vec::<Share>::new(), None, Vec::new());
     for name in &shares.wraps {
         let share = match given.0.get(name) {
             Some(plain) => parse(name, plain),
@@ -85,20 +86,20 @@ pub(super) async fn join(
             Ok(share) if open.iter().any(|known| known.x == share.x) => {}
             Ok(share) => open.push(share),
             Err(Error::NoKey { reason, .. }) => unusable = unusable.or(reason),
-            Err(error) if error.is_damage() => damage = damage.or(Some(error)),
+            Err(error) if error.is_damage() => damaged.push(error),
             Err(error) => return Err(error),
         }
     }
     let (have, needed) = (open.len(), usize::from(shares.threshold));
     if have < needed {
-        let whole = shares.wraps.len() - usize::from(damage.is_some());
-        return Err(match damage {
-            Some(damage) if whole < needed => damage,
-            _ => Error::no_key(
-                format!("{what}: it takes {needed} people together, and {have} of them opened their share"),
-                unusable,
-            ),
-        });
+        let too_few = || {
+            let what =
+                format!("{what}: it takes {needed} people together, and {have} of them opened their share");
+            Error::no_key(what, unusable)
+        };
+        // With those of everybody else it would open, unless too many are damaged.
+        let whole = shares.wraps.len() - damaged.len();
+        return Err(damaged.into_iter().next().filter(|_| whole < needed).unwrap_or_else(too_few));
     }
     Sharks(shares.threshold)
         .recover(&open)
@@ -129,6 +130,9 @@ async fn open_share(store: &Store, name: &str, identities: &Identities) -> Resul
 
 async fn open_plain(store: &Store, name: &str, identities: &Identities) -> Result<Vec<u8>> {
     let sealed = store.get(name).await?;
+    if names::wrap_tag(name) != Some(&*tag(&sealed)) {
+        return Err(Error::damaged(name, "its bytes do not hash to its name"));
+    }
     seal::open(identities.iter(), &sealed).map_err(|error| match error {
         NotOpened::NoKey(reason) => Error::no_key(name, reason),
         NotOpened::Damaged(reason) => Error::damaged(name, reason),

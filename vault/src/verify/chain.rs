@@ -6,11 +6,10 @@ use std::collections::{HashMap, HashSet};
 use super::VerifyReport;
 use crate::notes::Notes;
 use crate::read::Snapshot;
-use crate::{Error, SnapshotId, Vault};
+use crate::{Error, SnapshotId};
 
 /// Follows the chain of every source that `snapshots` belong to.
 pub(super) fn check(
-    vault: &Vault,
     snapshots: &[Snapshot],
     all: &[Snapshot],
     unreadable: &[Error],
@@ -43,15 +42,6 @@ pub(super) fn check(
                 other.id.short(),
                 snapshot.id.short()
             ));
-        }
-        if manifest.keyring > vault.keyring_sequence() {
-            let object = format!(
-                "keyring {}, which was in force for snapshot {} (the newest found is {})",
-                manifest.keyring,
-                snapshot.id.short(),
-                vault.keyring_sequence()
-            );
-            report.note_damage(&Error::Missing { object });
         }
     }
 }

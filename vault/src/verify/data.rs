@@ -3,7 +3,7 @@
 use super::{Depth, Look, TableSeen};
 use crate::format::manifest::{StreamRecord, TableRecord};
 use crate::tasks::joined;
-use crate::{Error, Grade, Result, RowDigest, SnapshotReader, Split};
+use crate::{Error, Grade, Result, RowDigest, SnapshotReader, Split, StreamDigests};
 
 /// Batches between reading and digesting.
 const BATCHES_WAITING: usize = 4;
@@ -30,8 +30,10 @@ pub(super) async fn read(
     };
     let digest = digest(reader, table, &chosen).await?;
     let raw_bytes = chosen.parts.iter().map(|part| part.bytes).sum();
-    seen(digest.rows(), raw_bytes);
-    looked.rows += digest.rows();
+    // A row is one, in however many streams it has fields.
+    let new_rows = digest.rows().saturating_sub(looked.rows);
+    seen(new_rows, raw_bytes);
+    looked.rows += new_rows;
     looked.raw_bytes += raw_bytes;
     match depth {
         Depth::All => digest.expect(&format!("table {}", table.table), table.rows, &stream.digest),
@@ -43,28 +45,27 @@ pub(super) async fn read(
 /// digests.
 pub(super) async fn read_together(how: Look<'_>, table: &TableRecord, looked: &mut TableSeen) -> Result<()> {
     let Look { reader, seen, .. } = how;
-    let split = Split::recorded(table)?;
     let (sender, mut rows) = tokio::sync::mpsc::channel(BATCHES_WAITING);
     let (own, record) = (reader.clone(), table.clone());
     let read = tokio::spawn(async move { own.table_rows(&record, &Grade::ALL, &[], sender).await });
     let mut whole = reader.vault.row_digest();
-    let mut digests = vec![whole.clone(); table.streams.len()];
+    let mut streams = StreamDigests::new(Split::recorded(table)?, &whole);
     let count = tokio::task::spawn_blocking(move || {
         while let Some(batch) = rows.blocking_recv() {
             whole.add_rows(&batch.bytes, &batch.ends);
-            batch.lines().try_for_each(|row| split.digest(row, &mut digests))?;
+            batch.lines().try_for_each(|row| streams.add(row))?;
         }
-        Ok::<_, Error>((whole, digests))
+        Ok::<_, Error>((whole, streams))
     });
     let (read, counted) = tokio::join!(read, count);
     joined(read)??;
-    let (whole, digests) = joined(counted)??;
+    let (whole, streams) = joined(counted)??;
     let raw_bytes = table.streams.iter().flat_map(|stream| &stream.parts).map(|part| part.bytes).sum();
     seen(whole.rows(), raw_bytes);
     looked.rows += whole.rows();
     looked.raw_bytes += raw_bytes;
     let what = format!("table {}", table.table);
-    for (stream, digest) in table.streams.iter().zip(&digests) {
+    for (stream, digest) in table.streams.iter().zip(streams.digests()) {
         digest.expect(&format!("{what}, grade {}", stream.grade), table.rows, &stream.digest)?;
     }
     whole.expect(&what, table.rows, &table.digest)

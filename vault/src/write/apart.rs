@@ -1,17 +1,14 @@
 //! Rows of a table that has several streams: each stream's lines, digests, and cuts at the same rows.
 
 use crate::chunker::{Cut, Cutter};
-use crate::{Result, RowDigest, Split};
+use crate::{Result, RowDigest, Split, StreamDigests};
 
 /// Bytes of a row in each stream, in their order; there is at most one stream a grade.
 pub(super) type Lengths = [usize; 3];
 
 /// Takes rows apart.
 pub(super) struct Apart {
-    split: Split,
-    digests: Vec<RowDigest>,
-    /// The lines of the row looked at last.
-    lines: Vec<Vec<u8>>,
+    digests: StreamDigests,
 }
 
 /// A stream's share of rows that were cut.
@@ -25,29 +22,20 @@ pub(super) struct Share {
 impl Apart {
     /// `digest` is an empty one of the vault's.
     pub(super) fn new(split: &Split, digest: &RowDigest) -> Self {
-        let streams = split.streams().count();
-        Self {
-            split: split.clone(),
-            digests: vec![digest.clone(); streams],
-            lines: vec![Vec::new(); streams],
-        }
+        Self { digests: StreamDigests::new(split.clone(), digest) }
     }
 
     /// Counts a row towards the streams' digests; returns the bytes of its lines.
     pub(super) fn count(&mut self, row: &[u8]) -> Result<Lengths> {
-        self.lines.iter_mut().for_each(Vec::clear);
-        self.split.take_apart(row, &mut self.lines)?;
+        self.digests.add(row)?;
         let mut lengths = Lengths::default();
-        for ((line, digest), length) in self.lines.iter().zip(&mut self.digests).zip(&mut lengths) {
-            digest.add(line);
-            *length = line.len();
-        }
+        self.digests.lines().iter().zip(&mut lengths).for_each(|(line, length)| *length = line.len());
         Ok(lengths)
     }
 
     /// Of the lines of every row that was counted.
-    pub(super) fn into_digests(self) -> Vec<RowDigest> {
-        self.digests
+    pub(super) fn digests(&self) -> &[RowDigest] {
+        self.digests.digests()
     }
 
     /// Divides rows, cut as whole ones, among the streams: a cut of each where the rows have one. A large
@@ -59,15 +47,16 @@ impl Apart {
         cuts: &[Cut],
         cutter: &Cutter,
     ) -> Result<Vec<Share>> {
-        let mut lines = vec![Vec::new(); self.lines.len()];
-        let mut cuts_of = vec![Vec::new(); self.lines.len()];
+        let split = self.digests.split();
+        let mut lines = vec![Vec::new(); self.digests.lines().len()];
+        let mut cuts_of = vec![Vec::new(); lines.len()];
         let mut row = 0;
         for cut in cuts.iter().filter(|cut| cut.rows > 0) {
             let starts: Vec<_> = lines.iter().map(Vec::len).collect();
             // The last piece of a large row stands for all of it.
             for end in &ends[row..row + cut.rows as usize] {
                 let start = if row == 0 { 0 } else { ends[row - 1] };
-                self.split.take_apart(&bytes[start..*end], &mut lines)?;
+                split.take_apart(&bytes[start..*end], &mut lines)?;
                 row += 1;
             }
             let own = lines.iter().zip(starts);

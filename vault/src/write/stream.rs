@@ -173,7 +173,7 @@ impl<'a> StreamWriter<'a> {
         }
         let digests = match self.apart {
             None => vec![None],
-            Some(apart) => apart.into_digests().into_iter().map(Some).collect(),
+            Some(apart) => apart.digests().iter().cloned().map(Some).collect(),
         };
         Ok(self
             .parts

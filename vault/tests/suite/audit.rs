@@ -234,6 +234,56 @@ async fn whoever_remembers_the_ends_reads_only_what_is_new_and_misses_what_is_go
     assert!(found.iter().any(|found| matches!(found, AuditFinding::Truncated { seen: 3, .. })), "{found:?}");
 }
 
+#[tokio::test]
+async fn garbage_behind_a_chain_s_end_is_told_and_passed_over() {
+    let book = Book::new().await;
+    let before = book.read().await.anchor(&book.vault().await);
+    for sequence in [4, 1_000_000_000_000, u64::MAX] {
+        book.put(&book.name("agent", sequence), b"garbage".to_vec().into()).await;
+    }
+    book.put(&book.name("person", 7), b"garbage".to_vec().into()).await;
+    assert_eq!(book.write("backup").await.unwrap(), 5, "behind its verified end and what stands there");
+    assert_eq!(book.write("restore").await.unwrap(), 3);
+    let report = book.read().await;
+    let told: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(report.findings.iter().all(|found| matches!(found, AuditFinding::Damaged(_))), "{told:?}");
+    let restore = report.records.iter().find(|record| (record.by_person, record.entry.sequence) == (true, 3));
+    let ends = &before.ends[&book.lab.agent.id()];
+    let seen = &restore.unwrap().entry.seen[&book.lab.agent.id()];
+    assert!(seen.0 == 5 && ends.0 == 3, "the end that others saw is an entry");
+    // Removed, it has never been there.
+    for sequence in [4, 1_000_000_000_000, u64::MAX] {
+        book.remove("agent", sequence).await;
+    }
+    book.remove("person", 7).await;
+    assert_eq!(book.findings().await, Vec::<String>::new());
+    assert_eq!(read_audit_after(&book.vault().await, &before).await.unwrap().findings.len(), 0);
+}
+
+#[tokio::test]
+async fn a_gap_as_long_as_numbers_go_is_told_and_not_counted_through() {
+    let book = Book::new().await;
+    let (vault, agent) = (book.vault().await, &book.lab.agent);
+    let mut entry = book.read().await.records.into_iter().find(|record| !record.by_person).unwrap().entry;
+    // Whoever has the key may sign any number, the last one too.
+    for sequence in [1_000_000_000_000, u64::MAX] {
+        let forked = book.fork();
+        entry.sequence = sequence;
+        let object = crate::forge::entry(&vault, agent, &entry).await;
+        forked.put(&forked.name("agent", sequence), object.into()).await;
+        let found = forked.read().await.findings;
+        assert!(
+            matches!(found[..], [AuditFinding::Gap { from: 4, to, .. }] if to == sequence - 1),
+            "{found:?}"
+        );
+        match forked.write("backup").await {
+            Ok(next) => assert_eq!(next, sequence + 1),
+            Err(error) => assert!(sequence == u64::MAX && error.is_damage(), "{error:?}"),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_with_the_same_key_at_once_write_one_chain() {
     let book = Book::new().await;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::store::Store;
 use lifeboat_vault::{
-    AgentKey, CopyError, CopyFinding, CopyMemory, CopyOutcome, Copying, Extent, Pace, SnapshotId,
-    list_snapshots,
+    AgentKey, AuditWriter, CopyError, CopyFinding, CopyMemory, CopyOutcome, Copying, Extent, Pace,
+    SnapshotId, list_snapshots, record,
 };
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -220,6 +221,45 @@ async fn a_flipped_bit_in_the_vault_is_not_copied_on_as_good() {
 
 fn renamed(rows: &Table) -> Table {
     rows.iter().map(|row| [b"another ", &row[..]].concat()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_trouble_with_the_record_keeps_a_snapshot_back_or_puts_one_in_doubt() {
+    let lab = Lab::new().await;
+    let other = Arc::new(InMemory::new());
+    let to = || impatient(Arc::clone(&other) as _);
+    let (first, second) = (first_day(), next_day(&first_day(), 1));
+    lab.back_up(lab.store(), &first).await.unwrap();
+    let write = async || {
+        let (vault, deed) = (lab.for_agent(lab.store()).await.unwrap(), Deed::default());
+        record(&vault, AuditWriter::Agent(&lab.agent), "host", &deed, now()).await.unwrap();
+    };
+    write().await;
+    let outcome = copy(&lab, to()).await;
+    assert!(outcome.is_complete() && outcome.findings.is_empty(), "{outcome:?}");
+    assert_eq!(objects(&to()).await, objects(&lab.store()).await);
+
+    // One that is damaged in the vault, one that is in the copy, and a copy that takes no other.
+    let entry = |number: u32| format!("audit/{}/{number:08}", lab.agent.id());
+    put(&lab.objects, &entry(2), b"garbage".to_vec()).await;
+    put(&other, &entry(1), b"short".to_vec()).await;
+    lab.back_up(lab.store(), &second).await.unwrap();
+    write().await;
+    let refuses = Faulty::new(Arc::clone(&other) as _, Fault::FailsBelow("audit")).await;
+    let outcome = copy(&lab, impatient(refuses)).await;
+    assert!(outcome.stopped.is_some() && outcome.held.len() == 2, "{outcome:?}");
+    assert_eq!(alone(&lab, &other).read_all().await.unwrap(), days(&[&first, &second]));
+    let faulty = Faulty::new(Arc::clone(&other) as _, Fault::None).await;
+    let outcome = copy(&lab, impatient(Arc::clone(&faulty) as _)).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    let told: Vec<_> = outcome.findings.iter().map(ToString::to_string).collect();
+    for (number, whose) in [(1, "copy"), (2, "vault")] {
+        let is_told = |told: &String| told.contains(&entry(number)) && told.contains(whose);
+        assert!(told.iter().any(is_told), "{number}: {told:?}");
+    }
+    let looked = faulty.calls();
+    assert!(looked < 25, "nothing is in doubt, so nothing is proven again: {looked} calls");
+    assert_eq!(to().size(&entry(3)).await.unwrap(), lab.store().size(&entry(3)).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,11 +5,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lifeboat_vault::{Depth, Error, SnapshotReader, SnapshotWriter, VerifyReport, list_snapshots, verify};
+use lifeboat_vault::{
+    Depth, Error, SnapshotReader, SnapshotWriter, Vault, VerifyReport, list_snapshots, verify,
+};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 
-use crate::lab::{Day, Lab, first_day, next_day, read_day, read_table, write};
+use crate::lab::{Day, Lab, Run, first_day, next_day, read_day, read_table, write};
 
 /// Ways to damage an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,10 +231,14 @@ async fn a_damaged_enrolment_does_not_close_the_vault_to_others() {
 
 /// Verifies everything that is listed, and reads it all.
 pub async fn verify_all(lab: &Lab, depth: Depth) -> lifeboat_vault::Result<VerifyReport> {
-    let vault = lab.for_person().await?;
-    let (snapshots, unreadable) = list_snapshots(&vault).await?;
+    verify_in(&lab.for_person().await?, depth).await
+}
+
+/// The same, in a vault as it was opened.
+pub async fn verify_in(vault: &Vault, depth: Depth) -> lifeboat_vault::Result<VerifyReport> {
+    let (snapshots, unreadable) = list_snapshots(vault).await?;
     let scratch = tempfile::tempdir().unwrap();
-    let (reader, sync) = SnapshotReader::open(&vault, scratch.path()).await?;
+    let (reader, sync) = SnapshotReader::open(vault, scratch.path()).await?;
     verify(&reader, &sync, &snapshots, &snapshots, &unreadable, depth, &|_, _| {}).await
 }
 
@@ -308,6 +314,23 @@ async fn verify_says_how_far_it_went() {
         (closed.covered.rows, &closed.covered.closed_grades[..]),
         (0, &[lifeboat_vault::Grade::High][..])
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_calls_a_table_without_streams_damaged() {
+    let lab = Lab::new().await;
+    let vault = lab.for_agent(lab.store()).await.unwrap();
+    let run = Run { vault: &vault, agent: &lab.agent, state: lab.state.path(), slices: 1 };
+    let (writer, mut draft) = run.write(&first_day()).await.unwrap();
+    let table = draft.tables.iter_mut().find(|table| table.table.name == "empty").unwrap();
+    table.streams.clear();
+    writer.finish(draft).await.unwrap();
+    for depth in [Depth::Structure, Depth::Sample { percent: 1 }, Depth::All] {
+        let report = verify_all(&lab, depth).await.unwrap();
+        let damaged: Vec<_> = report.snapshots[0].damaged.iter().map(|part| part.what.as_str()).collect();
+        assert_eq!(damaged, ["table empty"], "{report:?}");
+        assert!(report.found_damage());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 //! may open different grades.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use lifeboat_vault::format::manifest::{ColumnRecord, StreamRecord, TableHead, TableRecord};
@@ -268,8 +269,20 @@ async fn check_proofs(lab: &Lab, last: &Day, seed: u64) {
         let (reader, sync) = SnapshotReader::open(&vault, scratch.path()).await.unwrap();
         let (snapshots, _) = list_snapshots(&vault).await.unwrap();
         let newest: Vec<Snapshot> = snapshots.last().cloned().into_iter().collect();
-        let report = verify(&reader, &sync, &newest, &snapshots, &[], Depth::All, &|_, _| {}).await.unwrap();
+        let told = AtomicU64::new(0);
+        let seen = |rows, _| {
+            told.fetch_add(rows, Ordering::Relaxed);
+        };
+        let report = verify(&reader, &sync, &newest, &snapshots, &[], Depth::All, &seen).await.unwrap();
         assert!(!report.found_damage(), "seed {seed}, {name}: {report:?}");
+        // A row of which something is open is one row.
+        let opened = |table: &&Table| table.grades.iter().any(|grade| open.contains(grade));
+        let rows: usize = last.values().filter(opened).map(|table| table.rows.len()).sum();
+        assert_eq!(
+            (report.covered.rows, told.into_inner()),
+            (rows as u64, rows as u64),
+            "seed {seed}, {name}"
+        );
         for grade in Grade::ALL {
             let has = |table: &&Table| table.grades.contains(&grade) && !table.rows.is_empty();
             let closed = last.values().filter(has).filter(|_| !open.contains(&grade));

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use age::secrecy::SecretString;
 use lifeboat_vault::store::Store;
 use lifeboat_vault::{
-    AgentKey, Error, Grade, Identities, KeyChange, KeyPlan, Opener, Person, Realm, Result, SnapshotReader,
-    Standing, Vault, WrappedKey, create, list_snapshots,
+    AgentKey, Depth, Error, Grade, Identities, KeyChange, KeyPlan, Opener, Person, PruneOptions, PrunePlan,
+    Realm, Result, SnapshotReader, SnapshotWriter, Standing, Vault, WrappedKey, create, list_snapshots,
 };
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 
+use crate::clock::Before;
 use crate::lab::{Day, Lab, first_day, impatient, next_day, now, read_day, small_chunks};
 use crate::stores::{Fault, Faulty};
 
@@ -28,6 +29,7 @@ FmNLIC2hGbAvhJxa6+kmAAAABHRlc3QB
 const SSH_RECIPIENT: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN/d2MCdIzABZIKycAgjZtz9FmNLIC2hGbAvhJxa6+km test";
 const PASSPHRASE: &str = "correct horse battery staple";
+const SECOND_KEYRING: &str = "keys/keyring-00000002";
 
 /// An SSH key that a passphrase protects.
 const LOCKED_SSH_KEY: &str = "-----BEGIN OPENSSH PRIVATE KEY-----
@@ -116,6 +118,11 @@ impl Member {
 
     fn identities(&self) -> Identities {
         Identities::read(self.file.path(), Knows(PASSPHRASE)).unwrap()
+    }
+
+    /// Of those who have a native key in a file of their own.
+    fn native_identity(&self) -> age::x25519::Identity {
+        std::fs::read_to_string(self.file.path()).unwrap().trim().parse().unwrap()
     }
 
     async fn open(&self, store: Store) -> Result<Vault> {
@@ -356,6 +363,63 @@ async fn agents_are_given_the_new_metadata_key_and_new_agents_every_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_agent_whose_enrolment_cannot_be_read_keeps_what_it_was_given_and_is_told_when_it_is_not_enough() {
+    let wang = Member::native("wang", &Grade::ALL);
+    let team = Team::new(&[&wang]).await;
+    team.back_up(&first_day()).await.unwrap();
+    team.change(&wang, KeyChange::Rotate(Realm::Metadata)).await.unwrap();
+    let path = Path::from(format!("agents/{}", team.agent.id()));
+    let whole = team.objects.get(&path).await.unwrap().bytes().await.unwrap();
+    let put = async |bytes: Vec<u8>| drop(team.objects.put(&path, bytes.into()).await.unwrap());
+    let damage = async || {
+        let mut damaged = whole.to_vec();
+        *damaged.last_mut().unwrap() ^= 1;
+        put(damaged).await;
+    };
+    damage().await;
+    team.change(&wang, KeyChange::Rotate(Realm::Rows(Grade::High))).await.unwrap();
+    put(whole.to_vec()).await;
+    team.back_up(&next_day(&first_day(), 1)).await.unwrap();
+    let seen = Vault::open(team.store(), Opener::Agent(&team.agent), None).await.unwrap();
+    assert_eq!(list_snapshots(&seen).await.unwrap().0.len(), 2);
+
+    damage().await;
+    let plan = async |realm| {
+        let vault = wang.open(team.store()).await.unwrap();
+        KeyPlan::make(&vault, &wang.identities(), &KeyChange::Rotate(realm)).await.unwrap()
+    };
+    assert!(plan(Realm::Rows(Grade::Low)).await.shut_out.is_empty());
+    let metadata = plan(Realm::Metadata).await;
+    assert_eq!(metadata.shut_out, [team.agent.id().to_string()]);
+    metadata.carry_out(&[], now()).await.unwrap();
+    put(whole.to_vec()).await;
+    let closed = team.back_up(&first_day()).await.unwrap_err();
+    assert!(closed.to_string().contains("must be enrolled anew"), "{closed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_is_changed_by_whoever_cannot_open_every_metadata_key() {
+    let wang = Member::native("wang", &Grade::ALL);
+    let team = Team::new(&[&wang]).await;
+    team.change(&wang, KeyChange::Rotate(Realm::Metadata)).await.unwrap();
+    let wraps = team.wraps().await;
+    let first = wraps.iter().find(|name| name.starts_with("keys/metadata-1-")).unwrap();
+    team.objects.delete(&Path::from(first.as_str())).await.unwrap();
+    let before = team.store().list("keys").await.unwrap().len();
+    let shred = KeyChange::Shred { grade: Grade::Low, epoch: None };
+    for change in [KeyChange::Rotate(Realm::Rows(Grade::High)), KeyChange::Rotate(Realm::Metadata), shred] {
+        let refused = team.change(&wang, change).await;
+        assert!(
+            matches!(&refused, Err(Error::NoKey { what, .. }) if what == "metadata of epoch 1"),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(team.store().list("keys").await.unwrap().len(), before);
+    // The agent goes on: it has the key by its enrolment.
+    team.back_up(&first_day()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_would_close_a_grade_or_makes_no_sense_changes_nothing() {
     let (wang, li) = (Member::native("wang", &Grade::ALL), Member::native("li", &[Grade::Low]));
     let team = Team::new(&[&wang, &li]).await;
@@ -450,6 +514,51 @@ async fn of_two_changes_at_once_one_is_in_force_and_loses_no_wrap() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_wrap_that_comes_while_keys_are_changed_is_told_as_left() {
+    let wang = Member::native("wang", &Grade::ALL);
+    let team = Team::new(&[&wang]).await;
+    let objects = Arc::clone(&team.objects);
+    const STRAY: &str = "keys/high-1-00000000.age";
+    let comes = move || {
+        let path = Path::from(STRAY);
+        let put = objects.put(&path, b"age-encryption.org/v1".to_vec().into());
+        futures::executor::block_on(put).map(drop).unwrap();
+    };
+    let store = Before::put_below("keys", Arc::clone(&team.objects) as _, comes);
+    let outcome = change_in(impatient(store), &wang, &KeyChange::Rewrap, &[]).await.unwrap();
+    let left: Vec<_> = outcome.stores[0].left.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!((left, outcome.is_complete()), (vec![STRAY], false));
+    assert_eq!(outcome.stores[0].removed.len(), 5, "what was there before is gone");
+    assert!(team.change(&wang, KeyChange::Rewrap).await.unwrap().is_complete(), "the next one takes it away");
+    assert_eq!(team.wraps().await.len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_with_another_keyring_of_that_number_and_size_loses_no_wrap() {
+    let wang = Member::native("wang", &Grade::ALL);
+    let team = Team::new(&[&wang]).await;
+    let (own, elsewhere) = (Arc::clone(&team.objects), Arc::new(team.objects.fork()));
+    let copy = impatient(Arc::clone(&elsewhere) as _);
+    let before = copy.list("keys").await.unwrap();
+    // Somebody else's is there first; it differs in a byte.
+    let theirs = Arc::clone(&elsewhere);
+    let comes = move || {
+        futures::executor::block_on(async {
+            let path = Path::from(SECOND_KEYRING);
+            let mut bytes = own.get(&path).await.unwrap().bytes().await.unwrap().to_vec();
+            *bytes.last_mut().unwrap() ^= 1;
+            theirs.put(&path, bytes.into()).await.unwrap();
+        });
+    };
+    let store = impatient(Before::put_below("keys/keyring", elsewhere, comes));
+    let change = change_in(team.store(), &wang, &KeyChange::Rewrap, &[store]).await.unwrap();
+    assert!(matches!(change.stores[1].failed, Some(Error::KeysChanged { .. })), "{change:?}");
+    let after: Vec<_> = copy.list("keys").await.unwrap().into_iter().map(|object| object.name).collect();
+    assert!(before.iter().all(|object| after.contains(&object.name)), "{after:?}");
+    assert_eq!(wang.open(copy).await.unwrap().unlocked(), Grade::ALL);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_vault_in_the_place_of_a_copy_is_left_alone() {
     let (wang, li) = (Member::native("wang", &Grade::ALL), Member::native("li", &[Grade::High]));
     let team = Team::new(&[&wang, &li]).await;
@@ -467,7 +576,6 @@ async fn a_wrap_with_somebody_whom_nobody_listed_shows() {
     let wang = Member::native("wang", &Grade::ALL);
     let team = Team::new(&[&wang]).await;
     let vault = wang.open(team.store()).await.unwrap();
-    // A keyring signed by the root whose list of people leaves one out: what a malicious root holder could do.
     let stray = Member::native("stray", &[Grade::High]);
     team.change(&wang, KeyChange::Add(stray.person.clone())).await.unwrap();
     let with_stray = team.wraps().await;
@@ -479,6 +587,92 @@ async fn a_wrap_with_somebody_whom_nobody_listed_shows() {
     assert!(
         access.leftovers.iter().all(|left| with_stray.contains(&left.object) && left.recipients == Some(2))
     );
+
+    // A keyring signed by the root whose list of people leaves one out: what a malicious root holder could do.
+    let vault = wang.open(team.store()).await.unwrap();
+    let listed: Vec<_> = vault.people().unwrap();
+    let (mut keyring, wang_only) = (crate::forge::keyring(&team.store(), 2).await, &listed[..1]);
+    assert!(vault.access(&wang.identities()).await.unwrap().keys.iter().all(|key| key.strangers == 0));
+    keyring.sequence = 3;
+    let forged = crate::forge::keyring_with(&vault, &wang.native_identity(), keyring, wang_only).await;
+    team.objects.put(&Path::from("keys/keyring-00000003"), forged.into()).await.unwrap();
+    let vault = wang.open(team.store()).await.unwrap();
+    let access = vault.access(&wang.identities()).await.unwrap();
+    assert_eq!((access.keyring, access.people.len()), (3, 1));
+    for key in &access.keys {
+        let expected = u64::from(key.key.is_for(&stray.person.grades));
+        assert_eq!((key.strangers, &key.people[..]), (expected, &[Standing::Counted][..]), "{}", key.key);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_an_old_keyring_is_in_force_nothing_is_changed_written_or_pruned_and_no_key_is_lost() {
+    let (wang, li) = (Member::native("wang", &Grade::ALL), Member::native("li", &[Grade::High]));
+    let (first, second) = (first_day(), next_day(&first_day(), 1));
+    // Rows have a new key in the second keyring, or the metadata as well.
+    for realm in [Realm::Rows(Grade::High), Realm::Metadata] {
+        let team = Team::new(&[&wang, &li]).await;
+        team.back_up(&first).await.unwrap();
+        team.change(&wang, KeyChange::Rotate(realm)).await.unwrap();
+        team.back_up(&second).await.unwrap();
+        let path = Path::from(SECOND_KEYRING);
+        let keyring = team.objects.get(&path).await.unwrap().bytes().await.unwrap();
+        let (wraps, mut damaged) = (team.wraps().await, keyring.to_vec());
+        damaged[keyring.len() / 2] ^= 1;
+        for hurt in [None, Some(damaged)] {
+            let is_there = hurt.is_some();
+            match hurt {
+                None => team.objects.delete(&path).await.unwrap(),
+                Some(bytes) => drop(team.objects.put(&path, bytes.into()).await.unwrap()),
+            }
+            for change in [
+                KeyChange::Rotate(Realm::Rows(Grade::High)),
+                KeyChange::Rewrap,
+                KeyChange::Shred { grade: Grade::Low, epoch: None },
+                retire("li"),
+            ] {
+                let refused = team.change(&wang, change).await.unwrap_err();
+                assert!(matches!(refused, Error::OldKeyring { in_force: 1, .. }), "{refused:?}");
+                assert!(refused.is_damage() && refused.hints()[0].contains("copy"), "{refused}");
+                assert_eq!(refused.to_string().contains(SECOND_KEYRING), is_there, "{refused}");
+            }
+            let refused = team.back_up(&next_day(&second, 2)).await.unwrap_err();
+            assert!(matches!(refused, Error::OldKeyring { in_force: 1, .. }), "{refused:?}");
+            let vault = Vault::open(team.store(), Opener::Agent(&team.agent), None).await.unwrap();
+            let held_back = PrunePlan::make(&vault, team.state.path(), PruneOptions::default(), None).await;
+            let held_back = held_back.unwrap().held_back;
+            assert!(held_back.iter().any(|why| why.contains("keyring 1 is in force, but ")), "{held_back:?}");
+        }
+        team.objects.put(&path, keyring.into()).await.unwrap();
+        assert_eq!(team.wraps().await, wraps);
+        assert_eq!(newest_day(&wang.open(team.store()).await.unwrap()).await.unwrap(), second);
+        team.change(&wang, KeyChange::Rewrap).await.unwrap();
+        assert_eq!(newest_day(&wang.open(team.store()).await.unwrap()).await.unwrap(), second);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_under_the_keyring_it_began_with() {
+    let wang = Member::native("wang", &Grade::ALL);
+    let team = Team::new(&[&wang]).await;
+    let (first, second) = (first_day(), next_day(&first_day(), 1));
+    let begun = Vault::open(team.store(), Opener::Agent(&team.agent), None).await.unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let run = crate::lab::Run { vault: &begun, agent: &team.agent, state: state.path(), slices: 1 };
+    let (slow, draft) = run.write(&second).await.unwrap();
+    team.change(&wang, KeyChange::Rotate(Realm::Rows(Grade::High))).await.unwrap();
+    team.back_up(&first).await.unwrap();
+    slow.finish(draft).await.unwrap();
+    let vault = wang.open(team.store()).await.unwrap();
+    let (snapshots, damage) = list_snapshots(&vault).await.unwrap();
+    assert!(damage.is_empty(), "{damage:?}");
+    let mut keyrings: Vec<_> = snapshots.iter().map(|snapshot| snapshot.manifest.keyring).collect();
+    keyrings.sort_unstable();
+    assert_eq!(keyrings, [1, 2]);
+    for (snapshot, day) in snapshots.iter().zip([second, first]) {
+        assert_eq!(read_day(&vault, snapshot).await.unwrap(), day);
+    }
+    assert!(!crate::damage::verify_in(&begun, Depth::Structure).await.unwrap().found_damage());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -509,6 +703,21 @@ async fn what_is_shredded_opens_for_nobody_from_no_copy_and_is_stored_anew() {
     assert_eq!(newest_day(&li.open(team.store()).await.unwrap()).await.unwrap(), first);
     let unknown = KeyChange::Shred { grade: Grade::High, epoch: Some(9) };
     assert!(matches!(team.change(&wang, unknown).await, Err(Error::KeysRefused(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_before_a_shredding_makes_no_other_reuse_what_nobody_opens() {
+    let wang = Member::native("wang", &Grade::ALL);
+    let team = Team::new(&[&wang]).await;
+    team.back_up(&first_day()).await.unwrap();
+    let old = Vault::open(team.store(), Opener::Agent(&team.agent), None).await.unwrap();
+    team.change(&wang, KeyChange::Shred { grade: Grade::High, epoch: None }).await.unwrap();
+    let new = Vault::open(team.store(), Opener::Agent(&team.agent), None).await.unwrap();
+    let writer = SnapshotWriter::begin(&new, &team.agent, team.state.path(), "crm").await.unwrap();
+    // The other run's keyring does not have the key among the shredded, and its index is the same file.
+    SnapshotReader::open(&old, team.state.path()).await.unwrap();
+    crate::lab::write(writer, &new, &first_day(), 1).await.unwrap();
+    assert_eq!(newest_day(&wang.open(team.store()).await.unwrap()).await.unwrap(), first_day());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -636,10 +845,6 @@ async fn a_quorum_stays_when_people_come_and_go_and_is_never_more_than_there_are
     change_together(&team, &[wang, li], KeyChange::Add(zhao.person.clone())).await.unwrap();
     let vault = open_together(team.store(), &[zhao, li]).await.unwrap();
     assert_eq!(newest_day(&vault).await.unwrap(), first_day());
-    // A lost share is done without; one of two is not.
-    let shares = team.wraps().await.into_iter().filter(|name| name.starts_with("keys/high-2-"));
-    let shares: Vec<_> = shares.collect();
-    assert_eq!(shares.len(), 3);
     // Back to any of them.
     change_together(&team, &[wang, zhao], KeyChange::Quorum { grade: Grade::High, people: 1 }).await.unwrap();
     assert_eq!(newest_day(&li.open(team.store()).await.unwrap()).await.unwrap(), first_day());
@@ -662,4 +867,55 @@ async fn a_key_is_as_old_as_the_first_keyring_that_names_it() {
     // Without the keyring before it, nobody knows whether it was the first that names a key.
     lab.objects.delete(&Path::from("keys/keyring-00000001")).await.unwrap();
     assert_eq!(lab.for_person().await.unwrap().keys_since().await.unwrap(), Default::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_that_is_lost_or_another_is_done_without_and_one_too_many_is_told() {
+    let members = ["wang", "li", "zhao"].map(|name| Member::native(name, &Grade::ALL));
+    let [wang, li, zhao] = &members;
+    let team = Team::new(&[wang, li, zhao]).await;
+    team.change(wang, KeyChange::Quorum { grade: Grade::High, people: 2 }).await.unwrap();
+    team.back_up(&first_day()).await.unwrap();
+    let opens = async |store: &Store, by: &[&Member]| {
+        open_together(store.clone(), by).await.unwrap().unlocked().contains(&Grade::High)
+    };
+    // Whose share of the rows' key is whose, and another share sealed to the same person.
+    let mut shares = Vec::new();
+    for member in &members {
+        let mut own = Vec::new();
+        for name in team.wraps().await.into_iter().filter(|name| name.starts_with("keys/high-2-")) {
+            let sealed = team.store().get(&name).await.unwrap();
+            if let Ok(plain) = age::decrypt(&member.native_identity(), &sealed) {
+                own.push((name, plain));
+            }
+        }
+        shares.push(own.remove(0));
+        assert!(own.is_empty());
+    }
+    let recipient: age::x25519::Recipient = li.person.recipient.parse().unwrap();
+    let other = age::encrypt(&recipient, b"lifeboat-share 1 0900\n").unwrap();
+    let own = age::encrypt(&recipient, &shares[1].1).unwrap();
+    let lis = Path::from(shares[1].0.as_str());
+    for in_its_place in [None, Some(other), Some(own)] {
+        let objects = Arc::new(team.objects.fork());
+        match in_its_place {
+            None => objects.delete(&lis).await.unwrap(),
+            Some(bytes) => drop(objects.put(&lis, bytes.into()).await.unwrap()),
+        }
+        let store = impatient(Arc::clone(&objects) as _);
+        assert!(opens(&store, &[wang, zhao]).await, "two of two that are left");
+        assert!(opens(&store, &[wang, li, zhao]).await, "it stands in nobody's way");
+        assert!(!opens(&store, &[wang, li]).await);
+        let vault = open_together(store.clone(), &[wang, li]).await.unwrap();
+        assert_eq!(vault.damage().count(), 0, "zhao's would open it, so it is a matter of keys");
+        // One more: nobody opens it any more, and the damage says so.
+        objects.delete(&Path::from(shares[2].0.as_str())).await.unwrap();
+        let vault = open_together(store, &[wang, li, zhao]).await.unwrap();
+        assert!(!vault.unlocked().contains(&Grade::High));
+        let told: Vec<_> = vault.damage().map(ToString::to_string).collect();
+        assert!(
+            matches!(&told[..], [only] if shares[1..].iter().any(|(name, _)| only.contains(name))),
+            "{told:?}"
+        );
+    }
 }

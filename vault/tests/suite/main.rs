@@ -10,6 +10,7 @@ mod crash;
 mod damage;
 mod delta;
 mod expire;
+mod forge;
 mod grades;
 mod growth;
 mod keys;

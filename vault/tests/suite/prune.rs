@@ -10,7 +10,7 @@ use lifeboat_vault::{
 };
 
 use crate::clock::{Before, Clocked};
-use crate::damage::verify_all;
+use crate::damage::{flip, verify_all};
 use crate::expire::{expire, keep, nights, numbers};
 use crate::lab::{Day, Lab, Run, first_day, impatient, next_day};
 use crate::stores::{Fault, Faulty};
@@ -147,6 +147,17 @@ async fn a_writer_that_sleeps_before_its_manifest_while_prune_drops_what_it_reus
     assert!(matches!(outrun, Err(Error::Removed { .. })), "{outrun:?}");
     assert_eq!(numbers(&lab).await, [11], "its manifest is taken back");
     is_whole(&lab, 11, &day).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_prune_that_is_held_back_says_why() {
+    let lab = Lab::new().await;
+    let written = lab.back_up(lab.store(), &first_day()).await.unwrap();
+    flip(&lab, &format!("snapshots/{}", written.snapshot)).await;
+    let vault = lab.for_agent(lab.store()).await.unwrap();
+    let plan = PrunePlan::make(&vault, lab.state.path(), HASTY, None).await.unwrap();
+    assert!(matches!(&plan.held_back[..], [why] if why.contains("cannot be read")), "{:?}", plan.held_back);
+    assert!(plan.dead.is_empty() && plan.packs > 0, "{:?}", plan.dead);
 }
 
 #[tokio::test(flavor = "multi_thread")]

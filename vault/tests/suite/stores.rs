@@ -29,6 +29,8 @@ pub enum Fault {
     Conflicts(u64),
     /// The write of this number is confirmed and forgotten.
     ForgetsWrite(u64),
+    /// Every write below this folder fails.
+    FailsBelow(&'static str),
     /// Listings lag: they show nothing written through this handle.
     ListsLate,
     /// Every write's last byte is flipped.
@@ -113,6 +115,7 @@ impl ObjectStore for Faulty {
                 self.inner.put_opts(path, payload, options).await?;
                 Err(failure())
             }
+            Fault::FailsBelow(folder) if path.as_ref().starts_with(folder) => Err(failure()),
             Fault::FlipsLastByte => {
                 let mut bytes: Vec<u8> = payload.iter().flatten().copied().collect();
                 *bytes.last_mut().unwrap() ^= 1;

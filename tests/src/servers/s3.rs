@@ -35,12 +35,24 @@ impl S3Server {
         Self::with_branches(&[])
     }
 
+    /// Starts the server with an environment of its own besides, such as a clock's.
+    ///
+    /// # Panics
+    /// As [`S3Server::start`].
+    pub fn in_environment(environment: &[(String, String)]) -> Self {
+        Self::launch(environment, &[])
+    }
+
     /// Starts the server with users who each may do everything below the prefix of their name, and may
     /// neither list nor touch anything else.
     ///
     /// # Panics
     /// As [`S3Server::start`].
     pub fn with_branches(branches: &[&str]) -> Self {
+        Self::launch(&[], branches)
+    }
+
+    fn launch(environment: &[(String, String)], branches: &[&str]) -> Self {
         let python = tool("moto/bin/python");
         let folder = TempDir::with_prefix("lifeboat-s3-").expect("a temporary folder can be made");
         let log = folder.path().join("log");
@@ -48,7 +60,11 @@ impl S3Server {
             let port = free_port();
             let number = port.to_string();
             let python = python.to_str().expect("the path is text");
-            let command = [&[python, "-c", LAUNCHER, &number, BUCKET, KEY, SECRET], branches].concat();
+            let settings: Vec<_> =
+                environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let settings: Vec<_> = settings.iter().map(String::as_str).collect();
+            let launcher = [python, "-c", LAUNCHER, &number, BUCKET, KEY, SECRET];
+            let command = [&["env"], &settings[..], &launcher, branches].concat();
             let server = Kept::start(&command, &log, "KILL");
             if server.wait_until("moto", &log, || TcpStream::connect(("127.0.0.1", port)).is_ok()) {
                 return Self { port, _server: server, _folder: folder };

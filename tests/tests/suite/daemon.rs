@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::company::{Company, DB1, Host, sqlite_crm};
 
+mod days;
 mod two;
 
 /// Nothing that is waited for here takes longer.
@@ -89,6 +90,14 @@ impl Daemon {
                 return message;
             }
         }
+    }
+
+    /// Waits until it has looked at the clock once more from now on.
+    fn looks(&self) {
+        while self.messages.try_recv().is_ok() {}
+        // The first may have been on its way.
+        self.told("WATCHDOG=1");
+        self.told("WATCHDOG=1");
     }
 
     fn signal(&self, name: &str) {

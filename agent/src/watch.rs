@@ -111,8 +111,9 @@ fn judge(
             memory.rows = memory.rows.max(deed.rows.unwrap_or(0));
         }
         if !learning && !reasons.is_empty() {
+            let severity = if deed.what == "break-glass" { Severity::Critical } else { Severity::Warning };
             found.push(Unusual {
-                severity: Severity::Warning,
+                severity,
                 subject: format!("{}-{}", record.writer.short(), record.entry.sequence),
                 why: format!("{}: {}", in_words(record), reasons.join(", ")),
             });
@@ -134,6 +135,7 @@ fn reasons(record: &AuditRecord, memory: &Memory, zone: &TimeZone) -> Vec<&'stat
     let mut reasons = Vec::new();
     match (deed.what.as_str(), deed.result.as_str()) {
         (_, "refused") => reasons.push("it was refused"),
+        ("break-glass", _) => reasons.push("the glass was broken: nobody else approved it"),
         ("keys", _) => reasons.push("who can open the vault has changed"),
         // Of a restore that was begun, its end is no news.
         ("restore", "begun") => {
@@ -231,6 +233,14 @@ mod tests {
             &mut memory,
             &["who can open the vault has changed"],
         );
+        check(
+            vec![record(WANG, noon, "break-glass", "begun", 10)],
+            false,
+            &mut memory,
+            &["the glass was broken: nobody else approved it"],
+        );
+        check(vec![record(WANG, noon, "approve", "refused", 0)], false, &mut memory, &["it was refused"]);
+        check(vec![record(WANG, noon, "request", "done", 0)], false, &mut memory, &[]);
         check(vec![record(WANG, noon, "verify", "done", 9999)], false, &mut memory, &[]);
         check(vec![record(OWN, noon, "restore", "refused", 0)], false, &mut memory, &[]);
     }

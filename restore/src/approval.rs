@@ -14,8 +14,8 @@ use lifeboat_console::{CommandError, Kind, ResultExt, escape};
 use lifeboat_vault::format::names;
 use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{
-    Grade, Identities, PersonKey, RequestId, RequestRecord, Snapshot, SnapshotReader, Tally, Vault, gather,
-    read_request,
+    GivenShares, Grade, Identities, PersonKey, RequestId, RequestRecord, Snapshot, SnapshotReader, Tally,
+    Vault, gather, read_request,
 };
 use url::Url;
 
@@ -27,7 +27,7 @@ use crate::words;
 pub struct Proposal {
     /// Exactly what is restored, and where to.
     pub words: String,
-    /// Grades that it opens and that take several people.
+    /// Grades that it opens and that others must open or approve.
     pub together: Vec<Grade>,
 }
 
@@ -82,9 +82,35 @@ pub async fn propose(
     let of_tables = tables.iter().filter(|table| !table.is_left_empty()).flat_map(|table| &table.shown.read);
     let opened: BTreeSet<Grade> =
         manifest.files.iter().map(|file| &file.grade).chain(of_tables).copied().collect();
-    let together = opened.iter().filter(|grade| vault.quorum(**grade) > 1).copied().collect();
+    let together = opened.iter().filter(|grade| needs_others(vault, **grade)).copied().collect();
     let words = in_words(snapshot, &tables, &opened, (wanted, url));
     Ok(Proposal { words, together })
+}
+
+/// Whether others must open a grade too, or approve that it is restored.
+fn needs_others(vault: &Vault, grade: Grade) -> bool {
+    vault.quorum(grade) > 1 || vault.approvers(grade) > 0
+}
+
+/// The grades of these of which others must approve each restore, unless enough of them are here: whoever gives
+/// their identity to it has approved it.
+pub fn unapproved(
+    vault: &Vault,
+    identities: &Identities,
+    opened: impl IntoIterator<Item = Grade>,
+) -> Result<Vec<Grade>, CommandError> {
+    let here: BTreeSet<_> = vault.person_keys(identities)?.into_iter().map(|key| key.id()).collect();
+    let people = vault.people()?;
+    let here_with = |grade: &Grade| {
+        let with = people.iter().filter(|person| person.grades.contains(grade));
+        with.filter_map(|person| person.id()).filter(|id| here.contains(id)).count()
+    };
+    let lacks = |grade: &Grade| match vault.approvers(*grade) {
+        0 => false,
+        others => here_with(grade) <= usize::from(others),
+    };
+    let opened: BTreeSet<Grade> = opened.into_iter().collect();
+    Ok(opened.into_iter().filter(lacks).collect())
 }
 
 fn in_words(
@@ -111,15 +137,7 @@ fn in_words(
         text.push_str(&format!("without  {} ({why})\n", escape(&names)));
     }
     text.push_str(&format!("into     {}\n", words::shown(url)));
-    let options = [
-        ("--mask", wanted.mask),
-        ("--into-new", wanted.into_new),
-        ("--skip-damaged", wanted.skip_damaged),
-        ("--no-owner", wanted.no_owner),
-        ("--with-accounts", wanted.with_accounts),
-        ("--enable-events", wanted.enable_events),
-        ("--allow-plaintext", wanted.allow_plaintext),
-    ];
+    let options = wanted.options();
     text.extend(options.iter().filter(|(_, asked)| *asked).map(|(option, _)| format!("with     {option}\n")));
     text.extend(
         wanted
@@ -172,29 +190,29 @@ pub async fn find(vault: &Vault, id: &str) -> Result<RequestRecord, CommandError
     }
 }
 
-/// Checks that a request is for this restore and approved by enough people, and opens the vault as far as it
-/// reaches. Nothing is opened before all of that holds.
+/// Checks that a request is for exactly this and approved by enough people, and opens the shares that were given
+/// for it. Nothing is opened before all of that holds.
 ///
 /// # Errors
 /// `Denied` when it is for another plan, of somebody else or good no more; `ApprovalMissing` when too few have
 /// approved it.
-pub async fn redeem(
+pub fn claim(
     vault: &Vault,
     record: &RequestRecord,
     identities: &Identities,
-    proposal: &Proposal,
+    (kind, proposal): (Wish, &Proposal),
     key: Option<&Path>,
-) -> Result<(Vault, Approved), CommandError> {
+) -> Result<(GivenShares, Approved), CommandError> {
     let id = record.id.short();
     let denied = |text: String| CommandError::new(Kind::Denied, text);
     let now = Timestamp::now();
     record.check_open(vault, now)?;
     if !vault.person_keys(identities)?.iter().any(|person| person.id() == record.requester) {
         let text = format!("request {id} is {}'s, and no identity given is theirs", record.requester_name);
-        return Err(denied(text).hint("whoever needs the data asks for it: `lifeboat-restore request`"));
+        return Err(denied(text).hint("whoever wants it done asks for it themselves"));
     }
-    if record.request.kind != Wish::Restore {
-        return Err(denied(format!("request {id} is not for a restore")));
+    if record.request.kind != kind {
+        return Err(denied(format!("request {id} is for something else than this")));
     }
     if proposal.words != record.request.plan || proposal.together != record.request.grades {
         return Err(another_plan(record, proposal));
@@ -204,15 +222,33 @@ pub async fn redeem(
         return Err(too_few(record, &tally));
     }
     let given = gather(vault, record, &one_time_key(record, key)?)?;
+    Ok((given, Approved { id: record.id, plan: proposal.words.clone(), by: tally.approved }))
+}
+
+/// Claims a request for a restore, and opens the vault as far as it reaches.
+///
+/// # Errors
+/// As [`claim`]; `NoUsableKey` when the shares do not open what they should.
+pub async fn redeem(
+    vault: &Vault,
+    record: &RequestRecord,
+    identities: &Identities,
+    proposal: &Proposal,
+    key: Option<&Path>,
+) -> Result<(Vault, Approved), CommandError> {
+    let (given, approved) = claim(vault, record, identities, (Wish::Restore, proposal), key)?;
     let unlocked = vault.unlock_with(identities, &given).await?;
     let open = unlocked.unlocked();
     if let Some(closed) = record.request.grades.iter().find(|grade| !open.contains(grade)) {
-        let text = format!("the shares that were given for request {id} do not open grade {closed}");
+        let text = format!(
+            "the shares that were given for request {} do not open grade {closed}",
+            record.id.short()
+        );
         let error = CommandError::new(Kind::NoUsableKey, text);
         let told = unlocked.damage().map(ToString::to_string).collect::<BTreeSet<_>>();
         return Err(told.into_iter().fold(error, |error, damage| error.hint(damage)));
     }
-    Ok((unlocked, Approved { id: record.id, plan: proposal.words.clone(), by: tally.approved }))
+    Ok((unlocked, approved))
 }
 
 /// Says in which lines the plan at hand is not the one that was asked for.
@@ -226,7 +262,7 @@ fn another_plan(record: &RequestRecord, proposal: &Proposal) -> CommandError {
     for line in at_hand.lines().filter(|line| asked.lines().all(|other| other != *line)) {
         error = error.hint(format!("this would: {line}"));
     }
-    error.hint("repeat what was asked for, or ask for this: `lifeboat-restore request`")
+    error.hint("repeat what was asked for, or ask for this anew")
 }
 
 /// Says how many approvals are missing, and who could give them.

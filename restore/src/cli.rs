@@ -13,7 +13,8 @@ mod requests;
 use crate::report::Language;
 pub use audit::{Audit, AuditCommand, AuditShow};
 pub use keys::{
-    Changing, Keys, KeysAdd, KeysCommand, KeysList, KeysQuorum, KeysRetire, KeysRotate, KeysShred, WhoCanOpen,
+    Changing, Keys, KeysAdd, KeysApprovals, KeysCommand, KeysList, KeysQuorum, KeysRetire, KeysRotate,
+    KeysShred, WhoCanOpen,
 };
 
 pub use requests::{Approve, Refuse, Request, Requests, Revoke};
@@ -183,12 +184,15 @@ pub struct Restore {
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
-    /// Use the shares that were given for this request: for its plan, until it expires
-    #[arg(long, value_name = "ID", conflicts_with = "dry_run")]
+    /// Use the approvals, and the shares, that were given for this request: for its plan, until it expires
+    #[arg(long, value_name = "ID", conflicts_with_all = ["dry_run", "break_glass"])]
     pub request: Option<String>,
     /// The one-time key of the request [default: lifeboat-request-ID.key in this folder]
     #[arg(long, value_name = "PATH", requires = "request")]
     pub request_key: Option<PathBuf>,
+    /// Restore without the approval that others must give: on the record, and told to whoever watches
+    #[arg(long, requires = "reason")]
+    pub break_glass: bool,
     /// Leave out reading the target back and comparing it with the snapshot
     #[arg(long)]
     pub no_compare: bool,
@@ -222,6 +226,21 @@ pub struct Report {
     /// The report's language; JSON has both
     #[arg(long, value_enum, default_value = "en")]
     pub lang: Language,
+}
+
+impl Wanted {
+    /// What changes what is done without saying a value.
+    pub fn options(&self) -> [(&'static str, bool); 7] {
+        [
+            ("--mask", self.mask),
+            ("--into-new", self.into_new),
+            ("--skip-damaged", self.skip_damaged),
+            ("--no-owner", self.no_owner),
+            ("--with-accounts", self.with_accounts),
+            ("--enable-events", self.enable_events),
+            ("--allow-plaintext", self.allow_plaintext),
+        ]
+    }
 }
 
 fn depth(text: &str) -> Result<Depth, String> {

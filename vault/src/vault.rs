@@ -335,6 +335,17 @@ impl Vault {
         &self.inner.keyring.keys
     }
 
+    /// The epochs of a grade's keys, oldest first.
+    pub fn epochs(&self, grade: Grade) -> Vec<u32> {
+        let of_grade = self.sealing_keys().iter().filter(|key| key.realm == Realm::Rows(grade));
+        of_grade.map(|key| key.epoch).collect()
+    }
+
+    /// Whether several people open the root together.
+    pub fn splits_root(&self) -> bool {
+        self.root_wrap().1.is_some()
+    }
+
     /// Keys that were destroyed on purpose, oldest first.
     pub fn shredded(&self) -> &[ShreddedKey] {
         &self.inner.keyring.shredded
@@ -359,6 +370,13 @@ impl Vault {
     pub fn quorum(&self, grade: Grade) -> u8 {
         let newest = self.sealing_keys().iter().rfind(|key| key.realm == Realm::Rows(grade));
         newest.and_then(|key| key.shares.as_ref()).map_or(1, |shares| shares.threshold)
+    }
+
+    /// How many others must approve a restore that opens a grade, although one person could open it alone: none,
+    /// unless a policy says so.
+    pub fn approvers(&self, grade: Grade) -> u8 {
+        let policy = self.inner.keyring.approvals.iter().find(|policy| policy.grade == grade);
+        policy.map_or(0, |policy| policy.people)
     }
 
     pub(crate) fn open_metadata(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>> {

@@ -1,9 +1,13 @@
 //! `keys`, as an operator types it.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
+use jiff::SignedDuration;
 use lifeboat_vault::{Grade, Realm};
 
 use super::Access;
+use super::requests::life;
 
 /// `keys`.
 #[derive(Args)]
@@ -29,6 +33,8 @@ pub enum KeysCommand {
     Rewrap(KeysRewrap),
     /// Say how many people it takes together to open a grade
     Quorum(KeysQuorum),
+    /// Say how many others must approve a restore of a grade that one person opens alone
+    Approvals(KeysApprovals),
     /// Destroy keys: nobody opens what was sealed to them, in any snapshot, ever again
     Shred(KeysShred),
 }
@@ -120,6 +126,19 @@ pub struct KeysQuorum {
     pub people: u8,
 }
 
+/// `keys approvals`.
+#[derive(Args)]
+pub struct KeysApprovals {
+    #[command(flatten)]
+    pub changing: Changing,
+    /// high, medium or low
+    #[arg(value_parser = grade)]
+    pub grade: Grade,
+    /// So many of those who have it, beside whoever restores; 0 ends that
+    #[arg(value_name = "PEOPLE", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub people: u8,
+}
+
 /// `keys shred`.
 #[derive(Args)]
 pub struct KeysShred {
@@ -137,6 +156,18 @@ pub struct KeysShred {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+    /// Destroy nothing yet: ask others to approve it, where the root takes several people
+    #[arg(long, conflicts_with_all = ["yes", "request", "dry_run"])]
+    pub ask: bool,
+    /// With --ask: how long it may be approved and used: 30m, 8h or 2d, 7d at most [default: 8h]
+    #[arg(long = "for", value_name = "TIME", requires = "ask", value_parser = life)]
+    pub life: Option<SignedDuration>,
+    /// Use the shares of the root that were given for this request
+    #[arg(long, value_name = "ID", conflicts_with = "dry_run")]
+    pub request: Option<String>,
+    /// The request's one-time key, made with --ask [default: lifeboat-request-ID.key in this folder]
+    #[arg(long, value_name = "PATH")]
+    pub request_key: Option<PathBuf>,
 }
 
 fn realm(text: &str) -> Result<Realm, String> {

@@ -71,7 +71,8 @@ pub struct Requests {
     pub access: Access,
 }
 
-fn life(text: &str) -> Result<SignedDuration, String> {
+/// Reads how long a request is good.
+pub fn life(text: &str) -> Result<SignedDuration, String> {
     let wrong = || "write minutes, hours or days: 30m, 8h, 2d".to_owned();
     let minutes = match text.split_at_checked(text.len().saturating_sub(1)) {
         Some((_, "m")) => 1,

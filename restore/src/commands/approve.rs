@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use lifeboat_console::{CommandError, Interrupt, Kind, Progress, escape, print, print_json};
 use lifeboat_vault::format::audit::Deed;
-use lifeboat_vault::{RequestRecord, Tally, approve, plan_id, read_request};
+use lifeboat_vault::format::request::Wish;
+use lifeboat_vault::{RequestRecord, Tally, Vault, approve, plan_id, read_request};
 use serde_json::json;
 
 use super::confirm::confirm;
@@ -23,7 +24,7 @@ pub async fn run(args: &Approve, json: bool) -> Result<(), CommandError> {
     let person = one_person(vault, &at_hand.identities)?;
     let record = interrupt.or(find(vault, &args.id)).await?;
     let now = Timestamp::now();
-    let shown = shown(&record, &record.tally(vault, now)?);
+    let shown = shown(vault, &record, &record.tally(vault, now)?);
     if !json {
         print(&shown)?;
     }
@@ -57,28 +58,41 @@ pub async fn run(args: &Approve, json: bool) -> Result<(), CommandError> {
     }
     let has = tally.approved.len();
     let mut text = format!(
-        "approved by {}: {} sealed to this request's one-time key; it has {has} of {} approvals\n",
+        "approved by {}{}; it has {has} of {} approvals\n",
         escape(&person.name),
-        words::counted(shares as u64, "share"),
+        match shares as u64 {
+            0 => String::new(),
+            some => format!(": {} sealed to this request's one-time key", words::counted(some, "share")),
+        },
         tally.needed
     );
     text.push_str(&match tally.is_enough() {
-        true => format!("{} can restore now\n", escape(&record.requester_name)),
+        true => format!("{} can go on now\n", escape(&record.requester_name)),
         false => format!("who still can: {}\n", escape(&tally.able.join(", "))),
     });
     Ok(print(&text)?)
 }
 
 /// What a request asks for, and how it stands.
-pub fn shown(record: &RequestRecord, tally: &Tally) -> String {
+fn shown(vault: &Vault, record: &RequestRecord, tally: &Tally) -> String {
     let request = &record.request;
     let mut text = format!("request {}\n", record.id);
     text.push_str(&format!("  by       {}\n", escape(&record.requester_name)));
     text.push_str(&format!("  because  {}\n", escape(&request.reason)));
     text.push_str(&format!("  until    {} UTC\n", words::time(&request.expires)));
     text.push_str(&indented(&request.plan));
-    if !request.grades.is_empty() {
-        text.push_str(&format!("  asks     everybody's share of grade {}\n", words::listed(&request.grades)));
+    let (split, whole): (Vec<_>, Vec<_>) =
+        request.grades.iter().copied().partition(|grade| vault.quorum(*grade) > 1);
+    if !split.is_empty() {
+        text.push_str(&format!("  asks     your share of grade {}\n", words::listed(&split)));
+    }
+    if !whole.is_empty() {
+        text.push_str(&format!("  asks     your approval for grade {}\n", words::listed(&whole)));
+    }
+    if request.kind == Wish::Shred {
+        text.push_str(
+            "  asks     your share of the root, which could change every key: mind whom you give it\n",
+        );
     }
     let by = match tally.approved.is_empty() {
         true => String::new(),

@@ -20,6 +20,7 @@ pub async fn run(command: &KeysCommand, json: bool) -> Result<(), CommandError> 
         KeysCommand::Retire(args) => change::retire(args, json).await,
         KeysCommand::Rotate(args) => change::rotate(args, json).await,
         KeysCommand::Quorum(args) => change::quorum(args, json).await,
+        KeysCommand::Approvals(args) => change::approvals(args, json).await,
         KeysCommand::Shred(args) => shred::run(args, json).await,
         KeysCommand::Rewrap(args) => change::rewrap(&args.changing, json).await,
     }

@@ -18,7 +18,7 @@ use lifeboat_vault::{Depth, Identities, Snapshot, SnapshotHealth, Vault, plan_id
 use serde_json::json;
 use url::Url;
 
-use crate::approval::{Approved, find, propose, redeem};
+use crate::approval::{Approved, find, propose, redeem, unapproved};
 use crate::cli::{Restore, Wanted};
 use crate::open::{AtHand, Opened, Reading};
 use crate::record::{Recorder, ended, kind_of};
@@ -57,17 +57,18 @@ pub async fn run(args: &Restore, json: bool) -> Result<(), CommandError> {
             snapshot: &snapshot,
             identities: &at_hand.identities,
             interrupt: &interrupt,
+            progress: &progress,
         };
         match asked.redeem(&opened, &*target, &url).await {
             Ok((vault, found)) => {
                 opened.vault = vault;
-                deed.detail = Some(found.in_words());
+                deed.detail = Some(with_tables(deed.detail, &found.in_words()));
                 approved = Some(found);
             }
             Err(error) => {
                 let is_refusal =
                     matches!(kind_of(&error), Kind::NoUsableKey | Kind::ApprovalMissing | Kind::Denied);
-                deed.detail = Some(format!("request {id}"));
+                deed.detail = Some(with_tables(deed.detail, &format!("request {id}")));
                 let refused: Result<(), _> = Err(error);
                 if is_refusal {
                     recorder.write(&ended(deed, &refused), &progress).await;
@@ -100,10 +101,16 @@ pub async fn run(args: &Restore, json: bool) -> Result<(), CommandError> {
         interrupt,
         json,
         recorder,
+        identities: at_hand.identities,
         deed,
         approved,
     };
     run.restore(&url).await
+}
+
+/// The tables that were named, and the request that they are restored by.
+fn with_tables(tables: Option<String>, request: &str) -> String {
+    tables.map_or_else(|| request.to_owned(), |tables| format!("{tables}; {request}"))
 }
 
 /// A request that is to be used for a restore.
@@ -113,6 +120,7 @@ struct Redeeming<'a> {
     snapshot: &'a Snapshot,
     identities: &'a Identities,
     interrupt: &'a Interrupt,
+    progress: &'a Progress,
 }
 
 impl Redeeming<'_> {
@@ -126,6 +134,9 @@ impl Redeeming<'_> {
         let Self { args, snapshot, identities, interrupt, .. } = self;
         let vault = &opened.vault;
         let record = interrupt.or(find(vault, self.id)).await?;
+        for error in &record.unbelieved {
+            self.progress.warn(&format!("an answer is not believed: {error}"));
+        }
         let reading = opened.reading(&args.access, interrupt).await?;
         let (wanted, more) = ((&args.wanted, url), &record.request.grades);
         let proposing = propose(vault, &reading.reader, snapshot, target, wanted, more);
@@ -161,6 +172,7 @@ struct Run<'a> {
     interrupt: Interrupt,
     json: bool,
     recorder: Recorder,
+    identities: Identities,
     deed: Deed,
     /// The request that it is for.
     approved: Option<Approved>,
@@ -176,6 +188,7 @@ impl Run<'_> {
             }
             planned => planned?,
         };
+        self.check_approved(&plan).await?;
         let schema = self.interrupt.or(self.schema()).await?;
         let notes = self.interrupt.or(self.target.inspect(&plan.to_load_plan(&schema))).await?;
         if self.args.dry_run {
@@ -200,6 +213,48 @@ impl Run<'_> {
         self.progress.phase("reading every row, to know what is damaged");
         self.progress.expect_rows(plan.rows());
         self.interrupt.or(prove(plan, &self.reading.reader, self.writers, &self.progress)).await
+    }
+
+    /// Refuses what others must approve and have not, unless the glass is broken: on the record, before the first
+    /// row is opened.
+    async fn check_approved(&self, plan: &Plan) -> Result<(), CommandError> {
+        if self.approved.is_some() || self.args.dry_run {
+            return Ok(());
+        }
+        let opened =
+            plan.tables.iter().filter(|table| !table.is_left_empty()).flat_map(|table| &table.shown.read);
+        let opened = opened.chain(self.snapshot.manifest.files.iter().map(|file| &file.grade)).copied();
+        let lacking = unapproved(&self.opened.vault, &self.identities, opened)?;
+        let (glass, grades) = (self.args.break_glass, words::listed(&lacking));
+        match (lacking.is_empty(), glass) {
+            (true, false) => Ok(()),
+            (true, true) => {
+                let text = "nobody else has to approve this: there is no glass to break";
+                Err(CommandError::new(Kind::Usage, text).hint("leave out --break-glass"))
+            }
+            (false, true) => {
+                self.progress.warn(&format!(
+                    "THE GLASS IS BROKEN: grade {grades} is restored without the approval that it needs; the record says \
+                     who, when and why, and whoever watches the vault is told"
+                ));
+                let deed = Deed { what: "break-glass".into(), result: "begun".into(), ..self.deed_of(plan) };
+                self.recorder.write(&deed, &self.progress).await;
+                Ok(())
+            }
+            (false, false) => {
+                let error = CommandError::new(
+                    Kind::ApprovalMissing,
+                    format!("others must approve a restore of grade {grades}, and none have"),
+                );
+                let refused: Result<(), _> = Err(error
+                    .hint(
+                        "ask them: the same words after `lifeboat-restore request`, and `--request ID` then",
+                    )
+                    .hint("when it cannot wait: --break-glass, which is told to whoever watches the vault"));
+                self.recorder.write(&ended(self.deed_of(plan), &refused), &self.progress).await;
+                refused
+            }
+        }
     }
 
     /// What is recorded once it is known what will be restored.

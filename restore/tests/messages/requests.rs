@@ -97,3 +97,53 @@ fn what_needs_no_approval_is_not_asked_for() {
     lab.check("request-needless", "request crm@latest --to TARGET --reason drill VAULT WANG");
     lab.check("request-too-long", "request crm@latest --to TARGET --reason drill --for 8w VAULT WANG");
 }
+
+#[test]
+fn what_one_person_opens_alone_others_approve_or_the_glass_is_broken() {
+    let lab = Lab::with_quorum(&["li"], 1);
+    lab.check("keys-approvals-too-many", "keys approvals high 2 VAULT WANG");
+    lab.check("keys-approvals", "keys approvals high 1 VAULT WANG");
+    lab.check("keys-list-approvals", "keys list VAULT WANG");
+    let restore = "restore crm@latest --to TARGET VAULT WANG";
+    lab.check("restore-unapproved", restore);
+    lab.check("restore-glass-without-reason", &format!("{restore} --break-glass"));
+    assert!(!lab.path("new.db").exists(), "nothing was touched");
+    lab.ok("request crm@latest --to TARGET --reason drill VAULT WANG");
+    let id = newest(&lab);
+    let (code, _, stderr) = lab.run(&format!("{restore} --request {id}"));
+    assert_eq!(code, Some(30), "{stderr}");
+    lab.check("request-approve-whole", &format!("approve {id} --yes VAULT LI"));
+    let again = || std::fs::remove_file(lab.path("new.db")).expect("it was restored");
+    lab.ok(&format!("{restore} --request {id}"));
+    again();
+    // Whoever is here has approved it.
+    lab.ok(&format!("{restore} LI"));
+    again();
+    lab.check("restore-break-glass", &format!("{restore} --break-glass --reason fire"));
+    again();
+    let told = lab.ok("audit export VAULT WANG");
+    let entries = told.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON lines"));
+    let broken: Vec<_> = entries.filter(|line| line["what"] == "break-glass").collect();
+    assert_eq!((broken.len(), &broken[0]["reason"], &broken[0]["rows"]), (1, &"fire".into(), &4.into()));
+    lab.ok("keys approvals high 0 VAULT WANG");
+    lab.check("restore-no-glass", &format!("{restore} --break-glass --reason fire"));
+    lab.ok(restore);
+}
+
+#[test]
+fn keys_are_destroyed_by_people_who_are_not_in_one_place() {
+    let lab = Lab::with_quorum(&["li", "zhao"], 2);
+    let shred = "keys shred --grade high --epoch 1 VAULT WANG";
+    lab.check("keys-shred-ask-without-reason", &format!("{shred} --ask"));
+    lab.check("keys-shred-ask", &format!("{shred} --ask --reason contract-ended"));
+    let id = newest(&lab);
+    let (code, _, stderr) = lab.run(&format!("{shred} --yes --request {id}"));
+    assert_eq!(code, Some(30), "{stderr}");
+    lab.check("request-approve-shred", &format!("approve {id} --yes VAULT LI"));
+    lab.check("keys-shred-another-plan", &format!("keys shred --grade high VAULT WANG --yes --request {id}"));
+    lab.check("restore-by-shred", &format!("restore crm@latest --to TARGET VAULT WANG --request {id}"));
+    lab.check("requests-shred", "requests VAULT WANG");
+    lab.check("keys-shred-approved", &format!("{shred} --yes --request {id}"));
+    let told = lab.ok("audit show --what keys VAULT WANG");
+    assert!(told.contains("approved by li"), "{told}");
+}

@@ -181,7 +181,17 @@ fn help(name: &str, verb: &str) -> String {
     match verb {
         "keys" | "audit" => {
             let below: &[&str] = match verb {
-                "keys" => &["list", "who-can-open", "add", "retire", "rotate", "rewrap", "quorum", "shred"],
+                "keys" => &[
+                    "list",
+                    "who-can-open",
+                    "add",
+                    "retire",
+                    "rotate",
+                    "rewrap",
+                    "quorum",
+                    "approvals",
+                    "shred",
+                ],
                 _ => &["show", "verify", "export", "anchor"],
             };
             let helps = below

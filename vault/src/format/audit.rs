@@ -31,7 +31,8 @@ pub struct AuditEntry {
 /// What was done, and to what. No secret, no row, no person's data.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deed {
-    /// `backup`, `verify`, `restore`, `expire`, `prune`, `keys`, or what a later version does.
+    /// `backup`, `verify`, `restore`, `expire`, `prune`, `keys`, `request`, `approve`, `refuse`, `revoke`,
+    /// `break-glass`, or what a later version does.
     pub what: String,
     /// How it ended: `begun`, `done`, `partial`, `failed`, `refused`.
     pub result: String,

@@ -23,6 +23,9 @@ pub struct Keyring {
     /// How the root's secret key is split, if several people open it together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root_shares: Option<Shares>,
+    /// Grades of which others must approve each restore, although one person opens them alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<ApprovalPolicy>,
     /// A JSON list of [`PersonRecord`] in an age file to the newest metadata key, base64.
     pub people: String,
     /// The metadata identities for agents that were enrolled before the newest of them was made.
@@ -31,6 +34,15 @@ pub struct Keyring {
     /// Keys that were destroyed on purpose: nobody opens what they sealed, and nobody should look for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shredded: Vec<ShreddedKey>,
+}
+
+/// How many others must approve a restore that opens a grade. Programs enforce it; keys do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalPolicy {
+    /// The grade.
+    pub grade: Grade,
+    /// How many, beside whoever restores.
+    pub people: u8,
 }
 
 /// A key that was destroyed on purpose.

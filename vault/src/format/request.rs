@@ -38,7 +38,7 @@ pub struct Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Wish {
-    /// Rows are restored: grades' keys are to be opened.
+    /// Rows are restored: grades' keys are to be opened, or their restore approved.
     Restore,
     /// Keys are destroyed: the root's key is to be opened.
     Shred,

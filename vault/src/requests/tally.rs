@@ -67,7 +67,7 @@ impl RequestRecord {
         let holders: Vec<_> = people.iter().filter(|person| self.holds_share(person)).collect();
         let own = holders.iter().any(|person| person.id() == Some(self.requester));
         let threshold = self.split_keys(vault).map(|key| usize::from(key.shares.threshold)).max();
-        let needed = threshold.unwrap_or(0).saturating_sub(usize::from(own));
+        let needed = threshold.unwrap_or(0).saturating_sub(usize::from(own)).max(self.by_policy(vault));
         let answered: HashSet<AgentId> = self.answers.iter().map(|answer| answer.by).collect();
         let may_still = |person: &&&PersonRecord| {
             person.id().is_some_and(|id| id != self.requester && !answered.contains(&id))
@@ -169,6 +169,12 @@ impl RequestRecord {
             true => Ok(()),
             false => refused("has neither made nor approved it"),
         }
+    }
+
+    /// How many approvals a policy wants, whatever keys are split.
+    fn by_policy(&self, vault: &Vault) -> usize {
+        let grades = self.request.grades.iter().filter(|_| self.request.kind == Wish::Restore);
+        grades.map(|grade| usize::from(vault.approvers(*grade))).max().unwrap_or(0)
     }
 
     /// Whether a person has a share of what it needs, by their grades.

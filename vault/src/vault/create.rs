@@ -81,6 +81,7 @@ pub async fn create(store: Store, people: &[Person], chunks: ChunkSizes, now: Ti
         keys: sealing_keys,
         root_wrap,
         root_shares: None,
+        approvals: Vec::new(),
         people: seal_json(&metadata_recipient, &listed(people)?),
         agents: Vec::new(),
         shredded: Vec::new(),

@@ -20,6 +20,9 @@ use crate::{AgentId, Error, Realm, Result, VaultId};
 /// What a program must know to read keys that several people open together.
 pub(super) const QUORUM: &str = "quorum";
 
+/// What a program must know to restore where others must approve it.
+pub(super) const APPROVALS: &str = "approvals";
+
 pub(super) type Agents = HashMap<AgentId, (Enrolment, Enrolled)>;
 
 /// Reads and checks the vault record.
@@ -59,7 +62,9 @@ pub(super) async fn keyring(
     sequences.sort_unstable();
     for sequence in sequences.into_iter().rev() {
         if let Some(keyring) = damage.or_open(read_keyring(store, sequence, root, vault).await)? {
-            if let Some(need) = keyring.needs.read.iter().find(|need| **need != QUORUM) {
+            if let Some(need) =
+                keyring.needs.read.iter().find(|need| ![QUORUM, APPROVALS].contains(&need.as_str()))
+            {
                 let found = format!("{VERSION} with {need}");
                 return Err(Error::Unsupported { found, known: VERSION.to_string() });
             }

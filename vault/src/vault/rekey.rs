@@ -13,11 +13,13 @@ use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 
-use super::open::QUORUM;
-use super::{Vault, create, enrol, shares, unlock};
+use super::open::{APPROVALS, QUORUM};
+use super::{GivenShares, Vault, create, enrol, shares, unlock};
 use crate::access::WrappedKey;
 use crate::format::envelope::Kind;
-use crate::format::keys::{AgentKeys, Keyring, PersonRecord, PersonSigning, SealingKey, Shares, ShreddedKey};
+use crate::format::keys::{
+    AgentKeys, ApprovalPolicy, Keyring, PersonRecord, PersonSigning, SealingKey, Shares, ShreddedKey,
+};
 use crate::format::names;
 use crate::keys::{Identities, Person};
 use crate::store::{Created, Store};
@@ -26,7 +28,7 @@ use crate::{AgentId, Error, Grade, Realm, Result};
 mod approvals;
 mod effect;
 
-use effect::{Effect, apply, quorum_after};
+use effect::{Effect, apply, approvals_after, quorum_after};
 
 /// What is to change.
 #[derive(Debug, Clone)]
@@ -55,6 +57,13 @@ pub enum KeyChange {
         /// How many.
         people: u8,
     },
+    /// So many others must approve a restore that opens this grade from now on; none ends that.
+    Approvals {
+        /// The grade.
+        grade: Grade,
+        /// How many, beside whoever restores.
+        people: u8,
+    },
     /// Every wrap is made anew, to the people that the keyring lists.
     Rewrap,
 }
@@ -71,6 +80,8 @@ pub struct KeyPlan {
     pub rewrapped: Vec<WrappedKey>,
     /// How many people open each grade together afterwards.
     pub quorum: Vec<(Grade, u8)>,
+    /// Of which grades others must approve each restore afterwards, and how many.
+    pub approvals: Vec<ApprovalPolicy>,
     /// Keys that are destroyed.
     pub shredded: Vec<(Realm, u32)>,
     /// Agents that could not be given the new metadata key and so are to be enrolled anew: by name, or by id
@@ -121,14 +132,28 @@ impl KeyPlan {
     /// recipient that cannot be used; `OldKeyring` when the newest keyring is gone or cannot be read, and
     /// `KeysChanged` when there is a newer one than this vault was opened with.
     pub async fn make(vault: &Vault, by: &Identities, change: &KeyChange) -> Result<Self> {
+        Self::make_with(vault, by, &GivenShares::default(), change).await
+    }
+
+    /// The same with shares of the root that others gave for a request.
+    ///
+    /// # Errors
+    /// As [`KeyPlan::make`].
+    pub async fn make_with(
+        vault: &Vault,
+        by: &Identities,
+        given: &GivenShares,
+        change: &KeyChange,
+    ) -> Result<Self> {
         vault.refuse_outdated().await?;
-        let root = vault.root_key(by).await?;
+        let root = vault.root_key_with(by, given).await?;
         let mut people = vault.people()?;
         let Effect { touched, rotated, shredded } = apply(vault, &mut people, change)?;
         if let Some(grade) = create::closed_grade(&active(&people)) {
             return Err(Error::KeysRefused(format!("nobody could open grade {grade} any more")));
         }
         let quorum = quorum_after(vault, &people, change)?;
+        let approvals = approvals_after(vault, &people, change)?;
         // Agents are given every metadata key with each keyring, so none may be closed.
         for key in vault.sealing_keys().iter().filter(|key| key.realm == Realm::Metadata) {
             vault.identity(key.realm, key.epoch)?;
@@ -145,7 +170,8 @@ impl KeyPlan {
         let new_epochs = rotated.into_iter().map(newest).collect::<Result<Vec<_>>>()?;
         let from = vault.keyring_sequence();
         let (shut_out, vault) = (Vec::new(), vault.clone());
-        let mut plan = Self { from, people, new_epochs, rewrapped, quorum, shredded, shut_out, vault, root };
+        let mut plan =
+            Self { from, people, new_epochs, rewrapped, quorum, approvals, shredded, shut_out, vault, root };
         if plan.new_metadata() {
             let unknown = plan.vault.inner.agents.values().filter(|agent| agent.recipient.is_none());
             let unreadable = plan.vault.inner.damage.enrolments().map(|id| id.to_string());
@@ -309,7 +335,10 @@ impl KeyPlan {
             }
         };
         let mut needs = vault.inner.keyring.needs.clone();
-        needs.read.retain(|need| need != QUORUM);
+        needs.read.retain(|need| need != QUORUM && need != APPROVALS);
+        if !self.approvals.is_empty() {
+            needs.read.push(APPROVALS.to_owned());
+        }
         if root_shares.is_some() || keys.iter().any(|key| key.shares.is_some()) {
             needs.read.push(QUORUM.to_owned());
         }
@@ -323,6 +352,7 @@ impl KeyPlan {
             keys,
             root_wrap,
             root_shares,
+            approvals: self.approvals.clone(),
             people: create::seal_json(&newest, &self.people_at(now)?),
             agents: self.agents(&metadata),
             shredded,

@@ -331,3 +331,56 @@ async fn approvals_of_people_who_left_and_of_keys_that_were_changed_do_not_count
         "{left:?}"
     );
 }
+
+#[tokio::test]
+async fn a_policy_wants_approvals_of_a_grade_that_one_person_opens_alone() {
+    let office = Office::new(1).await;
+    let policy = |people| KeyChange::Approvals { grade: Grade::High, people };
+    let (vault, identities) = (office.open(&[WANG]).await, office.identities(&[WANG]));
+    let refused = KeyPlan::make(&vault, &identities, &policy(3)).await.err();
+    assert!(
+        matches!(refused, Some(Error::KeysRefused(_))),
+        "there are two beside whoever restores: {refused:?}"
+    );
+    office.change(&[WANG], policy(2)).await;
+    assert_eq!(office.open(&[LI]).await.approvers(Grade::High), 2);
+    let request = office.ask(WANG).await;
+    assert_eq!(office.approve(request.id, LI).await.unwrap(), 0, "there are no shares");
+    assert_eq!(office.tally(request.id).await.state, RequestState::Open);
+    office.approve(request.id, ZHAO).await.unwrap();
+    assert_eq!(office.tally(request.id).await.state, RequestState::Approved);
+    // It stays when the keys change, and nobody leaves while it could not be met then.
+    office.change(&[WANG], KeyChange::Rewrap).await;
+    let vault = office.open(&[WANG]).await;
+    assert_eq!(vault.approvers(Grade::High), 2);
+    let leaving = KeyChange::Retire { name: "zhao".into() };
+    let refused = KeyPlan::make(&vault, &identities, &leaving).await.err();
+    assert!(matches!(refused, Some(Error::KeysRefused(_))), "{refused:?}");
+    office.change(&[WANG], policy(0)).await;
+    assert_eq!(office.open(&[WANG]).await.approvers(Grade::High), 0);
+}
+
+#[tokio::test]
+async fn shares_of_the_root_are_given_for_shredding_alone() {
+    let office = Office::new(2).await;
+    let (vault, wang) = (office.open(&[WANG]).await, office.key(WANG).await);
+    let asked = Asked { kind: Wish::Shred, grades: Vec::new(), ..asked() };
+    let request = NewRequest::make(&vault, &wang, asked, Timestamp::now()).unwrap();
+    request.write(&vault).await.unwrap();
+    assert_eq!(office.approve(request.id, LI).await.unwrap(), 1, "of the root, and of no grade");
+    assert!(!office.redeem(&request, WANG).await.unlocked().contains(&Grade::High));
+    let given = gather(&vault, &office.read(request.id).await, &request.identity).unwrap();
+    let change = KeyChange::Shred { grade: Grade::High, epoch: Some(1) };
+    let identities = office.identities(&[WANG]);
+    let alone = KeyPlan::make(&vault, &identities, &change).await.err();
+    assert!(matches!(alone, Some(Error::NoKey { .. })), "{alone:?}");
+    let plan = KeyPlan::make_with(&vault, &identities, &given, &change).await.unwrap();
+    assert!(plan.carry_out(&[], Timestamp::now()).await.unwrap().is_complete());
+    assert_eq!(office.open(&[WANG]).await.shredded().len(), 1);
+    // A restore's shares are of the grade alone.
+    let restore = office.ask(WANG).await;
+    office.approve(restore.id, ZHAO).await.unwrap();
+    let given = gather(&vault, &office.read(restore.id).await, &restore.identity).unwrap();
+    let refused = KeyPlan::make_with(&office.open(&[WANG]).await, &identities, &given, &change).await.err();
+    assert!(matches!(refused, Some(Error::NoKey { .. })), "{refused:?}");
+}

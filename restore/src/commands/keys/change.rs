@@ -4,11 +4,14 @@
 use jiff::Timestamp;
 use lifeboat_console::{CommandError, Interrupt, Kind, Progress, escape, print, print_json};
 use lifeboat_vault::format::audit::Deed;
-use lifeboat_vault::{Error, KeyChange, KeyOutcome, KeyPlan, Person, Realm, StoreOutcome, WrappedKey};
+use lifeboat_vault::{
+    Error, GivenShares, KeyChange, KeyOutcome, KeyPlan, Person, Realm, StoreOutcome, WrappedKey,
+};
 use serde_json::json;
 
 use super::honest;
-use crate::cli::{Changing, KeysAdd, KeysQuorum, KeysRetire, KeysRotate};
+use super::shred::ByRequest;
+use crate::cli::{Changing, KeysAdd, KeysApprovals, KeysQuorum, KeysRetire, KeysRotate};
 use crate::open::{AtHand, copy_store};
 use crate::record::{Recorder, ended, kind_of};
 use crate::words;
@@ -48,6 +51,19 @@ pub async fn quorum(args: &KeysQuorum, json: bool) -> Result<(), CommandError> {
     Changed::make(&args.changing, &change, false, json).await?.tell(&done, "quorum", None)
 }
 
+/// Says how many others must approve a restore.
+pub async fn approvals(args: &KeysApprovals, json: bool) -> Result<(), CommandError> {
+    let (grade, people) = (args.grade, args.people);
+    let done = match people {
+        0 => format!("nobody needs to approve a restore of grade {grade}"),
+        some => {
+            format!("a restore of grade {grade} needs {} of others", words::counted(some.into(), "approval"))
+        }
+    };
+    let change = KeyChange::Approvals { grade, people };
+    Changed::make(&args.changing, &change, false, json).await?.tell(&done, "approvals", None)
+}
+
 /// Makes every wrap anew.
 pub async fn rewrap(args: &Changing, json: bool) -> Result<(), CommandError> {
     let done = "every key is wrapped anew to the people that the vault lists";
@@ -67,10 +83,21 @@ pub(super) struct Changed {
 }
 
 impl Changed {
-    pub(super) async fn make(
+    async fn make(
         args: &Changing,
         change: &KeyChange,
         keep_metadata: bool,
+        json: bool,
+    ) -> Result<Self, CommandError> {
+        Self::make_with(args, change, keep_metadata, None, json).await
+    }
+
+    /// The same, with what others approved.
+    pub(super) async fn make_with(
+        args: &Changing,
+        change: &KeyChange,
+        keep_metadata: bool,
+        request: Option<&ByRequest<'_>>,
         json: bool,
     ) -> Result<Self, CommandError> {
         let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
@@ -78,22 +105,34 @@ impl Changed {
         let recorder = Recorder::of(&at_hand);
         let AtHand { vault, identities, config, .. } = at_hand;
         let progress = Progress::new(json);
-        let making = async { KeyPlan::make(&vault, &identities, change).await.map_err(needs_the_root) };
+        let making = async {
+            let (given, approved) = match request {
+                Some(request) => {
+                    let (given, approved) = request.claim(&vault, &identities).await?;
+                    (given, Some(approved))
+                }
+                None => (GivenShares::default(), None),
+            };
+            let plan = KeyPlan::make_with(&vault, &identities, &given, change).await;
+            Ok::<_, CommandError>((plan.map_err(needs_the_root)?, approved))
+        };
         let deed = |detail: String| Deed {
             what: "keys".into(),
             detail: Some(detail),
             reason: args.reason.clone(),
             ..Deed::default()
         };
-        let asked = in_words(change);
-        let mut plan = match interrupt.or(making).await {
-            Err(error) if !args.dry_run && kind_of(&error) == Kind::NoUsableKey => {
+        let mut asked = in_words(change);
+        let refusals = [Kind::NoUsableKey, Kind::ApprovalMissing, Kind::Denied];
+        let (mut plan, approved) = match interrupt.or(making).await {
+            Err(error) if !args.dry_run && refusals.contains(&kind_of(&error)) => {
                 let refused: Result<Self, _> = Err(error);
                 recorder.write(&ended(deed(asked), &refused), &progress).await;
                 return refused;
             }
             made => made?,
         };
+        asked.extend(approved.map(|approved| format!(", {}", approved.in_words())));
         // A host that would be shut out backs nothing up until somebody goes there: that is for the operator
         // to ask for, with `rotate metadata`.
         let unreached = match change {
@@ -228,6 +267,9 @@ fn in_words(change: &KeyChange) -> String {
         KeyChange::Rotate(realm) => format!("rotate {realm}"),
         KeyChange::Rewrap => "rewrap".into(),
         KeyChange::Quorum { grade, people } => format!("grade {grade} takes {people} together"),
+        KeyChange::Approvals { grade, people } => {
+            format!("a restore of grade {grade} needs {people} approvals")
+        }
         KeyChange::Shred { grade, epoch: Some(epoch) } => format!("shred {grade} {epoch}"),
         KeyChange::Shred { grade, epoch: None } => format!("shred {grade}"),
     }

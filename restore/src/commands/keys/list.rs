@@ -1,7 +1,7 @@
 //! `keys list`: every key of the vault and who can open it.
 
 use lifeboat_console::{Align, CommandError, Interrupt, Kind, Table, escape, print, print_json};
-use lifeboat_vault::Access;
+use lifeboat_vault::{Access, Grade, Vault};
 use serde_json::json;
 
 use super::matrix;
@@ -16,8 +16,8 @@ pub async fn run(args: &KeysList, json: bool) -> Result<(), CommandError> {
     let access = interrupt.or(at_hand.vault.access(&at_hand.identities)).await?;
     let doubts = matrix::doubts(&access, access.keys.iter());
     match json {
-        true => print_json("summary", &summary(&access, &doubts))?,
-        false => print(&told(&access, &doubts))?,
+        true => print_json("summary", &summary(&at_hand.vault, &access, &doubts))?,
+        false => print(&told(&at_hand.vault, &access, &doubts))?,
     }
     match doubts.len() as u64 {
         0 => Ok(()),
@@ -30,9 +30,12 @@ pub async fn run(args: &KeysList, json: bool) -> Result<(), CommandError> {
     }
 }
 
-fn told(access: &Access, doubts: &[String]) -> String {
+fn told(vault: &Vault, access: &Access, doubts: &[String]) -> String {
     let mut text = format!("keyring {}\n\n{}\n", access.keyring, people(access));
     text.push_str(&matrix::table(access, access.keys.iter()).to_string());
+    text.extend(policies(vault).map(|(grade, some)| {
+        format!("a restore of grade {grade} needs {} of others\n", words::counted(some.into(), "approval"))
+    }));
     text.push_str(matrix::UNKNOWN);
     text.extend(doubts.iter().map(|doubt| format!("does not fit: {doubt}\n")));
     text.extend(warnings(access).iter().map(|warning| format!("warning: {warning}\n")));
@@ -69,7 +72,12 @@ fn warnings(access: &Access) -> Vec<String> {
     warnings
 }
 
-fn summary(access: &Access, doubts: &[String]) -> serde_json::Value {
+/// Grades of which others must approve each restore, and how many.
+fn policies(vault: &Vault) -> impl Iterator<Item = (Grade, u8)> {
+    Grade::ALL.into_iter().map(|grade| (grade, vault.approvers(grade))).filter(|(_, some)| *some > 0)
+}
+
+fn summary(vault: &Vault, access: &Access, doubts: &[String]) -> serde_json::Value {
     let people = access
         .people
         .iter()
@@ -81,6 +89,9 @@ fn summary(access: &Access, doubts: &[String]) -> serde_json::Value {
         "people": people.collect::<Vec<_>>(),
         "keys": matrix::json(access, access.keys.iter()),
         "leftovers": leftovers.collect::<Vec<_>>(),
+        "approvals": policies(vault)
+            .map(|(grade, people)| json!({ "grade": grade, "people": people }))
+            .collect::<Vec<_>>(),
         "contradictions": doubts,
         "warnings": warnings(access),
     })

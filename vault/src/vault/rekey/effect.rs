@@ -2,7 +2,7 @@
 //! anew, which keys are new and which go. It refuses what makes no sense.
 
 use super::KeyChange;
-use crate::format::keys::PersonRecord;
+use crate::format::keys::{ApprovalPolicy, PersonRecord};
 use crate::keys::Person;
 use crate::{Error, Grade, Realm, Result, Vault};
 
@@ -46,6 +46,7 @@ pub(super) fn apply(vault: &Vault, people: &mut Vec<PersonRecord>, change: &KeyC
         KeyChange::Quorum { grade, .. } => {
             Ok(Effect { touched: vec![*grade], rotated: vec![Realm::Rows(*grade)], ..Effect::default() })
         }
+        KeyChange::Approvals { .. } => Ok(Effect::default()),
         KeyChange::Rotate(realm) => Ok(Effect { rotated: vec![*realm], ..Effect::default() }),
         KeyChange::Shred { grade, epoch } => shred(vault, *grade, *epoch),
         KeyChange::Rewrap => Ok(everything()),
@@ -72,6 +73,30 @@ pub(super) fn quorum_after(
         quorum.push((grade, needed));
     }
     Ok(quorum)
+}
+
+/// Of which grades others must approve each restore after a change.
+pub(super) fn approvals_after(
+    vault: &Vault,
+    people: &[PersonRecord],
+    change: &KeyChange,
+) -> Result<Vec<ApprovalPolicy>> {
+    let mut approvals = Vec::new();
+    for grade in Grade::ALL {
+        let needed = match change {
+            KeyChange::Approvals { grade: changed, people } if *changed == grade => *people,
+            _ => vault.approvers(grade),
+        };
+        let there = people.iter().filter(|person| person.grades.contains(&grade)).count();
+        if needed > 0 && there <= usize::from(needed) {
+            let reason = format!(
+                "a restore of grade {grade} would need {needed} beside whoever restores, and {there} have it"
+            );
+            return Err(Error::KeysRefused(reason));
+        }
+        approvals.extend((needed > 0).then_some(ApprovalPolicy { grade, people: needed }));
+    }
+    Ok(approvals)
 }
 
 /// The keys that go. Without its newest key a grade gets another first, so that the next backup seals to it.

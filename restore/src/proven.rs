@@ -1,6 +1,7 @@
 //! What the vault's record says of its last verification, by the clocks of those who verified.
 
 use jiff::Timestamp;
+use lifeboat_vault::format::audit::RowsRead;
 use lifeboat_vault::{AuditRecord, AuditReport};
 
 /// When every snapshot was last proven whole.
@@ -19,10 +20,7 @@ impl Proven {
             let deed = &record.entry.deed;
             deed.what == "verify" && deed.result == "done" && deed.snapshots.is_empty()
         };
-        // The words are those of `verify` in this program; an agent never reads rows.
-        let every_row = |record: &&AuditRecord| {
-            record.entry.deed.detail.as_deref().is_some_and(|detail| detail.ends_with("every row read"))
-        };
+        let every_row = |record: &&AuditRecord| record.entry.deed.depth == Some(RowsRead::All);
         let time = |record: &AuditRecord| record.entry.time.parse().ok();
         let whole = || report.records.iter().filter(is_whole);
         Self {

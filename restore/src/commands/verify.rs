@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lifeboat_console::{
     Align, CommandError, Interrupt, Kind, Progress, Table, escape, human_bytes, human_duration, print,
 };
-use lifeboat_vault::format::audit::Deed;
+use lifeboat_vault::format::audit::{Deed, RowsRead};
 use lifeboat_vault::{
     Covered, DamagedPart, Depth, Grade, NotOpened, Snapshot, SnapshotHealth, VerifyReport, verify,
 };
@@ -55,6 +55,11 @@ fn deed(report: &VerifyReport, chosen: &[Snapshot], args: &Verify) -> Deed {
         what: "verify".into(),
         snapshots: named.iter().map(|snapshot| snapshot.id).collect(),
         rows: args.read_data.map(|_| covered.rows),
+        depth: match args.read_data {
+            None | Some(Depth::Structure) => None,
+            Some(Depth::Sample { .. }) => Some(RowsRead::Sample),
+            Some(Depth::All) => Some(RowsRead::All),
+        },
         detail: Some(match args.read_data {
             None => format!("{what}, no rows read"),
             Some(Depth::Sample { percent }) => format!("{what}, {percent} % of the rows read"),

@@ -13,6 +13,7 @@ use lifeboat_vault::format::record::ChunkSizes;
 use lifeboat_vault::{
     AgentKey, Draft, Grade, NewVault, Opener, Person, SnapshotWriter, Store, Vault, create,
 };
+use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tempfile::TempDir;
 use url::Url;
@@ -254,6 +255,16 @@ impl Lab {
             .expect("the program starts");
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
         (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+
+    /// How a control of the report comes out, for whoever has these options.
+    pub fn control(&self, id: &str, who: &str) -> String {
+        let (_, stdout, _) = self.run(&format!("report {who} --json"));
+        let mut lines = stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON lines"));
+        let report = lines.find(|line| line["type"] == "report").expect("a report");
+        let mut controls = report["results"].as_array().expect("a list").iter();
+        let control = controls.find(|control| control["check"] == id).expect("the control");
+        control["status"].as_str().expect("a word").to_owned()
     }
 
     /// Runs the program and compares everything it says with a golden file.

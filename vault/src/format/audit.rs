@@ -51,6 +51,9 @@ pub struct Deed {
     /// Rows read or written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
+    /// Of a verify, which rows it read; nothing where it read none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<RowsRead>,
     /// Where rows went, without account and password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
@@ -63,4 +66,32 @@ pub struct Deed {
     /// Why, in words of whoever did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// Which rows a verify read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowsRead {
+    /// Every row of the snapshots that it is about.
+    All,
+    /// Some, drawn at random.
+    Sample,
+    /// What a later version says.
+    #[serde(other)]
+    Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_depth_that_a_later_version_says_is_no_damage() {
+        let read = |depth: &str| {
+            let deed = format!("{{\"what\":\"verify\",\"result\":\"done\",\"depth\":\"{depth}\"}}");
+            serde_json::from_str::<Deed>(&deed).expect("a deed").depth
+        };
+        assert_eq!(read("all"), Some(RowsRead::All));
+        assert_eq!(read("every_second"), Some(RowsRead::Unknown));
+    }
 }

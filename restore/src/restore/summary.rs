@@ -7,7 +7,7 @@ use lifeboat_connectors::LoadReport;
 use lifeboat_console::{CommandError, Kind, escape, human_bytes, human_duration};
 use serde::Serialize;
 
-use super::withhold::by_reason;
+use super::withhold::{Reason, by_reason};
 use super::{Plan, Withheld};
 use crate::words;
 
@@ -115,7 +115,7 @@ impl Summary {
     /// What was kept back although nobody asked for that.
     fn withheld_unasked(&self) -> Option<String> {
         let unasked =
-            |withheld: &&Withheld| !self.withheld_as_asked || withheld.reason.starts_with("no identity");
+            |withheld: &&Withheld| !self.withheld_as_asked || withheld.reason == Reason::Closed;
         let columns: usize =
             self.withheld.iter().filter(unasked).map(|withheld| withheld.columns.len()).sum();
         (columns > 0).then(|| format!("{} withheld", words::counted(columns as u64, "column")))

@@ -2,12 +2,13 @@
 //! for, as NULL or under a mask. Each is named, with the reason: a restore never has less than it says.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use lifeboat_connectors::Withheld as WithheldColumns;
 use lifeboat_vault::format::manifest::StreamRecord;
 use lifeboat_vault::{Grade, Vault};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::Chosen;
 use super::mask::{Mask, Masks, Shape};
@@ -37,8 +38,38 @@ pub struct Withheld {
     pub whole_table: bool,
     /// Whether values of their form stand in their place; otherwise NULL does.
     pub masked: bool,
-    /// Why, in words.
-    pub reason: String,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why something is kept back. `Display` says it, and JSON as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Nobody here opens its grade.
+    Closed,
+    /// Masks were asked for.
+    Masked,
+    /// So they were, and of its type none can be made.
+    NoMask,
+    /// Only this grade and lower ones were asked for.
+    Above(Grade),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("no identity given opens this grade"),
+            Self::Masked => f.write_str("--mask"),
+            Self::NoMask => f.write_str("of this type no other value can be made"),
+            Self::Above(most) => write!(f, "--grade {most}"),
+        }
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// What a restore makes of one table's columns.
@@ -136,15 +167,12 @@ impl Showing {
         stream.columns.iter().map(of_column).collect()
     }
 
-    fn reason(&self, grade: Grade, masked: bool) -> String {
-        match (self.open.contains(&grade), self.mask_key.is_some()) {
-            (false, _) => "no identity given opens this grade".into(),
-            (true, true) if masked => "--mask".into(),
-            (true, true) => "of this type no other value can be made".into(),
-            (true, false) => match self.most {
-                Some(most) => format!("--grade {most}"),
-                None => "it was not asked for".into(),
-            },
+    fn reason(&self, grade: Grade, masked: bool) -> Reason {
+        match (self.mask_key, self.most.filter(|_| self.open.contains(&grade))) {
+            (_, None) => Reason::Closed,
+            (Some(_), Some(_)) if masked => Reason::Masked,
+            (Some(_), Some(_)) => Reason::NoMask,
+            (None, Some(most)) => Reason::Above(most),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use lifeboat_console::OutputArgs;
-use lifeboat_vault::{Depth, Grade};
+use lifeboat_vault::{Depth, Grade, Realm};
 
 mod audit;
 mod keys;
@@ -252,8 +252,10 @@ fn depth(text: &str) -> Result<Depth, String> {
 }
 
 fn grade(text: &str) -> Result<Grade, String> {
-    let known = Grade::ALL.into_iter().find(|grade| grade.as_str() == text);
-    known.ok_or_else(|| "write high, medium or low".into())
+    match text.parse() {
+        Ok(Realm::Rows(grade)) => Ok(grade),
+        _ => Err("write high, medium or low".into()),
+    }
 }
 
 fn role(text: &str) -> Result<(String, String), String> {

@@ -58,6 +58,15 @@ impl AtHand {
     /// Opens the vault.
     pub async fn open(access: &Access, interrupt: &Interrupt) -> Result<Self, CommandError> {
         let config = access.config.as_deref().map(Config::load).transpose()?;
+        Self::with(access, config, interrupt).await
+    }
+
+    /// The same by what the file that `access` names holds, which somebody has read already.
+    pub async fn with(
+        access: &Access,
+        config: Option<Config>,
+        interrupt: &Interrupt,
+    ) -> Result<Self, CommandError> {
         let url = vault_url(access, config.as_ref())?;
         let root = access.root.as_deref().or(config.as_ref().and_then(|config| config.vault.root.as_deref()));
         let keys = Keys::read(&identity_files(access, config.as_ref())?)?;

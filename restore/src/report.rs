@@ -23,6 +23,7 @@ mod tests;
 use jiff::Timestamp;
 
 pub use control::{Counts, Status};
+pub use evidence::sha256;
 pub use facts::Facts;
 pub use gather::gather;
 pub use html::html;

@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use jiff::SignedDuration;
 use lifeboat_vault::{Grade, Realm};
 
-use super::Access;
 use super::requests::life;
+use super::{Access, grade};
 
 /// `keys`.
 #[derive(Args)]
@@ -172,11 +172,4 @@ pub struct KeysShred {
 
 fn realm(text: &str) -> Result<Realm, String> {
     text.parse().map_err(|_| "write high, medium, low or metadata".into())
-}
-
-fn grade(text: &str) -> Result<Grade, String> {
-    match text.parse() {
-        Ok(Realm::Rows(grade)) => Ok(grade),
-        _ => Err("write high, medium or low".into()),
-    }
 }

@@ -103,7 +103,7 @@ fn vaults(seen: &[Seen]) -> Table {
 fn opens(grades: &[Grade]) -> String {
     match grades {
         [] => "no rows".to_owned(),
-        grades => grades.iter().map(|grade| grade.as_str()).collect::<Vec<_>>().join(", "),
+        grades => words::listed(grades),
     }
 }
 

@@ -4,22 +4,24 @@ use std::io::Write;
 use std::path::Path;
 
 use jiff::Timestamp;
-use lifeboat_config::Config;
+use lifeboat_config::{Config, ConfigError};
 use lifeboat_console::{CommandError, Interrupt, Kind, Progress, ResultExt, print, print_json};
 
 use crate::cli;
-use crate::open::Opened;
-use crate::report::{Report, Status, gather, html, json, text};
+use crate::open::{AtHand, Opened};
+use crate::report::{Report, Status, gather, html, json, sha256, text};
 use crate::words;
 
 /// Reads everything, judges, prints or writes, and fails when a control does.
 pub async fn run(args: &cli::Report, json_wanted: bool) -> Result<(), CommandError> {
     let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
-    let config = args.access.config.as_deref().map(Config::load).transpose()?;
-    let opened = Opened::open(&args.access, &interrupt).await?;
+    let (config, digest) = args.access.config.as_deref().map(read).transpose()?.unzip();
+    let AtHand { vault, config, .. } = AtHand::with(&args.access, config, &interrupt).await?;
+    let opened = Opened::of(vault, &interrupt).await?;
     let progress = Progress::new(json_wanted);
     progress.phase("looking at the stores");
-    let facts = interrupt.or(gather(&args.access, config.as_ref(), &opened, Timestamp::now())).await?;
+    let config = config.as_ref().zip(digest);
+    let facts = interrupt.or(gather(&args.access, config, &opened, Timestamp::now())).await?;
     progress.finish();
     let report = Report::of(&facts);
     if let Some(path) = &args.html {
@@ -30,6 +32,13 @@ pub async fn run(args: &cli::Report, json_wanted: bool) -> Result<(), CommandErr
         false => print(&text(&report, args.lang))?,
     }
     ending(&report)
+}
+
+/// The configuration, with the digest of the very bytes that it was read from.
+fn read(path: &Path) -> Result<(Config, String), CommandError> {
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    Ok((Config::parse(&text, path)?, sha256(text.as_bytes())))
 }
 
 /// Replaces the file as a whole: a report that was printed half is worse than yesterday's.

@@ -85,9 +85,9 @@ fn listing(tables: &[TableRecord]) -> String {
         ("grades", Align::Left),
     ]);
     for table in tables {
-        let grades: Vec<_> = table.streams.iter().map(|stream| stream.grade.as_str()).collect();
+        let grades: Vec<_> = table.streams.iter().map(|stream| stream.grade).collect();
         let name = table.table.to_string();
-        listing.row([name, human_rows(table.rows), human_bytes(raw_bytes(table)), grades.join(", ")]);
+        listing.row([name, human_rows(table.rows), human_bytes(raw_bytes(table)), words::listed(&grades)]);
     }
     if listing.is_empty() { "no tables\n".into() } else { listing.to_string() }
 }

@@ -7,7 +7,7 @@ use lifeboat_console::{
 };
 use lifeboat_vault::format::audit::{Deed, RowsRead};
 use lifeboat_vault::{
-    Covered, DamagedPart, Depth, Grade, NotOpened, Snapshot, SnapshotHealth, VerifyReport, verify,
+    Covered, DamagedPart, Depth, NotOpened, Snapshot, SnapshotHealth, VerifyReport, verify,
 };
 use serde_json::{Value, json};
 
@@ -218,8 +218,8 @@ fn ending(report: &VerifyReport) -> Result<(), CommandError> {
     if report.covered.closed_grades.is_empty() {
         return Ok(());
     }
-    let grades: Vec<_> = report.covered.closed_grades.iter().copied().map(Grade::as_str).collect();
-    let text = format!("rows of grade {} were not read: no identity given opens them", grades.join(", "));
+    let grades = words::listed(&report.covered.closed_grades);
+    let text = format!("rows of grade {grades} were not read: no identity given opens them");
     Err(CommandError::new(Kind::Partial, text)
         .hint("give the identity of a person who may open them with `--identity`"))
 }

@@ -34,15 +34,17 @@ const SAMPLES: usize = 25;
 /// Of each of them.
 const SAMPLE_BYTES: u64 = 512;
 
-/// Gathers the facts at `now`. `config` is the file that `access` names, already read.
+/// Gathers the facts at `now`. `config` is the file that `access` names, already read, and its digest.
 pub async fn gather(
     access: &Access,
-    config: Option<&Config>,
+    config: Option<(&Config, String)>,
     opened: &Opened,
     now: Timestamp,
 ) -> Result<Facts, CommandError> {
     let path = access.config.as_deref();
-    let own = config.zip(path).map(|(config, path)| of_config(config, path, now)).transpose()?;
+    let (config, digest) = config.unzip();
+    let here = config.zip(path);
+    let own = here.zip(digest).map(|((config, path), digest)| of_config(config, path, digest, now));
     let (notes, unread) = list_notes(&opened.vault).await?;
     let mut vault = of_vault(opened, &notes, now).await?;
     vault.damage.extend(unread.iter().map(ToString::to_string));
@@ -50,27 +52,26 @@ pub async fn gather(
         now,
         audit: audit(&opened.vault, now).await?,
         stores: stores(access, config, &opened.vault, now).await?,
-        host: config.zip(path).and_then(|(config, path)| host::look(config, path, &access.identity, now)),
+        host: here.and_then(|(config, path)| host::look(config, path, &access.identity, now)),
         config: own,
         vault,
     })
 }
 
-fn of_config(config: &Config, path: &Path, now: Timestamp) -> Result<ConfigFacts, CommandError> {
-    let bytes = std::fs::read(path)?;
+fn of_config(config: &Config, path: &Path, digest: String, now: Timestamp) -> ConfigFacts {
     let zone = config.agent.zone();
     let planned =
         |source: &Source| Planned { name: source.name.clone(), gap: longest_gap(source, &zone, now) };
     let people = config.people.iter().map(|(name, person)| (name.clone(), person.recipient.clone()));
     let channels = config.notify.iter().map(|target| (target.name.clone(), target.channel.kind()));
-    Ok(ConfigFacts {
-        read: Evidence { kind: "config", from: path.display().to_string(), at: now, digest: sha256(&bytes) },
+    ConfigFacts {
+        read: Evidence { kind: "config", from: path.display().to_string(), at: now, digest },
         branch: config.branch.clone(),
         sources: config.sources.iter().map(planned).collect(),
         people: people.collect(),
         channels: channels.collect(),
         suppressions: config.suppressions.clone(),
-    })
+    }
 }
 
 /// The longest time between two slots of a source, whichever of its schedules they are of.

@@ -114,8 +114,7 @@ impl Summary {
 
     /// What was kept back although nobody asked for that.
     fn withheld_unasked(&self) -> Option<String> {
-        let unasked =
-            |withheld: &&Withheld| !self.withheld_as_asked || withheld.reason == Reason::Closed;
+        let unasked = |withheld: &&Withheld| !self.withheld_as_asked || withheld.reason == Reason::Closed;
         let columns: usize =
             self.withheld.iter().filter(unasked).map(|withheld| withheld.columns.len()).sum();
         (columns > 0).then(|| format!("{} withheld", words::counted(columns as u64, "column")))

@@ -167,6 +167,27 @@ impl Company {
         self.lead_to_store(command)
     }
 
+    /// A command of Wang against another place that holds the vault; `environment` leads there.
+    pub fn restore_from(&self, url: &str, environment: &[(String, String)], args: &[&str]) -> Command {
+        let mut command = restore();
+        command.args(args).arg("--vault").arg(url).arg("--identity").arg(self.identity("wang"));
+        command.envs(environment.iter().cloned());
+        command
+    }
+
+    /// Restores a snapshot of SQLite's from that place alone and compares: no configuration, no state, no
+    /// first vault.
+    pub fn restores_from(&self, url: &str, environment: &[(String, String)], snapshot: &str, expected: &str) {
+        let restored = self.path("restored.db");
+        // Whoever looked into the last one may have left its log beside it.
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(self.path(&format!("restored.db{suffix}")));
+        }
+        let target = format!("sqlite://{}", restored.display());
+        run(&mut self.restore_from(url, environment, &["restore", snapshot, "--to", &target])).success();
+        assert!(sqlite_dump(&restored) == expected, "{snapshot} of {url} is not what it was");
+    }
+
     /// The snapshots that the vault shows, oldest first, as their ids.
     pub fn snapshots(&self) -> Vec<String> {
         let told = run(&mut self.restore(&["snapshots", "--json"])).success().stdout;
@@ -202,6 +223,11 @@ impl Company {
         command.envs(self.environment.iter().cloned());
         command
     }
+}
+
+/// Settings as a file of them has them.
+pub fn settings(environment: &[(String, String)]) -> String {
+    environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
 }
 
 /// A sample CRM in the new SQLite file `path`, as a source.

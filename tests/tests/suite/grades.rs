@@ -1,10 +1,8 @@
 //! Columns of several grades through the two real programs, on every system.
 
-use std::path::Path;
-
 use lifeboat_tests::{Finished, MariadbServer, PostgresServer, run};
 
-use crate::company::{Company, DB1, Source, postgres_source};
+use crate::company::{Company, DB1, Source, postgres_source, sqlite_dump};
 use crate::databases::support::{check_lines, check_says, sqlite};
 
 /// Tables of a small CRM, in words that every system knows.
@@ -56,10 +54,6 @@ fn sqlite_company() -> (Company, std::path::PathBuf) {
     (company, path)
 }
 
-fn dump(path: &Path) -> String {
-    run(std::process::Command::new("sqlite3").arg("-readonly").arg(path).arg(".dump")).success().stdout
-}
-
 #[test]
 fn whoever_opens_every_grade_gets_the_whole_database_back() {
     let (company, path) = sqlite_company();
@@ -74,7 +68,7 @@ fn whoever_opens_every_grade_gets_the_whole_database_back() {
     let new = company.path("new.db");
     let to = format!("sqlite://{}", new.display());
     run(&mut company.restore(&["restore", "crm@latest", "--to", &to])).success();
-    check_lines(dump(&new).lines(), dump(&path).lines());
+    check_lines(sqlite_dump(&new).lines(), sqlite_dump(&path).lines());
     let verified = company.verify();
     assert_eq!(verified["covered"]["not_opened"], serde_json::json!([]));
 }
@@ -149,7 +143,7 @@ impl Lab for Sqlite {
     }
 
     fn dump(&self, database: &str) -> String {
-        dump(&self.0.path(&format!("{database}.db")))
+        sqlite_dump(&self.0.path(&format!("{database}.db")))
     }
 
     fn restore(&self, person: &str, database: &str, more: &[&str]) -> Finished {

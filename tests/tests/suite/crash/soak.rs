@@ -8,13 +8,13 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lifeboat_tests::{Finished, S3Server, restore, run};
+use lifeboat_tests::{Finished, S3Server, run};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
 use super::victim::{Moment, Victim, files};
-use crate::company::{Company, DB1, DB2, Host, Source, sqlite_crm, sqlite_day, sqlite_dump};
+use crate::company::{self, Company, DB1, DB2, Host, Source, sqlite_crm, sqlite_day, sqlite_dump};
 
 /// Rounds when nobody says otherwise.
 const ROUNDS: u32 = 12;
@@ -88,8 +88,7 @@ impl Soak {
             fs::create_dir(folder).expect("a disk elsewhere");
         }
         let settings = company.path("copy.env");
-        let lines = copy.environment().into_iter().map(|(name, value)| format!("{name}={value}\n"));
-        fs::write(&settings, lines.collect::<String>()).expect("the copy's settings");
+        fs::write(&settings, company::settings(&copy.environment())).expect("the copy's settings");
         for (host, name) in [(DB1, "crm"), (DB2, "shop")] {
             let source = Source { name, ..sqlite_crm(&database(&company, host), "0.001") };
             company.configure(host, &[source]);
@@ -238,23 +237,11 @@ impl Soak {
 
     /// Restores a snapshot from a vault or its copy, and compares.
     fn restores(&self, url: &str, snapshot: &str, expected: &str) {
-        let restored = self.company.path("restored.db");
-        for suffix in ["", "-wal", "-shm"] {
-            let _ = fs::remove_file(self.company.path(&format!("restored.db{suffix}")));
-        }
-        let to = format!("sqlite://{}", restored.display());
-        let mut command = restore();
-        command.args(["restore", snapshot, "--to", &to, "--vault", url, "--identity"]);
-        command.arg(self.company.identity("wang")).envs(self.copy.environment());
-        run(&mut command).success();
-        assert!(sqlite_dump(&restored) == expected, "{snapshot} of {url} is not what it was");
+        self.company.restores_from(url, &self.copy.environment(), snapshot, expected);
     }
 
     fn read_copy(&self, args: &[&str]) -> Finished {
-        let mut command = restore();
-        command.args(args).args(["--vault", &self.copy.url(), "--identity"]);
-        command.arg(self.company.identity("wang"));
-        run(command.envs(self.copy.environment()))
+        run(&mut self.company.restore_from(&self.copy.url(), &self.copy.environment(), args))
     }
 
     /// Kills a program that is under way, or lets it end.

@@ -13,7 +13,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use serde_json::Value;
 use sqlx::{Connection, SqliteConnection};
 
-use crate::company::{Company, DB1, sqlite_crm};
+use crate::company::{self, Company, DB1, sqlite_crm};
 
 const BRANCHES: [&str; 2] = ["north", "south"];
 
@@ -51,8 +51,7 @@ impl Group {
         let folder = &self.branches[0];
         let mut text = format!("version = 1\nidentity = \"{}\"\n", identity.display());
         for (name, credentials) in BRANCHES.iter().zip(credentials) {
-            let lines = self.server.environment_of(credentials);
-            let lines: String = lines.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+            let lines = company::settings(&self.server.environment_of(credentials));
             fs::write(folder.path(&format!("{credentials}.env")), lines).expect("credentials");
             text += &format!("[[vault]]\nname = \"{name}\"\nurl = \"{}\"\n", self.server.url(name));
             text += &format!("credentials = \"{{file:{credentials}.env}}\"\n");

@@ -15,6 +15,8 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use url::Url;
 
+use crate::company;
+
 /// More than S3 lists on one page, which is 1000; Azure's page is 5000, too many to fill here.
 const MANY: usize = 1010;
 /// A folder has no pages, and syncs every object to disk.
@@ -94,9 +96,8 @@ async fn a_vault_sees_nothing_of_its_neighbour_in_the_same_bucket() {
 }
 
 /// A store as the programs open it, led by settings alone.
-fn opened(url: &str, settings: &[(String, String)]) -> Store {
-    let lines: String = settings.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-    let settings = StoreSettings::parse(&lines).expect("settings");
+pub fn opened(url: &str, settings: &[(String, String)]) -> Store {
+    let settings = StoreSettings::parse(&company::settings(settings)).expect("settings");
     Store::open_with(&Url::parse(url).expect("a URL"), false, &settings).expect("a store")
 }
 

@@ -4,10 +4,10 @@
 use std::fs;
 use std::path::Path;
 
-use lifeboat_tests::{AzureServer, Gate, S3Server, restore, run};
+use lifeboat_tests::{AzureServer, Gate, S3Server, run};
 use serde_json::Value;
 
-use crate::company::{Company, DB1, sqlite_crm, sqlite_day, sqlite_dump};
+use crate::company::{self, Company, DB1, sqlite_crm, sqlite_day, sqlite_dump};
 use crate::crash::victim::{Moment, Victim};
 
 /// A copy in the configuration, led by a file of settings where it has some.
@@ -16,8 +16,7 @@ fn add_copy(company: &Company, name: &str, url: &str, settings: &[(String, Strin
     text += &format!("[[vault.copy]]\nname = \"{name}\"\nurl = \"{url}\"\n");
     if !settings.is_empty() {
         let file = company.path(&format!("{name}.env"));
-        let lines: String = settings.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-        fs::write(&file, lines).expect("a file of settings");
+        fs::write(&file, company::settings(settings)).expect("a file of settings");
         text += &format!("credentials = \"{{file:{}}}\"\n", file.display());
     }
     fs::write(company.config(DB1), text).expect("a configuration");
@@ -31,18 +30,8 @@ fn require(company: &Company, copies: u32) {
 
 /// Proves and restores the newest snapshot from `url` alone: no configuration, no state, no first vault.
 fn restores_alone(company: &Company, url: &str, settings: &[(String, String)], expected: &str) {
-    let restored = company.path("restored.db");
-    // Whoever looked into the last one may have left its log beside it.
-    for suffix in ["", "-wal", "-shm"] {
-        let _ = fs::remove_file(company.path(&format!("restored.db{suffix}")));
-    }
-    let target = format!("sqlite://{}", restored.display());
-    for args in [&["verify", "--read-data"][..], &["restore", "crm@latest", "--to", &target]] {
-        let mut command = restore();
-        command.args(args).arg("--vault").arg(url).arg("--identity").arg(company.identity("wang"));
-        run(command.envs(settings.iter().cloned())).success();
-    }
-    assert!(sqlite_dump(&restored) == expected, "{url} gives something else back");
+    run(&mut company.restore_from(url, settings, &["verify", "--read-data"])).success();
+    company.restores_from(url, settings, "crm@latest", expected);
 }
 
 fn reports(stdout: &str) -> Vec<Value> {
@@ -155,12 +144,5 @@ fn shows_only_what_is_whole(company: &Company, folder: &Path, url: &str) {
     if shown == 0 || !folder.join("vault").exists() {
         return;
     }
-    let mut verify = restore();
-    verify
-        .args(["verify", "--read-data"])
-        .arg("--vault")
-        .arg(url)
-        .arg("--identity")
-        .arg(company.identity("wang"));
-    run(&mut verify).success();
+    run(&mut company.restore_from(url, &[], &["verify", "--read-data"])).success();
 }

@@ -5,13 +5,11 @@ use std::fs;
 
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_tests::{LockingS3, restore, run};
-use lifeboat_vault::Store;
-use lifeboat_vault::store::{BucketLocks, LockMode, LockPolicy, StoreSettings};
+use lifeboat_vault::store::{BucketLocks, LockMode, LockPolicy};
 use serde_json::Value;
-use url::Url;
 
-use super::conformance::install_tls;
-use crate::company::{Company, DB1, sqlite_crm, sqlite_day, sqlite_dump};
+use super::conformance::{install_tls, opened};
+use crate::company::{self, Company, DB1, sqlite_crm, sqlite_day, sqlite_dump};
 
 /// Every version of every object: its name, its mode and how many whole days its lock has left.
 const LIST: &str = "
@@ -74,13 +72,7 @@ fn control(company: &Company) -> String {
 async fn an_object_is_locked_as_it_is_written_and_its_lock_only_grows() {
     install_tls();
     let server = LockingS3::start();
-    let lines: String =
-        server.environment().iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-    let settings = StoreSettings::parse(&lines).expect("settings");
-    let open = |url: String| {
-        let url = Url::parse(&url).expect("a URL");
-        Store::open_with(&url, false, &settings).expect("a store")
-    };
+    let open = |url: String| opened(&url, &server.environment());
     let policy =
         |hours: i64| LockPolicy { mode: LockMode::Governance, period: SignedDuration::from_hours(hours) };
     let now = Timestamp::now();
@@ -220,9 +212,7 @@ fn a_copy_in_a_bucket_that_locks_is_locked_on_its_own_terms() {
     let server = LockingS3::start();
     let company = Company::new();
     company.configure(DB1, &[sqlite_crm(&company.path("crm.db"), "0.001")]);
-    let settings: String =
-        server.environment().iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-    fs::write(company.path("b.env"), settings).expect("a file of settings");
+    fs::write(company.path("b.env"), company::settings(&server.environment())).expect("a file of settings");
     let copy = format!(
         "[[vault.copy]]\nname = \"b\"\nurl = \"{}\"\ncredentials = \"{{file:{}}}\"\nlock = {{ days = 90, mode = \"compliance\" }}\n",
         server.url("b"),

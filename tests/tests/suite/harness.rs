@@ -3,3 +3,4 @@
 
 mod sample_crm;
 mod servers;
+mod versions;

@@ -17,9 +17,10 @@ pub fn mask(cipher: &Cipher, shape: Shape, field: &[u8], out: &mut Vec<u8>) {
     if shape == Shape::Bytes {
         return bytes(cipher, field, out);
     }
-    let Ok(text) = std::str::from_utf8(field) else { return foreign(cipher, field, out) };
+    // Text of SQLite's may be any bytes; of a server that is not UTF-8 no column is masked.
+    let Ok(text) = std::str::from_utf8(field) else { return bytes(cipher, field, out) };
     let masked = match shape {
-        Shape::Text | Shape::Bytes | Shape::Classed => text::mask(cipher, text),
+        Shape::Text | Shape::Bytes | Shape::Classed => escaped(&text::mask(cipher, &unescaped(field))),
         Shape::Integer(largest) => integer(cipher, text, largest),
         Shape::Decimal => decimal(cipher, text),
         Shape::Date | Shape::Time => time(cipher, text),
@@ -39,15 +40,6 @@ fn classed(cipher: &Cipher, field: &[u8], out: &mut Vec<u8>) {
         b't' => mask(cipher, Shape::Text, value, out),
         _ => bytes(cipher, value, out),
     }
-}
-
-/// Text in another encoding than UTF-8: letters and digits as many as it has bytes.
-fn foreign(cipher: &Cipher, field: &[u8], out: &mut Vec<u8>) {
-    let mut symbols: Vec<_> = field.iter().map(|byte| Symbol { value: (*byte).into(), radix: 256 }).collect();
-    cipher.permute(&mut symbols, b"foreign");
-    out.extend(
-        symbols.iter().map(|symbol| b"abcdefghijklmnopqrstuvwxyz012345"[(symbol.value % 32) as usize]),
-    );
 }
 
 fn bytes(cipher: &Cipher, field: &[u8], out: &mut Vec<u8>) {
@@ -325,6 +317,30 @@ mod tests {
         for kept in ["infinity", "0000-00-00 00:00", "-838:59:59"] {
             assert_eq!(masked(Shape::Time, kept), kept);
         }
+    }
+
+    #[test]
+    fn no_backslash_keeps_what_follows_it() {
+        for (shape, field) in [(Shape::Text, "1\\\\2\\\\3"), (Shape::Json, "\"1\\\\\\\\2\\\\\\\\3\"")] {
+            let all: HashSet<_> =
+                ["4", "5", "6", "7"].iter().map(|last| masked(shape, &field.replace('3', last))).collect();
+            let firsts: HashSet<_> = all.iter().map(|one| one.trim_matches('"').chars().next()).collect();
+            let middles: HashSet<_> =
+                all.iter().map(|one| one.chars().filter(char::is_ascii_digit).nth(1)).collect();
+            assert!(all.len() == 4 && firsts.len() > 1 && middles.len() > 1, "{all:?}");
+            assert!(all.iter().all(|one| one.len() == field.len()), "{all:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_stay_as_many_and_apart() {
+        let text = |last: u8| {
+            let mut out = Vec::new();
+            mask(&Cipher::new([5; 32]), Shape::Classed, &[b't', 0xE9, 0xFF, last], &mut out);
+            unescaped_bytes(&out)
+        };
+        let all: HashSet<_> = (0x80..=0xFF).map(text).collect();
+        assert!(all.len() == 128 && all.iter().all(|one| one.len() == 4 && one[0] == b't'));
     }
 
     #[test]

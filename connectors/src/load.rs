@@ -56,8 +56,24 @@ pub struct LoadPlan {
 pub struct Withheld {
     /// The table.
     pub table: TableName,
-    /// Columns that are NULL in every row, whatever their definition says; none when no row comes at all.
+    /// Whether no row comes at all.
+    pub whole: bool,
+    /// Columns that are NULL in every row, whatever their definition says.
     pub columns: Vec<String>,
+    /// Columns with other values of the same form, which need not be what a check asks for.
+    pub masked: Vec<String>,
+}
+
+impl Withheld {
+    /// Columns of which no check is asked any more.
+    pub(crate) fn unchecked(&self) -> Vec<String> {
+        self.columns.iter().chain(&self.masked).cloned().collect()
+    }
+}
+
+/// What is said of a check, or the like, that asks for values which do not come.
+pub(crate) fn left_out(table: &str, what: &str) -> String {
+    format!("{table}: {what} is left out: it asks for what is withheld or masked")
 }
 
 impl LoadPlan {

@@ -10,6 +10,8 @@ pub(super) struct Definition {
     head: String,
     elements: Vec<String>,
     tail: String,
+    /// The checks that were taken out of it.
+    left_out: Vec<String>,
 }
 
 /// A foreign key.
@@ -42,7 +44,8 @@ impl Definition {
                     if depth == 0 {
                         elements.push(create[start..at].trim().to_owned());
                         let head = create[..=open?].to_owned();
-                        return Some(Self { head, elements, tail: create[at..].to_owned() });
+                        let tail = create[at..].to_owned();
+                        return Some(Self { head, elements, tail, left_out: Vec::new() });
                     }
                 }
                 b',' if depth == 1 => {
@@ -83,6 +86,34 @@ impl Definition {
             }
         }
         self
+    }
+
+    /// The definition without the checks that name one of these columns.
+    pub(super) fn without_checks_of(mut self, columns: &[String]) -> Self {
+        let asks = |check: &str| identifiers(check).iter().any(|name| columns.contains(name));
+        let mut left_out = Vec::new();
+        self.elements.retain_mut(|element| {
+            let Some(at) = outside_brackets(element, " CHECK (") else { return true };
+            let Some(end) = after_bracket(element.as_bytes(), at + " CHECK ".len()) else { return true };
+            let name = identifiers(element).into_iter().next().unwrap_or_default();
+            if !asks(&element[at..end]) {
+                return true;
+            }
+            if element.starts_with("CONSTRAINT ") {
+                left_out.push(format!("check {}", name.escape_debug()));
+                return false;
+            }
+            left_out.push(format!("the check of {}", name.escape_debug()));
+            element.replace_range(at..end, "");
+            true
+        });
+        self.left_out = left_out;
+        self
+    }
+
+    /// The checks that were taken out of it, in words.
+    pub(super) fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 
     /// The indexes that may be built after the rows. One that an AUTO_INCREMENT column leads cannot.
@@ -168,6 +199,21 @@ fn outside_brackets(text: &str, words: &str) -> Option<usize> {
     None
 }
 
+/// What follows the bracket that opens at `at`, once it has closed.
+fn after_bracket(bytes: &[u8], at: usize) -> Option<usize> {
+    let (mut at, mut depth) = (at, 0_usize);
+    loop {
+        match *bytes.get(at)? {
+            quote @ (b'`' | b'\'' | b'"') => at = after_quote(bytes, at, quote)?,
+            b'(' => depth += 1,
+            b')' if depth <= 1 => return Some(at + 1),
+            b')' => depth -= 1,
+            _ => {}
+        }
+        at += 1;
+    }
+}
+
 /// Where the quote that opens at `at` closes.
 fn after_quote(bytes: &[u8], at: usize, quote: u8) -> Option<usize> {
     let mut at = at + 1;
@@ -216,6 +262,18 @@ mod tests {
         let expected = "CREATE TABLE `t` (\n  `id` int(11) NOT NULL,\n  `a` varchar(9) NULL DEFAULT ' NOT NULL',\n  \
             `p` point NULL,\n  PRIMARY KEY (`id`)\n)";
         assert_eq!(definition.allowing_null(&["a".into(), "p".into()]).without(|_| false), expected);
+    }
+
+    #[test]
+    fn checks_of_a_column_go_and_others_stay() {
+        let create = "CREATE TABLE `t` (\n  `a` int(11) NOT NULL CHECK (`a` > 0 and (`b` < 9)) COMMENT ' CHECK (`c`)',\n  \
+            `c` text DEFAULT NULL CHECK (json_valid(`c`)),\n  CONSTRAINT `k` CHECK (`b` in ('(', 'x')),\n  \
+            CONSTRAINT `l` CHECK (`d` > 1)\n)";
+        let definition = Definition::parse(create).expect("it is one").without_checks_of(&["b".into()]);
+        let expected = "CREATE TABLE `t` (\n  `a` int(11) NOT NULL COMMENT ' CHECK (`c`)',\n  \
+            `c` text DEFAULT NULL CHECK (json_valid(`c`)),\n  CONSTRAINT `l` CHECK (`d` > 1)\n)";
+        assert_eq!(definition.without(|_| false), expected);
+        assert_eq!(definition.left_out(), ["the check of a", "check k"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::sql::{self, ident, literal};
 use super::wire::Wire;
 use super::{accounts, empty, programs};
 use crate::Result;
+use crate::load::left_out;
 
 /// Makes the restore complete. What the target refuses goes into the report.
 pub(super) async fn finish(load: &MysqlLoad) -> Result<()> {
@@ -64,6 +65,9 @@ async fn add_foreign_keys(load: &MysqlLoad) -> Result<()> {
 async fn prove(load: &MysqlLoad) -> Result<()> {
     let mut questions = Vec::new();
     for (name, definition) in &load.definitions {
+        let checks =
+            definition.left_out().iter().map(|check| left_out(&name.escape_debug().to_string(), check));
+        load.report.lock().await.notes.extend(checks);
         let absent = load.absent_parents(definition);
         for (text, key) in definition.foreign_keys() {
             if absent.contains(&text) {

@@ -194,7 +194,7 @@ impl MysqlLoad {
         let withheld = |key: &ForeignKey| {
             let parent = key.parent.last().and_then(|table| self.plan.withheld_of(table));
             parent.is_some_and(|of| {
-                of.columns.is_empty() || key.parent_columns.iter().any(|column| of.columns.contains(column))
+                of.whole || key.parent_columns.iter().any(|column| of.columns.contains(column))
             })
         };
         let here = |parent: &[String]| match parent {
@@ -328,8 +328,12 @@ fn definitions(
     let tables = schema.tables.iter().map(|table| table.name.clone());
     let parsed = |name: String| {
         let parsed = Definition::parse(&statements[&name])?;
-        let withheld = plan.withheld_of(&name).filter(|of| !of.columns.is_empty());
-        Some((name, withheld.map_or_else(|| parsed.clone(), |of| parsed.clone().allowing_null(&of.columns))))
+        let loosened = match plan.withheld_of(&name).filter(|of| !of.whole) {
+            Some(of) if of.columns.is_empty() => parsed.without_checks_of(&of.unchecked()),
+            Some(of) => parsed.without_checks_of(&of.unchecked()).allowing_null(&of.columns),
+            None => parsed,
+        };
+        Some((name, loosened))
     };
     tables.filter_map(parsed).collect()
 }

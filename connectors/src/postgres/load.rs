@@ -109,7 +109,7 @@ impl PostgresLoad {
         restored?;
         connected?;
         this.expect_tables().await?;
-        withhold::allow_nulls(&this).await?;
+        withhold::loosen(&this).await?;
         Ok(this)
     }
 

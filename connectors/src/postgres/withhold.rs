@@ -1,30 +1,28 @@
-//! Columns that come back without their values: before the rows, the target is made to take NULL there.
+//! Columns that come back without their values: before the rows, the target is made to take NULL or masks there.
 
 use super::load::PostgresLoad;
 use super::sql;
+use crate::load::left_out;
 use crate::{Result, Withheld};
 
-/// Lets NULL into every withheld column, from the table that it is inherited from on.
-pub(super) async fn allow_nulls(load: &PostgresLoad) -> Result<()> {
-    for withheld in load.plan.withheld.iter().filter(|withheld| !withheld.columns.is_empty()) {
-        let what = format!("letting NULL into {}", withheld.table);
+/// Lets NULL into every withheld column, and takes the checks of withheld and of masked ones out, from the
+/// table that they are inherited from on.
+pub(super) async fn loosen(load: &PostgresLoad) -> Result<()> {
+    for withheld in load.plan.withheld.iter().filter(|withheld| !withheld.whole) {
+        let what = format!("letting NULL and masks into {}", withheld.table);
         let mut guard = load.guard.lock().await;
-        let checks =
-            sql::rows(&mut guard, &checks(withheld)).await.map_err(|error| load.map(&what, error))?;
-        for row in &checks {
-            sql::run(&mut guard, &row.text(0)).await.map_err(|error| load.map(&what, error))?;
+        let mut names = Vec::new();
+        for query in [checks(withheld), columns(withheld)].into_iter().flatten() {
+            let statements = sql::rows(&mut guard, &query).await.map_err(|error| load.map(&what, error))?;
+            for row in &statements {
+                sql::run(&mut guard, &row.text(0)).await.map_err(|error| load.map(&what, error))?;
+                names.extend(row.some(1));
+            }
         }
-        let columns = sql::rows(&mut guard, &columns(withheld)).await;
-        for row in columns.map_err(|error| load.map(&what, error))? {
-            sql::run(&mut guard, &row.text(0)).await.map_err(|error| load.map(&what, error))?;
-        }
-        let mut names: Vec<_> = checks.iter().map(|row| row.text(1)).collect();
         names.sort_unstable();
         names.dedup();
-        let notes = names.into_iter().map(|name| {
-            format!("{}: check {name} is left out: it asks for what is withheld", withheld.table)
-        });
-        load.report.lock().await.notes.extend(notes);
+        let table = withheld.table.to_string();
+        load.report.lock().await.notes.extend(names.iter().map(|name| left_out(&table, name)));
     }
     Ok(())
 }
@@ -38,32 +36,34 @@ fn up(withheld: &Withheld) -> String {
     )
 }
 
-fn names(withheld: &Withheld) -> String {
-    withheld.columns.iter().map(|column| sql::literal(column)).collect::<Vec<_>>().join(", ")
+/// The names as a list, if there are any.
+fn names(columns: &[String]) -> Option<String> {
+    let names = columns.iter().map(|column| sql::literal(column)).collect::<Vec<_>>();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// Statements that let NULL into the columns, and into those that are computed from others.
-fn columns(withheld: &Withheld) -> String {
-    format!(
+fn columns(withheld: &Withheld) -> Option<String> {
+    let names = names(&withheld.columns)?;
+    Some(format!(
         "{} SELECT format('ALTER TABLE %I.%I %sALTER COLUMN %I DROP NOT NULL', n.nspname, c.relname, \
-           CASE WHEN a.attidentity <> '' THEN format('ALTER COLUMN %I DROP IDENTITY, ', a.attname) ELSE '' END, a.attname) \
+           CASE WHEN a.attidentity <> '' THEN format('ALTER COLUMN %I DROP IDENTITY, ', a.attname) ELSE '' END, a.attname), NULL \
          FROM up JOIN pg_catalog.pg_class c ON c.oid = up.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attnotnull \
-         WHERE a.attname IN ({}) OR a.attgenerated <> '' ORDER BY up.depth DESC, a.attnum",
+         WHERE a.attname IN ({names}) OR a.attgenerated <> '' ORDER BY up.depth DESC, a.attnum",
         up(withheld),
-        names(withheld)
-    )
+    ))
 }
 
 /// Statements that take out the checks of the columns, and the checks' names.
-fn checks(withheld: &Withheld) -> String {
-    format!(
-        "{} SELECT format('ALTER TABLE %I.%I DROP CONSTRAINT IF EXISTS %I', n.nspname, c.relname, k.conname), k.conname \
+fn checks(withheld: &Withheld) -> Option<String> {
+    let names = names(&withheld.unchecked())?;
+    Some(format!(
+        "{} SELECT format('ALTER TABLE %I.%I DROP CONSTRAINT IF EXISTS %I', n.nspname, c.relname, k.conname), 'check ' || k.conname \
          FROM up JOIN pg_catalog.pg_class c ON c.oid = up.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_catalog.pg_constraint k ON k.conrelid = c.oid AND k.contype = 'c' \
          WHERE EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (k.conkey) \
-           AND a.attname IN ({})) ORDER BY up.depth DESC",
+           AND a.attname IN ({names})) ORDER BY up.depth DESC",
         up(withheld),
-        names(withheld)
-    )
+    ))
 }

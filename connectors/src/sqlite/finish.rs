@@ -12,6 +12,7 @@ use super::load::{SqliteLoad, about};
 use super::place::{beside, io_error};
 use super::schema::Object;
 use super::target::require_free;
+use crate::load::left_out;
 use crate::{Error, LoadReport, LoadTable, Result};
 
 /// Lines of a check that are repeated to the operator; the rest are counted.
@@ -49,9 +50,15 @@ pub fn finish(load: SqliteLoad) -> Result<LoadReport> {
         }
         run(writer, &load.partial, header)?;
     }
+    for object in &load.schema.objects {
+        let checks = load.table(object).map(|(_, checks)| checks).unwrap_or_default();
+        report
+            .notes
+            .extend(checks.iter().map(|check| left_out(&object.name.escape_debug().to_string(), check)));
+    }
     let why = match load.plan.withheld.is_empty() {
         true => "as in the source",
-        false => "as in the source, or for what is withheld",
+        false => "as in the source, or for what is withheld or masked",
     };
     let SqliteLoad { path, partial, writer, schema, lock, .. } = load;
     let writer = Arc::into_inner(writer).ok_or(Error::Cancelled)?;

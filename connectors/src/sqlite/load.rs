@@ -12,9 +12,9 @@ use rusqlite::{Connection, InterruptHandle};
 use super::connection::{blocking, literal, open_to_write, quoted, run};
 use super::finish;
 use super::insert::{Encoding, Inserter};
-use super::nullable::allow_null;
+use super::nullable::loosened;
 use super::place::{beside, io_error};
-use super::schema::Schema;
+use super::schema::{Object, Schema};
 use super::target::PARTIAL;
 use crate::{Error, Load, LoadPlan, LoadReport, LoadTable, Result, RowReceiver};
 
@@ -60,16 +60,19 @@ impl SqliteLoad {
         );
         run(writer, &self.partial, header)?;
         for object in &self.schema.objects {
-            let Some(sql) = object.sql.as_ref().filter(|_| object.has_rows() && !object.is_internal()) else {
-                continue;
-            };
-            if self.wants(&object.name) {
-                let withheld = self.plan.withheld_of(&object.name).filter(|of| !of.columns.is_empty());
-                let sql = withheld.map_or_else(|| sql.clone(), |of| allow_null(sql, &of.columns));
+            if let Some((sql, _)) = self.table(object) {
                 run(writer, &self.partial, &sql).map_err(|error| about(&object.name, error))?;
             }
         }
         Ok(())
+    }
+
+    /// The statement that creates a table which is wanted, and the checks that are left out of it.
+    pub(super) fn table(&self, object: &Object) -> Option<(String, Vec<String>)> {
+        let sql = object.sql.as_ref().filter(|_| object.has_rows() && !object.is_internal())?;
+        let withheld = self.plan.withheld_of(&object.name).filter(|of| !of.whole);
+        let made = || withheld.map_or_else(|| (sql.clone(), Vec::new()), |of| loosened(sql, of));
+        self.wants(&object.name).then(made)
     }
 
     /// SQLite's own tables fill while others are loaded, so their rows wait in temporary ones.

@@ -1,7 +1,10 @@
-//! The definition of a table whose columns come back without their values: NULL is allowed where it was not.
+//! The definition of a table whose columns come back without their values: NULL is allowed where it was not,
+//! and no check asks for what does not come.
 //!
 //! It knows quotes, comments and brackets of SQLite's SQL, and of its grammar that a column's definition
 //! begins with the column's name: what it does not recognise stays as it is.
+
+use crate::Withheld;
 
 /// A piece of SQL, and how many brackets are open around it.
 struct Token<'a> {
@@ -10,27 +13,64 @@ struct Token<'a> {
     depth: usize,
 }
 
-/// The statement that creates a table, with NULL allowed in these columns and in computed ones.
-pub fn allow_null(create: &str, columns: &[String]) -> String {
+/// The statement that creates a table, with NULL allowed in withheld columns and in computed ones, without the
+/// checks that name a withheld or masked one; and these checks, in words.
+pub fn loosened(create: &str, withheld: &Withheld) -> (String, Vec<String>) {
     let tokens = tokens(create);
-    let mut left_out = Vec::new();
+    let (mut blank, mut checks) = (Vec::new(), Vec::new());
     let inside: Vec<_> = tokens.iter().filter(|token| token.depth > 0).collect();
-    for element in inside.split(|token| token.depth == 1 && token.text == ",") {
-        let named = element.first().is_some_and(|name| {
-            let name = unquoted(name.text);
-            columns.iter().any(|column| column.eq_ignore_ascii_case(&name))
-        });
+    let mut comma = None;
+    let unchecked = withheld.unchecked();
+    for element in inside.split_inclusive(|token| token.depth == 1 && token.text == ",") {
+        let next = element.last().filter(|last| last.depth == 1 && last.text == ",").map(|last| last.at);
+        let element = if next.is_some() { &element[..element.len() - 1] } else { element };
+        let named = element.first().is_some_and(|name| is_one_of(name.text, &withheld.columns));
         let own: Vec<_> = element.iter().filter(|token| token.depth == 1).collect();
-        if named || own.iter().any(|token| token.text.eq_ignore_ascii_case("as")) {
-            left_out.extend(not_null(&own));
+        let computed = own.iter().any(|token| token.text.eq_ignore_ascii_case("as"));
+        if named || (computed && !withheld.columns.is_empty()) {
+            blank.extend(not_null(&own));
         }
+        let found = checks_of(element, &unchecked);
+        // Of a constraint of the table's own nothing is left, its comma neither.
+        let goes =
+            |token: &&Token<'_>| found.iter().any(|(start, end, _)| (*start..*end).contains(&token.at));
+        if element.iter().all(goes) {
+            blank.extend(comma.map(|comma| (comma, comma + 1)));
+        }
+        for (start, end, name) in found {
+            blank.push((start, end));
+            checks.push(name.unwrap_or_else(|| create[start..end].to_owned()));
+        }
+        comma = next;
     }
     let mut text = create.as_bytes().to_vec();
-    for (start, end) in left_out {
+    for (start, end) in blank {
         text[start..end].fill(b' ');
     }
     // Whole tokens were replaced, so what is left is text.
-    String::from_utf8(text).unwrap_or_else(|_| create.to_owned())
+    (String::from_utf8(text).unwrap_or_else(|_| create.to_owned()), checks)
+}
+
+fn is_one_of(name: &str, columns: &[String]) -> bool {
+    let name = unquoted(name);
+    columns.iter().any(|column| column.eq_ignore_ascii_case(&name))
+}
+
+/// Where an element has a check that names one of these columns, and what the check is called.
+fn checks_of(element: &[&Token<'_>], columns: &[String]) -> Vec<(usize, usize, Option<String>)> {
+    let is = |token: &Token<'_>, word: &str| token.depth == 1 && token.text.eq_ignore_ascii_case(word);
+    let mut found = Vec::new();
+    for (at, token) in element.iter().enumerate().filter(|(_, token)| is(token, "check")) {
+        let body = element[at + 1..].iter().skip(1).take_while(|token| token.depth > 1);
+        let (mut names, mut count) = (false, 0);
+        body.for_each(|token| (names, count) = (names || is_one_of(token.text, columns), count + 1));
+        let Some(close) = element.get(at + 2 + count).filter(|_| names) else { continue };
+        let named = at.checked_sub(2).filter(|before| is(element[*before], "constraint"));
+        let start = named.map_or(token.at, |before| element[before].at);
+        let name = named.map(|before| format!("check {}", unquoted(element[before + 1].text)));
+        found.push((start, close.at + close.text.len(), name));
+    }
+    found
 }
 
 /// Where a column says NOT NULL, and what is to be done when it is.
@@ -112,11 +152,18 @@ fn unquoted(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TableName;
 
     fn check(create: &str, columns: &[&str], expected: &str) {
-        let columns: Vec<_> = columns.iter().map(|column| (*column).to_owned()).collect();
+        check_masked(create, columns, &[], expected);
+    }
+
+    fn check_masked(create: &str, columns: &[&str], masked: &[&str], expected: &str) {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let table = TableName { schema: None, name: "t".into() };
+        let withheld = Withheld { table, whole: false, columns: names(columns), masked: names(masked) };
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert_eq!(words(&allow_null(create, &columns)), words(expected));
+        assert_eq!(words(&loosened(create, &withheld).0), words(expected));
     }
 
     #[test]
@@ -129,7 +176,7 @@ mod tests {
         check(
             "CREATE TABLE t (a text CHECK (a IS NOT NULL) NOT NULL ON CONFLICT ABORT DEFAULT 'NOT NULL,', b int NOT NULL)",
             &["a"],
-            "CREATE TABLE t (a text CHECK (a IS NOT NULL) DEFAULT 'NOT NULL,', b int NOT NULL)",
+            "CREATE TABLE t (a text DEFAULT 'NOT NULL,', b int NOT NULL)",
         );
         check(
             "CREATE TABLE \"(\" (/* a, */ [a b] NOT NULL -- why\n, \"c\"\"d\" decimal(10,2) NOT NULL)",
@@ -140,6 +187,22 @@ mod tests {
             "CREATE TABLE t (a text NOT NULL, b text NOT NULL AS (a || 'x') STORED) STRICT",
             &["a"],
             "CREATE TABLE t (a text , b text AS (a || 'x') STORED) STRICT",
+        );
+    }
+    #[test]
+    fn checks_of_what_does_not_come_go_and_others_stay() {
+        check_masked(
+            "CREATE TABLE t (a text NOT NULL CONSTRAINT \"long\" CHECK (length(A) = 18), b int CHECK (b > 0),
+              CONSTRAINT k CHECK (b < 9 AND (a <> '')), CHECK (b <> 3))",
+            &[],
+            &["a"],
+            "CREATE TABLE t (a text NOT NULL , b int CHECK (b > 0) , CHECK (b <> 3))",
+        );
+        check_masked(
+            "CREATE TABLE t (a text, b int, CHECK (\"a\" > ''), CHECK (b > a))",
+            &["b"],
+            &["a"],
+            "CREATE TABLE t (a text, b int )",
         );
     }
 }

@@ -184,18 +184,19 @@ impl Shown {
     }
 }
 
-/// What the target must know of it: columns that are NULL, tables without rows.
+/// What the target must know of it: columns that are NULL or masked, tables without rows.
 pub fn for_target(tables: &[Chosen]) -> Vec<WithheldColumns> {
     let of_table = |table: &Chosen| {
-        let null = table.withheld.iter().filter(|withheld| !withheld.masked);
-        let columns: BTreeSet<_> = null.flat_map(|withheld| withheld.columns.clone()).collect();
         let whole = table.is_withheld();
-        (whole || !columns.is_empty()).then(|| WithheldColumns {
-            table: table.load.name.clone(),
-            columns: if whole { Vec::new() } else { columns.into_iter().collect() },
-        })
+        let columns = |masked: bool| {
+            let these = table.withheld.iter().filter(|withheld| !whole && withheld.masked == masked);
+            let names: BTreeSet<_> = these.flat_map(|withheld| withheld.columns.clone()).collect();
+            names.into_iter().collect()
+        };
+        let table = table.load.name.clone();
+        WithheldColumns { table, whole, columns: columns(false), masked: columns(true) }
     };
-    tables.iter().filter_map(of_table).collect()
+    tables.iter().filter(|table| !table.withheld.is_empty()).map(of_table).collect()
 }
 
 /// Every kept back column of one grade, for one reason, as `contacts.id_number, orders.card`.

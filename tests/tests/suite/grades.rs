@@ -30,7 +30,12 @@ INSERT INTO visits VALUES (1, '110105194912310038');";
 
 /// Grades of it, for a system without schemas; nobody has graded cards and complaints.
 const GRADES: &str = "[source.grades]\n\"customers\" = \"medium\"\n\"orders\" = \"medium\"\n\"*.id_number\" = \"high\"\n\
-    \"*.*card*\" = \"high\"\n\"products\" = \"low\"\n\"visits\" = \"medium\"\n";
+    \"*.*card*\" = \"high\"\n\"products\" = \"low\"\n\"visits\" = \"medium\"\n\"staff\" = \"medium\"\n";
+
+/// Checks of a masked and of a withheld column, and one of neither.
+const STAFF: &str = "CREATE TABLE staff (id integer NOT NULL PRIMARY KEY, id_number varchar(18) NOT NULL, age integer NOT NULL,
+  CONSTRAINT is_hers CHECK (id_number = '110105194912310038'), CONSTRAINT is_grown CHECK (age >= 18));
+INSERT INTO staff VALUES (1, '110105194912310038', 41);";
 
 /// Values of high columns.
 const SECRETS: [&str; 6] = [
@@ -290,6 +295,25 @@ fn check(lab: &dyn Lab) {
     assert_eq!(lab.sql("visits", "SELECT count(*) FROM visits"), "1");
 }
 
+/// Checks that ask for what does not come are left out and named, and no others.
+fn check_checks(lab: &dyn Lab) {
+    lab.sql("crm", "DROP TABLE visits");
+    lab.sql("crm", STAFF);
+    lab.company().back_up(DB1);
+    for (person, database, more, code) in
+        [("wang", "staff_masked", &["--mask"][..], 0), ("li", "staff_withheld", &[], 3)]
+    {
+        let finished = lab.restore(person, database, more).exits(code);
+        let told = format!("{}{}", finished.stdout, finished.stderr);
+        let noted = "staff: check is_hers is left out: it asks for what is withheld or masked";
+        assert!(told.contains(noted) && !told.contains("is_grown"), "{told}");
+        let schema = lab.dump(database);
+        assert!(!schema.contains("is_hers") && schema.contains("is_grown"), "{schema}");
+        let kept = lab.sql(database, "SELECT count(*) FROM staff WHERE age = 41 AND id_number IS NULL");
+        assert_eq!(kept, if person == "li" { "1" } else { "0" });
+    }
+}
+
 /// Masked values keep form, length and what they are tied to, and give nothing away.
 fn check_masks(lab: &dyn Lab, person: &str) {
     lab.restore(person, "masked", &["--mask"]).success();
@@ -314,17 +338,23 @@ fn check_masks(lab: &dyn Lab, person: &str) {
 fn sqlite_restores_with_fewer_identities_and_under_masks() {
     let (company, _) = sqlite_company();
     company.back_up(DB1);
-    check(&Sqlite(company));
+    let lab = Sqlite(company);
+    check(&lab);
+    check_checks(&lab);
 }
 
 #[test]
 fn postgres_restores_with_fewer_identities_and_under_masks() {
-    check(&postgres());
+    let lab = postgres();
+    check(&lab);
+    check_checks(&lab);
 }
 
 #[test]
 fn mariadb_restores_with_fewer_identities_and_under_masks() {
-    check(&mariadb());
+    let lab = mariadb();
+    check(&lab);
+    check_checks(&lab);
 }
 
 #[test]

@@ -20,7 +20,9 @@ mod table;
 
 pub use capture::{Capture, CaptureOptions, Checked, Finding, PointInTime, SchemaFile, Severity, Source};
 pub use error::{Error, Result};
-pub use load::{Load, LoadOptions, LoadPlan, LoadReport, LoadTable, TableGroup, Target, Withheld};
+pub use load::{
+    Load, LoadOptions, LoadPlan, LoadReport, LoadTable, OtherText, Outline, TableGroup, Target, Withheld,
+};
 pub use open::{open_source, open_target};
 use rows::Outgoing;
 pub use rows::{ROW_BATCH_BYTES, RowBatch, RowReceiver, RowSender, row_channel};

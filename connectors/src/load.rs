@@ -18,13 +18,13 @@ pub trait Target: Send + Sync {
     /// `Error::Refused` when the target holds anything else, which is left untouched.
     async fn inspect(&self, plan: &LoadPlan) -> Result<Vec<String>>;
 
-    /// The names of a snapshot that stand for several of its tables; `schema` is as the capture gave it.
+    /// What the schema says of tables and columns beyond names and types; `schema` is as the capture gave it.
     ///
     /// # Errors
     /// `Error::Damaged` when the files do not say.
-    fn groups(&self, schema: &[SchemaFile]) -> Result<Vec<TableGroup>> {
+    fn outline(&self, schema: &[SchemaFile]) -> Result<Outline> {
         let _ = schema;
-        Ok(Vec::new())
+        Ok(Outline::default())
     }
 
     /// Prepares the target and creates everything that must exist before rows arrive.
@@ -92,6 +92,40 @@ pub struct LoadTable {
     pub kind: TableKind,
     /// The fields of a line, in order.
     pub columns: Vec<Column>,
+}
+
+/// What a schema says of tables and columns beyond names and types.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outline {
+    /// The names that stand for several tables.
+    pub groups: Vec<TableGroup>,
+    /// Which text is in another encoding than UTF-8: of all columns, or of these.
+    pub other_text: OtherText,
+}
+
+/// Columns whose text is in another encoding than UTF-8, so that other text may not be text there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OtherText {
+    /// Every column.
+    All,
+    /// These.
+    Of(Vec<(TableName, String)>),
+}
+
+impl Default for OtherText {
+    fn default() -> Self {
+        Self::Of(Vec::new())
+    }
+}
+
+impl OtherText {
+    /// Whether this column is one of them.
+    pub fn has(&self, table: &TableName, column: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(columns) => columns.iter().any(|(of, name)| of == table && name == column),
+        }
+    }
 }
 
 /// A table whose rows are other tables', such as a partitioned one.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use age::x25519;
 use jiff::Timestamp;
-use lifeboat_connectors::{SchemaFile, Target};
+use lifeboat_connectors::{Outline, SchemaFile, Target};
 use lifeboat_console::{CommandError, Kind, ResultExt, escape};
 use lifeboat_vault::format::names;
 use lifeboat_vault::format::request::Wish;
@@ -64,20 +64,20 @@ pub async fn propose(
     let system = manifest.point["system"].as_str().unwrap_or_default();
     let showing = Showing::new(vault, wanted.grade, wanted.mask, system).opening(more);
     let open = vault.unlocked();
-    let groups =
-        match wanted.table.is_empty() || manifest.files.iter().any(|file| !open.contains(&file.grade)) {
-            // What names stand for is in the definitions: while those are closed, names are tables'.
-            true => Vec::new(),
-            false => {
-                let mut schema = Vec::new();
-                for file in &manifest.files {
-                    schema.push(SchemaFile { name: file.name.clone(), bytes: reader.file(file).await? });
-                }
-                target.groups(&schema)?
+    // Definitions that are closed say nothing: names are tables' then.
+    let closed = manifest.files.iter().any(|file| !open.contains(&file.grade));
+    let outline = match !closed && wanted.asks_of_schema(url, system) {
+        false => Outline::default(),
+        true => {
+            let mut schema = Vec::new();
+            for file in &manifest.files {
+                schema.push(SchemaFile { name: file.name.clone(), bytes: reader.file(file).await? });
             }
-        };
-    let mut tables = choose(reader.tables(snapshot).await?, &groups, &wanted.table)?;
-    tables.iter_mut().for_each(|table| showing.apply(table));
+            target.outline(&schema)?
+        }
+    };
+    let mut tables = choose(reader.tables(snapshot).await?, &outline.groups, &wanted.table)?;
+    tables.iter_mut().for_each(|table| showing.apply(table, &outline));
     require_keys(vault, &showing, &manifest.files, &tables)?;
     let of_tables = tables.iter().filter(|table| !table.is_left_empty()).flat_map(|table| &table.shown.read);
     let opened: BTreeSet<Grade> =

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use lifeboat_console::OutputArgs;
 use lifeboat_vault::{Depth, Grade, Realm};
+use url::Url;
 
 mod audit;
 mod keys;
@@ -169,6 +170,14 @@ pub struct Wanted {
     /// Permit a connection to another host without TLS
     #[arg(long)]
     pub allow_plaintext: bool,
+}
+
+impl Wanted {
+    /// Whether it counts what the schema of a snapshot of this system says of tables and columns. To a target of
+    /// another system it means nothing, which is refused later.
+    pub fn asks_of_schema(&self, target: &Url, system: &str) -> bool {
+        (!self.table.is_empty() || self.mask) && target.scheme().starts_with(system)
+    }
 }
 
 /// `restore`.

@@ -116,6 +116,22 @@ impl Definition {
         &self.left_out
     }
 
+    /// Columns whose text is in another character set than one of UTF-8.
+    pub(super) fn not_utf8(&self) -> Vec<String> {
+        let set_of = |text: &str, words: &str| {
+            let at = outside_brackets(text, words)? + words.len();
+            let end = text[at..].find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            Some(end.map_or(&text[at..], |end| &text[at..at + end]).to_owned())
+        };
+        let of_table = set_of(&self.tail[1..], " CHARSET=");
+        let columns = self.elements.iter().filter(|element| element.starts_with('`'));
+        let foreign = columns.filter(|column| {
+            let set = set_of(column, " CHARACTER SET ").or_else(|| of_table.clone());
+            set.is_some_and(|set| !UTF8.contains(&set.as_str()))
+        });
+        foreign.filter_map(|column| identifiers(column).into_iter().next()).collect()
+    }
+
     /// The indexes that may be built after the rows. One that an AUTO_INCREMENT column leads cannot.
     pub(super) fn late_indexes(&self) -> Vec<&str> {
         let counted = self.auto_increment();
@@ -144,6 +160,9 @@ impl Definition {
         key.is_some_and(|key| identifiers(key).starts_with(columns))
     }
 }
+
+/// Character sets whose text is UTF-8 as it is.
+const UTF8: [&str; 4] = ["utf8mb4", "utf8mb3", "utf8", "ascii"];
 
 fn is_index(element: &str) -> bool {
     ["KEY `", "UNIQUE KEY `", "FULLTEXT KEY `", "SPATIAL KEY `"]
@@ -274,6 +293,20 @@ mod tests {
             `c` text DEFAULT NULL CHECK (json_valid(`c`)),\n  CONSTRAINT `l` CHECK (`d` > 1)\n)";
         assert_eq!(definition.without(|_| false), expected);
         assert_eq!(definition.left_out(), ["the check of a", "check k"]);
+    }
+
+    #[test]
+    fn a_column_says_whether_its_text_is_utf8() {
+        let columns = |create: &str| Definition::parse(create).expect("it is one").not_utf8();
+        let columns_of = "CREATE TABLE `t` (\n  `a` char(9) CHARACTER SET latin1 COLLATE latin1_swedish_ci NOT NULL,\n  \
+            `b` char(9) NOT NULL,\n  `c` char(9) CHARACTER SET utf8mb4 COMMENT ' CHARACTER SET gbk',\n  KEY `k` (`a`)\n)";
+        assert_eq!(
+            columns(&format!(
+                "{columns_of} ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci"
+            )),
+            ["a"]
+        );
+        assert_eq!(columns(&format!("{columns_of} ENGINE=InnoDB DEFAULT CHARSET=gbk")), ["a", "b"]);
     }
 
     #[test]

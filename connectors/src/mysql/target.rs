@@ -5,13 +5,17 @@ use url::Url;
 
 use super::MysqlSource;
 use super::connect::Endpoint;
+use super::definition::Definition;
 use super::empty::{self, Content};
-use super::facts::Schema;
+use super::facts::{Schema, TableDefinition};
 use super::load::MysqlLoad;
+use super::scan;
 use super::server::Server;
 use super::sql::ident;
 use super::wire::Wire;
-use crate::{Error, Load, LoadOptions, LoadPlan, Result, Source, Target};
+use crate::{
+    Error, Load, LoadOptions, LoadPlan, OtherText, Outline, Result, SchemaFile, Source, TableName, Target,
+};
 
 /// How long a restore waits for a lock in a database that should be its own.
 pub(super) const LOCK_TIMEOUT_MS: u64 = 60_000;
@@ -51,6 +55,18 @@ impl Target for MysqlTarget {
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn outline(&self, schema: &[SchemaFile]) -> Result<Outline> {
+        let tables = Schema::parse(schema)?.tables;
+        let foreign = |table: TableDefinition| {
+            let definition = Definition::parse(&scan::as_utf8(&table.create.bytes()));
+            let columns = definition.map(|definition| definition.not_utf8()).unwrap_or_default();
+            let name = TableName { schema: None, name: table.name };
+            columns.into_iter().map(move |column| (name.clone(), column))
+        };
+        let other_text = OtherText::Of(tables.into_iter().flat_map(foreign).collect());
+        Ok(Outline { other_text, ..Outline::default() })
     }
 
     async fn begin(&self, plan: LoadPlan, options: &LoadOptions) -> Result<Box<dyn Load>> {

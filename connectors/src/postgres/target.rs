@@ -12,7 +12,9 @@ use super::load::{PostgresLoad, refuse_leftovers};
 use super::snapshot::server_facts;
 use super::tools::{Installed, Tool};
 use super::{PostgresSource, sql};
-use crate::{Error, Load, LoadOptions, LoadPlan, Result, SchemaFile, Source, TableGroup, Target};
+use crate::{
+    Error, Load, LoadOptions, LoadPlan, OtherText, Outline, Result, SchemaFile, Source, TableGroup, Target,
+};
 
 /// How long a restore waits for a lock in a database that should be its own.
 pub(super) const LOCK_TIMEOUT_MS: u64 = 60_000;
@@ -50,13 +52,18 @@ impl Target for PostgresTarget {
         }
     }
 
-    fn groups(&self, schema: &[SchemaFile]) -> Result<Vec<TableGroup>> {
+    fn outline(&self, schema: &[SchemaFile]) -> Result<Outline> {
         let database: Database = facts::parse(schema, "database.json")?;
         let groups = database.partitioned.iter().map(|parent| TableGroup {
             name: parent.name.clone(),
             tables: database.leaves(parent).into_iter().cloned().collect(),
         });
-        Ok(groups.collect())
+        let other_text = match database.encoding.as_str() {
+            "UTF8" => OtherText::default(),
+            // What is not known of bytes, or cannot be written in a smaller character set.
+            _ => OtherText::All,
+        };
+        Ok(Outline { groups: groups.collect(), other_text })
     }
 
     async fn begin(&self, plan: LoadPlan, options: &LoadOptions) -> Result<Box<dyn Load>> {

@@ -180,7 +180,7 @@ async fn partitions_come_with_the_definition_above_them() {
         FROM pg_inherits WHERE inhrelid::regclass::text !~ 'pkey'";
 
     let target = server.target("all_of_them");
-    let groups = target.groups(&backup.schema).unwrap();
+    let groups = target.outline(&backup.schema).unwrap().groups;
     let group = |name: &str| groups.iter().find(|group| group.name.name == name).unwrap().tables.clone();
     assert_eq!(group("events_2").len(), 2);
     let mut plan = backup.plan();

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use lifeboat_config::SecretRef;
 use lifeboat_connectors::{
-    CaptureOptions, Error as SourceError, LoadOptions, LoadReport, SchemaFile, Target, open_target,
+    CaptureOptions, Error as SourceError, LoadOptions, LoadReport, Outline, SchemaFile, Target, open_target,
 };
 use lifeboat_console::{CommandError, Interrupt, Kind, Progress, ResultExt, print};
 use lifeboat_vault::format::audit::Deed;
@@ -309,14 +309,16 @@ impl Run<'_> {
             tables => tables.unwrap_or_default(),
         };
         let names: &[String] = if tables.is_empty() { &[] } else { &self.args.wanted.table };
-        // What names stand for is asked only where there are some: otherwise the plan comes first, which says
-        // best what damage there is.
-        let groups = match names {
-            [] => Vec::new(),
-            _ => self.target.groups(&self.schema().await?)?,
+        // What the schema says of tables is asked only where it counts: otherwise the plan comes first, which
+        // says best what damage there is, and a target of another system refuses.
+        let system = self.snapshot.manifest.point["system"].as_str().unwrap_or_default();
+        let asked = !tables.is_empty() && self.args.wanted.asks_of_schema(url, system);
+        let outline = match asked {
+            true => self.target.outline(&self.schema().await?)?,
+            false => Outline::default(),
         };
-        let mut tables = choose(tables, &groups, names)?;
-        tables.iter_mut().for_each(|table| self.showing.apply(table));
+        let mut tables = choose(tables, &outline.groups, names)?;
+        tables.iter_mut().for_each(|table| self.showing.apply(table, &outline));
         require_keys(&self.opened.vault, &self.showing, &self.snapshot.manifest.files, &tables)?;
         Plan::new(&self.snapshot, words::shown(url), tables, &health, self.args.wanted.skip_damaged)
     }

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use lifeboat_connectors::Withheld as WithheldColumns;
-use lifeboat_vault::format::manifest::StreamRecord;
+use lifeboat_connectors::{Outline, Withheld as WithheldColumns};
 use lifeboat_vault::{Grade, Vault};
 use serde::{Serialize, Serializer};
 
@@ -51,6 +50,8 @@ pub enum Reason {
     Masked,
     /// So they were, and of its type none can be made.
     NoMask,
+    /// So they were, and its text is in another encoding than UTF-8.
+    NotUtf8,
     /// Only this grade and lower ones were asked for.
     Above(Grade),
 }
@@ -61,6 +62,7 @@ impl fmt::Display for Reason {
             Self::Closed => f.write_str("no identity given opens this grade"),
             Self::Masked => f.write_str("--mask"),
             Self::NoMask => f.write_str("of this type no other value can be made"),
+            Self::NotUtf8 => f.write_str("of text that is not UTF-8 no other value can be made"),
             Self::Above(most) => write!(f, "--grade {most}"),
         }
     }
@@ -108,7 +110,7 @@ impl Showing {
     }
 
     /// Notes at a table what is kept back of it.
-    pub fn apply(&self, table: &mut Chosen) {
+    pub fn apply(&self, table: &mut Chosen, outline: &Outline) {
         let columns = &table.record.table.columns;
         let mut masks = vec![Mask::Open; columns.len()];
         let mut withheld: Vec<Withheld> = Vec::new();
@@ -118,27 +120,28 @@ impl Showing {
                 read.push(stream.grade);
                 continue;
             }
-            let made = self.made_of(stream, table);
-            if made.iter().any(|mask| matches!(mask, Mask::Shape(_))) {
+            let made: Vec<_> = stream
+                .columns
+                .iter()
+                .map(|column| self.made_of(stream.grade, *column, table, outline))
+                .collect();
+            if made.iter().any(|(mask, _)| matches!(mask, Mask::Shape(_))) {
                 read.push(stream.grade);
             }
-            for masked in [false, true] {
-                let these = stream.columns.iter().zip(&made);
-                let these = these.filter(|(_, mask)| matches!(mask, Mask::Shape(_)) == masked);
-                let names: Vec<_> = these.map(|(column, _)| columns[*column as usize].name.clone()).collect();
-                if !names.is_empty() {
-                    withheld.push(Withheld {
+            for (column, (mask, reason)) in stream.columns.iter().zip(&made) {
+                masks[*column as usize] = *mask;
+                let name = columns[*column as usize].name.clone();
+                match withheld.iter_mut().find(|of| (of.grade, of.reason) == (stream.grade, *reason)) {
+                    Some(of) => of.columns.push(name),
+                    None => withheld.push(Withheld {
                         table: table.name(),
                         grade: stream.grade,
-                        columns: names,
+                        columns: vec![name],
                         whole_table: false,
-                        masked,
-                        reason: self.reason(stream.grade, masked),
-                    });
+                        masked: *reason == Reason::Masked,
+                        reason: *reason,
+                    }),
                 }
-            }
-            for (column, mask) in stream.columns.iter().zip(made) {
-                masks[*column as usize] = mask;
             }
         }
         // A row without its key cannot be told from another.
@@ -154,25 +157,21 @@ impl Showing {
         table.withheld = withheld;
     }
 
-    /// What stands in the place of each column of a stream that is not shown as it is.
-    fn made_of(&self, stream: &StreamRecord, table: &Chosen) -> Vec<Mask> {
-        let may_mask = self.mask_key.is_some() && self.open.contains(&stream.grade);
-        let of_column = |column: &u32| {
-            let type_name = &table.record.table.columns[*column as usize].type_name;
-            match Shape::of(&self.system, type_name).filter(|_| may_mask && table.is_table()) {
-                Some(shape) => Mask::Shape(shape),
-                None => Mask::Null,
-            }
+    /// What stands in the place of a column that is not shown as it is, and why.
+    fn made_of(&self, grade: Grade, column: u32, table: &Chosen, outline: &Outline) -> (Mask, Reason) {
+        let Some(most) = self.most.filter(|_| self.open.contains(&grade)) else {
+            return (Mask::Null, Reason::Closed);
         };
-        stream.columns.iter().map(of_column).collect()
-    }
-
-    fn reason(&self, grade: Grade, masked: bool) -> Reason {
-        match (self.mask_key, self.most.filter(|_| self.open.contains(&grade))) {
-            (_, None) => Reason::Closed,
-            (Some(_), Some(_)) if masked => Reason::Masked,
-            (Some(_), Some(_)) => Reason::NoMask,
-            (None, Some(most)) => Reason::Above(most),
+        if self.mask_key.is_none() {
+            return (Mask::Null, Reason::Above(most));
+        }
+        let column = &table.record.table.columns[column as usize];
+        match Shape::of(&self.system, &column.type_name).filter(|_| table.is_table()) {
+            Some(Shape::Text) if outline.other_text.has(&table.load.name, &column.name) => {
+                (Mask::Null, Reason::NotUtf8)
+            }
+            Some(shape) => (Mask::Shape(shape), Reason::Masked),
+            None => (Mask::Null, Reason::NoMask),
         }
     }
 }

@@ -30,7 +30,7 @@ INSERT INTO visits VALUES (1, '110105194912310038');";
 
 /// Grades of it, for a system without schemas; nobody has graded cards and complaints.
 const GRADES: &str = "[source.grades]\n\"customers\" = \"medium\"\n\"orders\" = \"medium\"\n\"*.id_number\" = \"high\"\n\
-    \"*.*card*\" = \"high\"\n\"products\" = \"low\"\n\"visits\" = \"medium\"\n\"staff\" = \"medium\"\n";
+    \"*.*card*\" = \"high\"\n\"products\" = \"low\"\n\"visits\" = \"medium\"\n\"staff\" = \"medium\"\n\"old\" = \"medium\"\n";
 
 /// Checks of a masked and of a withheld column, and one of neither.
 const STAFF: &str = "CREATE TABLE staff (id integer NOT NULL PRIMARY KEY, id_number varchar(18) NOT NULL, age integer NOT NULL,
@@ -206,6 +206,11 @@ fn restore_into_server(company: &Company, person: &str, to: &str, more: &[&str])
 fn postgres() -> Postgres {
     let server = PostgresServer::start();
     server.create_database("crm");
+    postgres_of(server)
+}
+
+/// The CRM in a database of that server.
+fn postgres_of(server: PostgresServer) -> Postgres {
     server.psql("crm", TABLES);
     let company = Company::new();
     company.configure(DB1, &[postgres_source(&server)]);
@@ -355,6 +360,44 @@ fn mariadb_restores_with_fewer_identities_and_under_masks() {
     let lab = mariadb();
     check(&lab);
     check_checks(&lab);
+}
+
+/// Text of which no mask can be made comes back as NULL, and the restore says why.
+fn check_other_text(lab: &dyn Lab, database: &str, secret: &str) {
+    let told = lab.restore("wang", database, &["--mask"]).success().stdout;
+    let why = "grade high, NULL: of text that is not UTF-8 no other value can be made";
+    assert!(told.lines().any(|line| line.contains("old.id_number") && line.contains(why)), "{told}");
+    assert_eq!(lab.sql(database, "SELECT count(*) FROM old WHERE id_number IS NULL"), "2");
+    assert!(!lab.dump(database).contains(secret));
+}
+
+#[test]
+fn mariadb_masks_no_text_of_another_character_set() {
+    let lab = mariadb();
+    lab.sql(
+        "crm",
+        "CREATE TABLE old (id int NOT NULL PRIMARY KEY, id_number varchar(20) CHARACTER SET gbk NOT NULL, place varchar(20)) \
+         DEFAULT CHARSET = utf8mb4; INSERT INTO old VALUES (1, _utf8mb4 0xE5BCA0E4BC9F, 'a'), (2, 'secret-number', 'b')",
+    );
+    lab.company().back_up(DB1);
+    check_other_text(&lab, "old", "secret-number");
+}
+
+#[test]
+fn postgres_masks_no_text_of_another_encoding() {
+    let server = PostgresServer::start();
+    server.psql(
+        "postgres",
+        "CREATE DATABASE crm ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'",
+    );
+    let lab = postgres_of(server);
+    lab.sql(
+        "crm",
+        "CREATE TABLE old (id int NOT NULL PRIMARY KEY, id_number text NOT NULL, place text); \
+         INSERT INTO old VALUES (1, E'\\xE9t\\xE9', 'a'), (2, 'secret-number', 'b')",
+    );
+    lab.company().back_up(DB1);
+    check_other_text(&lab, "old", "secret-number");
 }
 
 #[test]

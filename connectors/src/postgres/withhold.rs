@@ -12,7 +12,7 @@ pub(super) async fn loosen(load: &PostgresLoad) -> Result<()> {
         let what = format!("letting NULL and masks into {}", withheld.table);
         let mut guard = load.guard.lock().await;
         let mut names = Vec::new();
-        for query in [checks(withheld), columns(withheld)].into_iter().flatten() {
+        for query in [checks(withheld), columns(withheld), domains(withheld)].into_iter().flatten() {
             let statements = sql::rows(&mut guard, &query).await.map_err(|error| load.map(&what, error))?;
             for row in &statements {
                 sql::run(&mut guard, &row.text(0)).await.map_err(|error| load.map(&what, error))?;
@@ -65,5 +65,25 @@ fn checks(withheld: &Withheld) -> Option<String> {
          WHERE EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (k.conkey) \
            AND a.attname IN ({names})) ORDER BY up.depth DESC",
         up(withheld),
+    ))
+}
+
+/// Statements that let NULL into the domains of the columns, and what of them is left out. Views may need the
+/// columns' types, so that these stay.
+fn domains(withheld: &Withheld) -> Option<String> {
+    let names = names(&withheld.columns)?;
+    Some(format!(
+        "{}, of_columns AS (SELECT a.atttypid AS oid FROM up JOIN pg_catalog.pg_attribute a ON a.attrelid = up.relid \
+           AND a.attnum > 0 AND NOT a.attisdropped AND a.attname IN ({names}) \
+         UNION SELECT t.typbasetype FROM of_columns JOIN pg_catalog.pg_type t ON t.oid = of_columns.oid WHERE t.typtype = 'd'), \
+         domains AS (SELECT t.oid, format('%I.%I', n.nspname, t.typname) AS name, t.typname, t.typnotnull FROM of_columns \
+           JOIN pg_catalog.pg_type t ON t.oid = of_columns.oid AND t.typtype = 'd' \
+           JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace) \
+         SELECT 'ALTER DOMAIN ' || name || ' DROP NOT NULL', 'NOT NULL of domain ' || typname FROM domains WHERE typnotnull \
+         UNION ALL SELECT format('ALTER DOMAIN %s DROP CONSTRAINT %I', domains.name, k.conname), \
+           'check ' || k.conname || ' of domain ' || typname \
+         FROM domains JOIN pg_catalog.pg_constraint k ON k.contypid = domains.oid AND k.contype = 'c' \
+         WHERE pg_catalog.pg_get_constraintdef(k.oid) ILIKE '%IS NOT NULL%'",
+        up(withheld)
     ))
 }

@@ -401,6 +401,25 @@ fn postgres_masks_no_text_of_another_encoding() {
 }
 
 #[test]
+fn postgres_lets_null_into_domains_of_withheld_columns() {
+    let lab = postgres();
+    lab.sql(
+        "crm",
+        "CREATE DOMAIN given AS text NOT NULL; CREATE DOMAIN number AS given CHECK (VALUE IS NOT NULL AND VALUE <> ''); \
+         CREATE TABLE old (id int NOT NULL PRIMARY KEY, id_number number, place given); \
+         CREATE VIEW numbers AS SELECT id_number FROM old; INSERT INTO old VALUES (1, 'secret-number', 'a')",
+    );
+    lab.company().back_up(DB1);
+    for (person, database, more, code) in [("li", "closed", &[][..], 3), ("wang", "masked", &["--mask"], 0)] {
+        let told = lab.restore(person, database, more).exits(code).stdout;
+        for left_out in ["NOT NULL of domain given", "check number_check of domain number"] {
+            assert!(told.contains(&format!("public.old: {left_out} is left out")), "{told}");
+        }
+        assert_eq!(lab.sql(database, "SELECT id, id_number IS NULL, place FROM old"), "1|t|a");
+    }
+}
+
+#[test]
 fn whoever_opens_none_of_a_snapshot_is_refused_before_the_target_is_touched() {
     let (company, path) = sqlite_company();
     sqlite(&path, "DROP TABLE orders; DROP TABLE customers; DROP TABLE products");

@@ -123,12 +123,11 @@ impl Changed {
             ..Deed::default()
         };
         let mut asked = in_words(change);
-        let refusals = [Kind::NoUsableKey, Kind::ApprovalMissing, Kind::Denied];
         let (mut plan, approved) = match interrupt.or(making).await {
-            Err(error) if !args.dry_run && refusals.contains(&kind_of(&error)) => {
-                let refused: Result<Self, _> = Err(error);
-                recorder.write(&ended(deed(asked), &refused), &progress).await;
-                return refused;
+            Err(error) if !args.dry_run && kind_of(&error) != Kind::Interrupted => {
+                let failed: Result<Self, _> = Err(error);
+                recorder.write(&ended(deed(asked), &failed), &progress).await;
+                return failed;
             }
             made => made?,
         };

@@ -51,11 +51,12 @@ impl Sizes {
 }
 
 impl Default for ChunkSizes {
-    /// 64 KiB for rows: a good balance of index size against what a scattered update rewrites.
+    /// 64 KiB for rows: a good balance of index size against what a scattered update rewrites. 2 KiB for
+    /// metadata: the last chunk of each list of a part is written anew on every day that changes its table.
     fn default() -> Self {
         Self {
             rows: Sizes { min: 16 << 10, average: 64 << 10, max: 256 << 10 },
-            metadata: Sizes { min: 2 << 10, average: 8 << 10, max: 32 << 10 },
+            metadata: Sizes { min: 512, average: 2 << 10, max: 8 << 10 },
         }
     }
 }

@@ -96,7 +96,10 @@ pub(super) fn choose(listing: &str, oids: &BTreeSet<u64>) -> (String, Vec<String
 /// Whether a table is a partition of one that is taken.
 fn is_partition_of(entries: &BTreeMap<u64, Entry<'_>>, table: u64, taken: &BTreeSet<u64>) -> bool {
     let attaches = |entry: &&Entry<'_>| entry.is(&["TABLE ATTACH"]) && entry.needs.contains(&table);
-    entries.values().filter(attaches).any(|entry| entry.needs.iter().any(|need| taken.contains(need)))
+    let is_attached =
+        entries.values().filter(attaches).any(|entry| entry.needs.iter().any(|need| taken.contains(need)));
+    // pg_dump 13 attaches nothing: a partition is made as one, and needs the table above it.
+    is_attached || entries[&table].needs.iter().any(|need| taken.contains(need) && entries[need].is_table())
 }
 
 /// The lines of the list that build a table's own indexes and keys, which need nothing but its rows.
@@ -205,6 +208,28 @@ mod tests {
         let (list, left_out) = choose(listing, &BTreeSet::from([200, 201]));
         let ids: Vec<_> = list.lines().filter_map(|line| line.split(';').next()).collect();
         assert_eq!((ids, left_out), (vec!["20", "21", "23", "30"], vec![]));
+    }
+
+    #[test]
+    fn nothing_is_told_of_the_other_partitions_that_an_older_pg_dump_makes_at_once() {
+        let listing = "\
+20; 1259 200 TABLE public events bob
+21; 1259 201 TABLE public events_1 bob
+;\tdepends on: 20
+22; 1259 202 TABLE public events_2 bob
+;\tdepends on: 20
+30; 2606 301 CONSTRAINT public events events_pkey bob
+;\tdepends on: 20
+31; 2606 302 CONSTRAINT public events_1 events_1_pkey bob
+;\tdepends on: 21 21 30
+32; 2606 303 CONSTRAINT public events_2 events_2_pkey bob
+;\tdepends on: 22 22 30
+33; 0 0 INDEX ATTACH public events_2_pkey bob
+;\tdepends on: 22 30 32 30 22 20
+";
+        let (list, left_out) = choose(listing, &BTreeSet::from([200, 201]));
+        let ids: Vec<_> = list.lines().filter_map(|line| line.split(';').next()).collect();
+        assert_eq!((ids, left_out), (vec!["20", "21", "30", "31"], vec![]));
     }
 
     #[test]

@@ -394,7 +394,8 @@ fn postgres_masks_no_text_of_another_encoding() {
     lab.sql(
         "crm",
         "CREATE TABLE old (id int NOT NULL PRIMARY KEY, id_number text NOT NULL, place text); \
-         INSERT INTO old VALUES (1, E'\\xE9t\\xE9', 'a'), (2, 'secret-number', 'b')",
+         INSERT INTO old VALUES (1, E'\\xE9t\\xE9', 'a'), (2, 'secret-number', 'b'); \
+         GRANT SELECT ON ALL TABLES IN SCHEMA public TO backup", // template0 grants nothing by default
     );
     lab.company().back_up(DB1);
     check_other_text(&lab, "old", "secret-number");

@@ -59,9 +59,8 @@ need what was shredded, until they expire
 /// A bucket may keep what was deleted, and this program cannot see it.
 fn versions(outcome: Option<&KeyOutcome>) -> String {
     let Some(outcome) = outcome else { return String::new() };
-    let buckets = outcome.stores.iter().filter(|store| {
-        !store.url.starts_with("file:") && !(store.removed.is_empty() && store.approvals.is_empty())
-    });
+    let buckets = outcome.stores.iter().filter(|store| !store.url.starts_with("file:"));
+    let buckets = buckets.filter(|store| !store.removed.is_empty() || !store.approvals.is_empty());
     let told = buckets.map(|store| {
         let objects =
             store.removed.iter().chain(&store.approvals).map(|name| format!("\n    {}", escape(name)));

@@ -70,7 +70,7 @@ async fn patiently<T>(
     take().await
 }
 
-/// `waiting for db2, which is pruning and has the lease until 02:51 at least`.
+/// `waiting for db2, pruning under a lease until 02:51, unless it is renewed or given back`.
 fn waiting(error: &Error, now: Timestamp, zone: &TimeZone) -> Option<String> {
     let Error::Locked { by, purpose, seconds_ago } = error else { return None };
     let left = SignedDuration::from_secs(LEASE_SECONDS.saturating_sub(*seconds_ago));

@@ -18,7 +18,7 @@ pub use keys::{
     KeysShred, WhoCanOpen,
 };
 
-pub use requests::{Approve, Refuse, Request, Requests, Revoke};
+pub use requests::{Approve, Objecting, Request, Requests};
 
 /// Lists, verifies and restores the snapshots in a Lifeboat vault.
 #[derive(Parser)]
@@ -48,9 +48,9 @@ pub enum Command {
     /// Approve a request: give your share for it, for it alone
     Approve(Approve),
     /// Refuse a request, for everybody
-    Refuse(Refuse),
+    Refuse(Objecting),
     /// Take back a request that you made, or your approval
-    Revoke(Revoke),
+    Revoke(Objecting),
     /// List requests and how they stand
     Requests(Requests),
     /// Show the vaults of every branch in one table

@@ -22,8 +22,8 @@ use crate::{Error, GivenShares, Grade, RequestId, Result, SnapshotId, Vault, pac
 mod read;
 mod tally;
 
-pub(crate) use read::check_part;
 pub use read::{Answer, RequestRecord, Says, list_requests, read_request};
+pub(crate) use read::{check_part, read_answer};
 pub use tally::{RequestState, Tally};
 
 /// No request is good for longer: whoever approves one does not answer for a day that nobody remembers.
@@ -148,8 +148,7 @@ pub async fn refuse(
     now: Timestamp,
 ) -> Result<()> {
     record.may_answer(vault, by, now)?;
-    let objection = Objection { request: record.id, time: now.to_string(), reason: reason.to_owned() };
-    answer(vault, record.id, (Kind::Refusal, "refuse"), by, &objection).await
+    object(vault, record, (Kind::Refusal, "refuse"), by, reason, now).await
 }
 
 /// Takes back a request, as whoever made it, or an approval of one's own.
@@ -164,8 +163,19 @@ pub async fn revoke(
     now: Timestamp,
 ) -> Result<()> {
     record.may_revoke(by)?;
+    object(vault, record, (Kind::Revocation, "revoke"), by, reason, now).await
+}
+
+async fn object(
+    vault: &Vault,
+    record: &RequestRecord,
+    what: (Kind, &str),
+    by: &PersonKey,
+    reason: &str,
+    now: Timestamp,
+) -> Result<()> {
     let objection = Objection { request: record.id, time: now.to_string(), reason: reason.to_owned() };
-    answer(vault, record.id, (Kind::Revocation, "revoke"), by, &objection).await
+    answer(vault, record.id, what, by, &objection).await
 }
 
 /// Opens the shares of every approval that counts with the request's own identity. Whether they are what they

@@ -38,28 +38,15 @@ pub struct Approve {
     pub yes: bool,
 }
 
-/// `refuse`.
+/// `refuse` and `revoke`.
 #[derive(Args)]
-pub struct Refuse {
+pub struct Objecting {
     #[command(flatten)]
     pub access: Access,
     /// The request's id, or the beginning of it
     #[arg(value_name = "ID")]
     pub id: String,
     /// Why, for whoever asked and for the record
-    #[arg(long, value_name = "TEXT")]
-    pub reason: String,
-}
-
-/// `revoke`.
-#[derive(Args)]
-pub struct Revoke {
-    #[command(flatten)]
-    pub access: Access,
-    /// The request's id, or the beginning of it
-    #[arg(value_name = "ID")]
-    pub id: String,
-    /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
 }

@@ -7,14 +7,14 @@ use serde_json::json;
 
 use super::approve::deed_about;
 use crate::approval::{find, key_file, one_person};
-use crate::cli::{Access, Refuse, Revoke};
+use crate::cli::Objecting;
 use crate::open::AtHand;
 use crate::record::{Recorder, ended, kind_of};
 use crate::words;
 
 /// Refuses a request.
-pub async fn refuse(args: &Refuse, json: bool) -> Result<(), CommandError> {
-    let answer = Answer { access: &args.access, id: &args.id, reason: &args.reason, verb: "refuse", json };
+pub async fn refuse(args: &Objecting, json: bool) -> Result<(), CommandError> {
+    let answer = Answer { args, verb: "refuse", json };
     answer
         .give(async |vault, record, person, now| {
             lifeboat_vault::refuse(vault, record, person, &args.reason, now).await?;
@@ -24,8 +24,8 @@ pub async fn refuse(args: &Refuse, json: bool) -> Result<(), CommandError> {
 }
 
 /// Takes a request or an approval back.
-pub async fn revoke(args: &Revoke, json: bool) -> Result<(), CommandError> {
-    let answer = Answer { access: &args.access, id: &args.id, reason: &args.reason, verb: "revoke", json };
+pub async fn revoke(args: &Objecting, json: bool) -> Result<(), CommandError> {
+    let answer = Answer { args, verb: "revoke", json };
     answer
         .give(async |vault, record, person, now| {
             lifeboat_vault::revoke(vault, record, person, &args.reason, now).await?;
@@ -47,9 +47,7 @@ pub async fn revoke(args: &Revoke, json: bool) -> Result<(), CommandError> {
 
 /// An answer that somebody gives to a request.
 struct Answer<'a> {
-    access: &'a Access,
-    id: &'a str,
-    reason: &'a str,
+    args: &'a Objecting,
     verb: &'static str,
     json: bool,
 }
@@ -61,16 +59,16 @@ impl Answer<'_> {
     ) -> Result<(), CommandError> {
         let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
         let progress = Progress::new(self.json);
-        let at_hand = AtHand::open(self.access, &interrupt).await?;
+        let at_hand = AtHand::open(&self.args.access, &interrupt).await?;
         let recorder = Recorder::of(&at_hand);
         let vault = &at_hand.vault;
         let person = one_person(vault, &at_hand.identities)?;
-        let record = interrupt.or(find(vault, self.id)).await?;
+        let record = interrupt.or(find(vault, &self.args.id)).await?;
         let now = Timestamp::now();
         let given = interrupt.or(give(vault, &record, &person, now)).await;
         if given.as_ref().err().is_none_or(|error| kind_of(error) == Kind::Denied) {
             let mut deed = ended(deed_about(&record, self.verb), &given);
-            deed.reason = Some(self.reason.to_owned());
+            deed.reason = Some(self.args.reason.clone());
             recorder.write_at(&deed, now, &progress).await;
         }
         let text = given?;

@@ -118,7 +118,7 @@ async fn read(vault: &Vault, id: RequestId, listed: &[Listed]) -> Result<Request
 }
 
 /// Checks that an object is the request of this id.
-pub(crate) fn check_request(vault: &Vault, id: RequestId, object: &[u8]) -> Result<(AgentId, Request)> {
+fn check_request(vault: &Vault, id: RequestId, object: &[u8]) -> Result<(AgentId, Request)> {
     let name = names::request(id);
     if RequestId(*blake3::hash(object).as_bytes()) != id {
         return Err(Error::damaged(name, "its bytes do not hash to its name"));
@@ -127,7 +127,7 @@ pub(crate) fn check_request(vault: &Vault, id: RequestId, object: &[u8]) -> Resu
     Ok((requester, json(&name, &body)?))
 }
 
-/// Checks that an object is an answer of this name: of that person, and to that request.
+/// Checks that an object is the request or the answer of this name.
 pub(crate) fn check_part(vault: &Vault, name: &str, object: &[u8]) -> Result<()> {
     match names::request_part(name) {
         Some((id, Some((verb, person)))) => read_answer(vault, id, (name, verb, person), object).map(drop),
@@ -136,7 +136,8 @@ pub(crate) fn check_part(vault: &Vault, name: &str, object: &[u8]) -> Result<()>
     }
 }
 
-fn read_answer(
+/// Reads an answer of this name: of that person, and to that request.
+pub(crate) fn read_answer(
     vault: &Vault,
     id: RequestId,
     (name, verb, person): (&str, &str, AgentId),

@@ -64,8 +64,8 @@ impl std::fmt::Debug for GivenShares {
     }
 }
 
-/// Opens the shares that these identities open, takes those that were given, and puts the secret together. A share that is lost or damaged
-/// is done without, as long as enough are left.
+/// Opens the shares that these identities open, takes those that were given, and puts the secret together. A
+/// share that is lost or damaged is done without, as long as enough are left.
 ///
 /// # Errors
 /// `NoKey` with how many there are when they are too few; the damage, when it is that.

@@ -4,11 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::StoreOutcome;
-use crate::format::envelope::Kind;
 use crate::format::names;
-use crate::format::request::Approval;
+use crate::requests::{Answer, Says, read_answer};
 use crate::store::Store;
-use crate::{Error, Result, Vault, pack};
+use crate::{Error, Result, Vault};
 
 /// Takes away the approvals that hold a share of a wrap that is not in force, and those that cannot be read.
 pub(super) async fn clean(
@@ -33,12 +32,16 @@ pub(super) async fn clean(
 async fn old(vault: &Vault, store: &Store, in_force: &BTreeSet<String>) -> Result<Vec<String>> {
     let mut old = Vec::new();
     for object in store.list(names::REQUESTS).await? {
-        if !matches!(names::request_part(&object.name), Some((_, Some(("approve", _))))) {
+        let Some((id, Some((verb @ "approve", person)))) = names::request_part(&object.name) else {
             continue;
-        }
+        };
         let is_good = match store.get(&object.name).await {
-            Ok(bytes) => wraps(vault, &object.name, &bytes)
-                .is_ok_and(|wraps| wraps.iter().all(|wrap| in_force.contains(wrap))),
+            Ok(bytes) => match read_answer(vault, id, (&object.name, verb, person), &bytes) {
+                Ok(Answer { says: Says::Approve(shares), .. }) => {
+                    shares.iter().all(|share| in_force.contains(&share.wrap))
+                }
+                _ => false,
+            },
             Err(Error::Missing { .. }) => continue,
             Err(error) => return Err(error),
         };
@@ -47,12 +50,4 @@ async fn old(vault: &Vault, store: &Store, in_force: &BTreeSet<String>) -> Resul
         }
     }
     Ok(old)
-}
-
-/// The wraps that an approval has shares of.
-fn wraps(vault: &Vault, name: &str, object: &[u8]) -> Result<Vec<String>> {
-    let (_, body) = vault.open_of_person(name, Kind::Approval, object)?;
-    let approval: Approval = serde_json::from_str(&pack::decompress_text(name, &body)?)
-        .map_err(|error| Error::damaged(name, error))?;
-    Ok(approval.shares.into_iter().map(|share| share.wrap).collect())
 }

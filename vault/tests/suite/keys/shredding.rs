@@ -1,0 +1,87 @@
+//! Keys that are destroyed: for everybody, in every copy, and for runs that began before it.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shredded_opens_for_nobody_from_no_copy_and_is_stored_anew() {
+    let (wang, li) = (Member::native("wang", &Grade::ALL), Member::ssh("li", &[Grade::High]));
+    let team = Team::new(&[&wang, &li]).await;
+    let first = first_day();
+    team.back_up(&first).await.unwrap();
+    let copies: Vec<_> = (0..2).map(|_| impatient(Arc::new(team.objects.fork()))).collect();
+    let shred = KeyChange::Shred { grade: Grade::High, epoch: None };
+    let outcome = change_in(team.store(), &wang, &shred, &copies).await.unwrap();
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert_eq!(outcome.stores.len(), 3);
+    for store in [team.store()].iter().chain(&copies) {
+        let left = store.list("keys").await.unwrap();
+        assert!(left.iter().all(|object| !object.name.starts_with("keys/high-1-")), "{left:?}");
+        for member in [&wang, &li] {
+            let vault = member.open(store.clone()).await.unwrap();
+            let read = newest_day(&vault).await;
+            assert!(matches!(read, Err(Error::Damaged { .. })), "{}: {read:?}", member.person.name);
+        }
+    }
+    // The agent knows the rows still, and reuses none that nobody can open.
+    team.back_up(&first).await.unwrap();
+    assert_eq!(newest_day(&wang.open(team.store()).await.unwrap()).await.unwrap(), first);
+    let again = KeyChange::Shred { grade: Grade::High, epoch: Some(1) };
+    assert!(team.change(&wang, again).await.unwrap().is_complete(), "a second time is no harm");
+    assert_eq!(newest_day(&li.open(team.store()).await.unwrap()).await.unwrap(), first);
+    let unknown = KeyChange::Shred { grade: Grade::High, epoch: Some(9) };
+    assert!(matches!(team.change(&wang, unknown).await, Err(Error::KeysRefused(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_before_a_shredding_makes_no_other_reuse_what_nobody_opens() {
+    let wang = Member::native("wang", &Grade::ALL);
+    let team = Team::new(&[&wang]).await;
+    team.back_up(&first_day()).await.unwrap();
+    let old = Vault::open(team.store(), Opener::Agent(&team.agent), None).await.unwrap();
+    team.change(&wang, KeyChange::Shred { grade: Grade::High, epoch: None }).await.unwrap();
+    let new = Vault::open(team.store(), Opener::Agent(&team.agent), None).await.unwrap();
+    let writer = SnapshotWriter::begin(&new, &team.agent, team.state.path(), "crm").await.unwrap();
+    // The other run's keyring does not have the key among the shredded, and its index is the same file.
+    SnapshotReader::open(&old, team.state.path()).await.unwrap();
+    crate::lab::write(writer, &new, &first_day(), 1).await.unwrap();
+    assert_eq!(newest_day(&wang.open(team.store()).await.unwrap()).await.unwrap(), first_day());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_epoch_is_shredded_by_itself() {
+    let wang = Member::native("wang", &Grade::ALL);
+    let team = Team::new(&[&wang]).await;
+    team.back_up(&first_day()).await.unwrap();
+    team.change(&wang, KeyChange::Rotate(Realm::Rows(Grade::High))).await.unwrap();
+    let mut second = first_day();
+    second.insert("new".into(), [b"of the second epoch\n".to_vec()].into_iter().collect());
+    team.back_up(&second).await.unwrap();
+    team.change(&wang, KeyChange::Shred { grade: Grade::High, epoch: Some(1) }).await.unwrap();
+    let vault = wang.open(team.store()).await.unwrap();
+    assert_eq!(vault.unlocked(), Grade::ALL);
+    let (snapshots, _) = list_snapshots(&vault).await.unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let (reader, _) = SnapshotReader::open(&vault, scratch.path()).await.unwrap();
+    for table in reader.tables(&snapshots[1]).await.unwrap().iter().filter(|table| table.rows > 0) {
+        let read = crate::lab::read_table(&vault, &reader, table).await;
+        assert_eq!(read.is_ok(), table.table.name == "new", "{}: {read:?}", table.table.name);
+    }
+    team.back_up(&second).await.unwrap();
+    assert_eq!(newest_day(&wang.open(team.store()).await.unwrap()).await.unwrap(), second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_sealed_to_a_key_which_is_shredded_meanwhile_is_not_reported_good() {
+    let wang = Member::native("wang", &Grade::ALL);
+    let team = Team::new(&[&wang]).await;
+    let vault = Vault::open(team.store(), Opener::Agent(&team.agent), None).await.unwrap();
+    let run = crate::lab::Run { vault: &vault, agent: &team.agent, state: team.state.path(), slices: 1 };
+    let (writer, draft) = run.write(&first_day()).await.unwrap();
+    team.change(&wang, KeyChange::Shred { grade: Grade::High, epoch: None }).await.unwrap();
+    let finished = writer.finish(draft).await;
+    assert!(matches!(finished, Err(Error::Removed { .. })), "{:?}", finished.map(drop));
+    let opened = wang.open(team.store()).await.unwrap();
+    assert!(list_snapshots(&opened).await.unwrap().0.is_empty());
+    team.back_up(&first_day()).await.unwrap();
+    assert_eq!(newest_day(&wang.open(team.store()).await.unwrap()).await.unwrap(), first_day());
+}

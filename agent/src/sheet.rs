@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lifeboat_config::Grade;
+use lifeboat_config::{Grade, Policies};
 use lifeboat_console::escape;
 
 /// What the sheet says.
@@ -17,6 +17,8 @@ pub struct Sheet<'a> {
     pub made: &'a str,
     /// Who can open what.
     pub people: &'a [(&'a str, &'a str, Vec<Grade>)],
+    /// How many of them it takes together.
+    pub policy: &'a Policies,
     /// The agent enrolled, and its id.
     pub agent: Option<(&'a str, String)>,
     /// The sources configured.
@@ -44,12 +46,28 @@ impl fmt::Display for Sheet<'_> {
             let grades: Vec<_> = grades.iter().map(|grade| grade.as_str()).collect();
             writeln!(f, "  {}: {}\n    {}", escape(name), grades.join(", "), escape(recipient))?;
         }
+        for (grade, together) in self.together() {
+            writeln!(
+                f,
+                "  grade {grade} takes {together} of those who have it together, and none of them opens it alone"
+            )?;
+        }
         self.with_lifeboat(f)?;
-        without_lifeboat(f)
+        without_lifeboat(f)?;
+        match self.together().next() {
+            None => Ok(()),
+            Some(_) => f.write_str(SHARES),
+        }
     }
 }
 
 impl Sheet<'_> {
+    /// Grades that no person opens alone, and how many it takes.
+    fn together(&self) -> impl Iterator<Item = (Grade, u8)> {
+        let policies = self.policy.iter().map(|(grade, policy)| (grade, policy.quorum));
+        policies.filter(|(_, people)| *people > 1)
+    }
+
     fn with_lifeboat(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let vault = format!("--vault '{}' --identity key.txt", escape(self.url));
         let source = self.sources.first().unwrap_or(&"crm");
@@ -64,9 +82,30 @@ impl Sheet<'_> {
         if !self.url.starts_with("file:") {
             writeln!(f, "  The store's credentials come from the environment (AWS_…, AZURE_…, GOOGLE_…).")?;
         }
+        if self.together().next().is_some() {
+            writeln!(
+                f,
+                "\nWhat takes several of them: each gives an `--identity` to that command, on one machine; or one asks,"
+            )?;
+            writeln!(
+                f,
+                "the others approve, each on a machine of their own, and the first restores with `--request ID`:\n"
+            )?;
+            writeln!(
+                f,
+                "  lifeboat-restore request {source}@latest --to postgres://…/{source}_new --reason WHY {vault}"
+            )?;
+            writeln!(f, "  lifeboat-restore approve ID {vault}")?;
+        }
         Ok(())
     }
 }
+
+/// What is by hand where keys are split.
+const SHARES: &str = "\
+  Where a grade takes several people, its keys/*.age each hold one person's share, `lifeboat-share 1 HEX`. What
+  they make together FORMAT.md says under \"Several people together\".
+";
 
 /// What anybody can do with the `age` and `zstd` programs; FORMAT.md has every step.
 fn without_lifeboat(f: &mut fmt::Formatter<'_>) -> fmt::Result {

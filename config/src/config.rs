@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use url::Url;
 
-use crate::{Bandwidth, ConfigError, Grading, Notify, Schedule, SecretRef, Suppression, read};
+use crate::{Bandwidth, ConfigError, Grading, Notify, Policies, Schedule, SecretRef, Suppression, read};
 
 /// A schedule is kept to the second unless somebody asks for less.
 const JITTER: Duration = Duration::ZERO;
@@ -43,6 +43,10 @@ pub struct Config {
     /// Who may open what is in the vault, by name.
     #[schemars(extend("minProperties" = 1, "propertyNames" = { "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$" }))]
     pub people: BTreeMap<String, Person>,
+    /// How many of them it takes together to open a grade; any of them alone where nothing is said.
+    #[serde(skip_serializing_if = "Policies::is_empty")]
+    #[schemars(default)]
+    pub policy: Policies,
     /// The agent on this machine.
     #[schemars(default = "Agent::default_for_schema")]
     pub agent: Agent,

@@ -20,12 +20,23 @@ use crate::{
 
 pub(crate) mod fleet;
 pub(crate) mod notify;
+pub(crate) mod policy;
 pub(crate) mod suppress;
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
-pub(crate) const ROOT_KEYS: &[&str] =
-    &["version", "branch", "vault", "people", "agent", "maintenance", "source", "notify", "suppress"];
+pub(crate) const ROOT_KEYS: &[&str] = &[
+    "version",
+    "branch",
+    "vault",
+    "people",
+    "policy",
+    "agent",
+    "maintenance",
+    "source",
+    "notify",
+    "suppress",
+];
 pub(crate) const VAULT_KEYS: &[&str] =
     &["url", "root", "keep", "keep_min_days", "credentials", "lock", "alone", "require_copies", "copy"];
 pub(crate) const COPY_KEYS: &[&str] =
@@ -93,6 +104,7 @@ pub(crate) fn config(text: &str, path: &Path) -> Result<Config> {
         },
         maintenance: maintenance(root.optional("maintenance"), &vault)?,
         vault,
+        policy: policy::all(root.optional("policy"), &people)?,
         people,
         sources: sources(root.optional("source"), folder, &agent.schedule)?,
         agent,

@@ -68,6 +68,8 @@ mod tests {
         check(&schema, "/$defs/Copy", read::COPY_KEYS);
         check(&schema, "/$defs/Lock", read::LOCK_KEYS);
         check(&schema, "/$defs/Person", read::PERSON_KEYS);
+        check(&schema, "/$defs/Policies", read::policy::KEYS);
+        check(&schema, "/$defs/Policy", read::policy::POLICY_KEYS);
         check(&schema, "/$defs/Agent", read::AGENT_KEYS);
         check(&schema, "/$defs/Maintenance", read::MAINTENANCE_KEYS);
         check(&schema, "/$defs/Source", read::SOURCE_KEYS);
@@ -106,6 +108,7 @@ mod tests {
         assert_eq!(required("/$defs/Person/required"), serde_json::json!(["recipient"]));
         assert_eq!(required("/$defs/Copy/required"), serde_json::json!(["name", "url"]));
         assert_eq!(required("/$defs/Lock/required"), serde_json::json!(["days"]));
+        assert_eq!(required("/$defs/Policy/required"), serde_json::json!(["quorum"]));
         assert_eq!(required("/$defs/Agent/required"), Value::Null);
         assert_eq!(required("/$defs/Keep/required"), Value::Null);
         assert_eq!(required("/$defs/Source/required"), serde_json::json!(["name", "url"]));

@@ -14,6 +14,14 @@ impl Config {
         if let [name] = self.people.keys().collect::<Vec<_>>()[..] {
             warnings.push(format!("only {name} can open the vault: name a second person, or an escrow key"));
         }
+        for (grade, policy) in self.policy.iter().filter(|(_, policy)| policy.quorum > 1) {
+            if policy.of.len() == usize::from(policy.quorum) {
+                warnings.push(format!(
+                    "grade {grade} takes all of the {} people who have it together: one lost key would lose its rows",
+                    policy.quorum
+                ));
+            }
+        }
         if self.sources.is_empty() {
             warnings.push("no [[source]] is configured: there is nothing to back up".into());
         }

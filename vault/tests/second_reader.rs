@@ -54,7 +54,7 @@ impl Lab {
         let store = Store::open(&Url::from_directory_path(folder.path()).unwrap(), true).unwrap();
         let recipient = person.to_public().to_string();
         let people = [Person { name: "wang".into(), recipient, grades: Grade::ALL.to_vec() }];
-        let made = create(store.clone(), &people, ChunkSizes::default(), now()).await.unwrap();
+        let made = create(store.clone(), &people, &[], ChunkSizes::default(), now()).await.unwrap();
         let agent = AgentKey::generate("db1");
         made.enrol(&agent.request(), now()).await.unwrap();
         let vault = Vault::open(store, Opener::Agent(&agent), None).await.unwrap();

@@ -10,7 +10,7 @@ use lifeboat_vault::store::{BucketLocks, Creation};
 use lifeboat_vault::{AgentKey, Error, Snapshot, Store, Vault, list_snapshots};
 
 use super::Findings;
-use crate::{copies, host, locks};
+use crate::{copies, grades, host, locks};
 
 /// Clocks that differ by less need no one's attention.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
@@ -109,6 +109,18 @@ fn people(config: &Config, path: &Path, vault: &Vault, findings: &mut Findings) 
     if findings.0.len() == before {
         let names: Vec<_> = kept.iter().map(|person| person.name.as_str()).collect();
         findings.ok("people", format!("{} can open the vault", names.join(", ")));
+    }
+    for (grade, policy) in config.policy.iter() {
+        let (wanted, together) = (policy.quorum, vault.quorum(grades::of(grade)));
+        if wanted == together {
+            findings.ok("policy", format!("grade {grade} takes {together} together"));
+            continue;
+        }
+        let text = format!("grade {grade} takes {together} together, and {wanted} by the configuration");
+        let hint = format!(
+            "people who may open grade high change that: lifeboat-restore keys quorum {grade} {wanted} {end}"
+        );
+        findings.warning("policy", text, Some(hint));
     }
     for thin in vault.thin_grades()? {
         let hint =

@@ -1,5 +1,6 @@
 //! `init`: makes the vault and its keys, enrols this host and prints the recovery sheet.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
@@ -44,6 +45,7 @@ pub async fn run(path: &Path, args: Init, json: bool) -> Result<(), CommandError
             "root": vault.fingerprint,
             "agent": agent,
             "people": config.people.keys().collect::<Vec<_>>(),
+            "quorum": config.policy.iter().map(|(grade, policy)| (grade.as_str(), policy.quorum)).collect::<BTreeMap<_, _>>(),
             "conditional_create": creation == Creation::Conditional,
             "sheet": args.sheet,
         }))?;
@@ -110,7 +112,10 @@ async fn make(
             "this store lets a second write replace the first: a thief of its credentials, or a second vault made here by mistake, could overwrite objects; turn on versioning or object lock, or use a store that honours If-None-Match",
         );
     }
-    let vault = lifeboat_vault::create(store, people, ChunkSizes::default(), Timestamp::now()).await?;
+    let quorum: Vec<_> =
+        config.policy.iter().map(|(grade, policy)| (grades::of(grade), policy.quorum)).collect();
+    let (chunks, now) = (ChunkSizes::default(), Timestamp::now());
+    let vault = lifeboat_vault::create(store, people, &quorum, chunks, now).await?;
     Ok((vault, creation))
 }
 
@@ -154,6 +159,7 @@ fn describe(config: &Config, vault: &NewVault, agent: Option<(&str, String)>) ->
         root: &vault.fingerprint,
         made: &made,
         people: &people,
+        policy: &config.policy,
         agent,
         sources: &sources,
     }

@@ -48,6 +48,17 @@ fn init_wants_two_people_who_can_all_be_sealed_to() {
 }
 
 #[test]
+fn init_splits_what_several_people_open_together() {
+    let lab = Lab::new();
+    let with = |policy: &str| format!("{}[policy.high]\n{policy}\n", lab.default_config());
+    lab.config(&with("quorum = 3"));
+    lab.check("init-quorum-too-many", &["init"]);
+    assert!(!lab.exists("vault") && !lab.exists("state/agent.key"), "nothing was made");
+    lab.config(&with("quorum = 2\nof = [\"wang\", \"li\"]"));
+    lab.check("init-quorum", &["init"]);
+}
+
+#[test]
 fn a_host_asks_and_a_person_approves() {
     let lab = Lab::new();
     lab.config(&lab.default_config());

@@ -300,6 +300,57 @@ fn grades_are_known_and_stand_once() {
 }
 
 #[test]
+fn a_quorum_is_of_those_who_have_the_grade() {
+    let people =
+        "[people.li]\nrecipient = \"age1li\"\n[people.zhao]\nrecipient = \"age1zhao\"\ngrades = [\"low\"]\n";
+    let with = |policy: &str| GOOD.replace("[agent]", &format!("{people}[policy.high]\n{policy}\n[agent]"));
+    for policy in ["quorum = 2", "quorum = 2\nof = [\"wang\", \"li\"]", "quorum = 1"] {
+        check(&with(policy), "ok");
+    }
+    let config = Config::parse(&with("quorum = 2"), Path::new("lifeboat.toml")).expect("good");
+    let policies: Vec<_> =
+        config.policy.iter().map(|(grade, policy)| (grade, policy.quorum, &policy.of)).collect();
+    assert_eq!(policies, [(Grade::High, 2, &vec!["li".to_owned(), "wang".to_owned()])]);
+    let warnings = config.warnings(Path::new("lifeboat.toml"));
+    assert!(
+        warnings.iter().any(|text| text.contains("grade high takes all of the 2 people")),
+        "{warnings:?}"
+    );
+    check(
+        &with("quorum = 3"),
+        "error: lifeboat.toml:12:10: `quorum` in [policy.high] is 3, and 2 of [people] have grade high\nhint: nobody could ever open it: lower it, or give more people that grade",
+    );
+    check(
+        &with("quorum = 0"),
+        "error: lifeboat.toml:12:10: `quorum` in [policy.high] is not between 1 and 100",
+    );
+    check(
+        &with("of = [\"wang\", \"li\"]"),
+        "error: lifeboat.toml:11:9: `quorum` is missing in [policy.high]\nhint: add `quorum = 2`",
+    );
+    check(
+        &with("quorum = 2\nof = [\"wang\", \"zhoa\"]"),
+        "error: lifeboat.toml:13:15: nobody in [people] is called `zhoa`\nhint: did you mean `zhao`?",
+    );
+    check(
+        &with("quorum = 2\nof = [\"wang\", \"li\", \"zhao\"]"),
+        "error: lifeboat.toml:13:21: zhao does not have grade high\nhint: give them the grade in [people.zhao], or leave them out here",
+    );
+    check(
+        &with("quorum = 1\nof = [\"wang\"]"),
+        "error: lifeboat.toml:13:6: li has grade high, and is not in `of` in [policy.high]\nhint: who has a grade has a share of its key: add them, or set `grades` in [people.li]",
+    );
+    check(
+        &with("quorum = 2\nof = [\"wang\", \"wang\"]"),
+        "error: lifeboat.toml:13:15: wang stands twice in `of` in [policy.high]\nhint: a person has one share",
+    );
+    check(
+        &with("quorum = 2").replace("[policy.high]", "[policy.hihg]"),
+        "error: lifeboat.toml:11:9: unknown key `hihg` in [policy]\nhint: did you mean `high`?",
+    );
+}
+
+#[test]
 fn columns_are_graded_by_patterns_in_quotes() {
     let with = |line: &str| format!("{GOOD}\n[source.grades]\n{line}\n");
     let line = GOOD.lines().count() + 3;

@@ -48,7 +48,7 @@ impl Lab {
         runtime.block_on(async {
             let store = Store::open(&url, true).expect("a store");
             let made: NewVault =
-                create(store, &people, ChunkSizes::default(), Timestamp::now()).await.expect("a vault");
+                create(store, &people, &[], ChunkSizes::default(), Timestamp::now()).await.expect("a vault");
             made.enrol(&key.request(), Timestamp::now()).await.expect("an enrolled agent");
         });
         Self { folder, runtime, key, taken: std::cell::Cell::new(0) }

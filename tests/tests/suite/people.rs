@@ -12,6 +12,11 @@ use crate::databases::support::sqlite;
 
 /// A company with a small CRM, a copy of its vault on another disk, and a third person with a key.
 fn company() -> Company {
+    company_with("")
+}
+
+/// The same, with more in its configuration before the vault is made.
+fn company_with(more: &str) -> Company {
     let company = Company::new();
     let database = company.path("crm.db");
     sqlite(
@@ -24,7 +29,7 @@ fn company() -> Company {
     fs::create_dir(&barn).expect("another disk");
     let mut text = fs::read_to_string(company.config(DB1)).expect("a configuration");
     text += &format!("[[vault.copy]]\nname = \"barn\"\nurl = \"file://{}\"\n", barn.display());
-    fs::write(company.config(DB1), text).expect("a configuration");
+    fs::write(company.config(DB1), text + more).expect("a configuration");
     run(Command::new("age-keygen").arg("-o").arg(company.identity("zhao"))).success();
     company.init(DB1);
     company.back_up(DB1);
@@ -107,6 +112,36 @@ fn two_people_restore_together_what_neither_restores_alone() {
         restores[2]["detail"].as_str().is_some_and(|detail| detail.contains("together with")),
         "{restores:?}"
     );
+}
+
+#[test]
+fn a_quorum_of_the_configuration_holds_from_the_first_backup_on() {
+    let company = company_with("[policy.high]\nquorum = 2\nof = [\"wang\", \"li\"]\n");
+    for place in ["vault", "barn"] {
+        assert_eq!(opens(&company, &["wang"], place), Some(3), "{place}");
+        assert_eq!(opens(&company, &["li"], place), Some(3), "{place}");
+        assert_eq!(opens(&company, &["wang", "li"], place), Some(0), "{place}");
+    }
+    let checked = |expected: &str| {
+        let told = run(&mut company.agent(DB1, &["check"])).success().stdout;
+        assert!(told.contains(expected), "{told}");
+    };
+    checked("grade high takes 2 together");
+    let to = format!("sqlite://{}", company.path("new.db").display());
+    with(&company, &["wang"], &["restore", "crm@latest", "--to", &to]).exits(12);
+    assert!(!company.path("new.db").exists(), "nothing was touched");
+    let key = company.path("one-time.key").display().to_string();
+    let ask = ["request", "crm@latest", "--to", &to, "--reason", "drill", "--request-key", &key, "--json"];
+    let asked = with(&company, &["wang"], &ask).success().last_json();
+    let id = asked["request"].as_str().expect("an id");
+    let restore = ["restore", "crm@latest", "--to", &to, "--request", id, "--request-key", &key];
+    with(&company, &["wang"], &restore).exits(30);
+    with(&company, &["li"], &["approve", id, "--yes"]).success();
+    with(&company, &["wang"], &restore).success();
+    assert_eq!(sqlite_dump(&company.path("new.db")), sqlite_dump(&company.path("crm.db")));
+    // Where the two differ later, it is told.
+    with(&company, &["wang", "li"], &["keys", "quorum", "high", "1"]).success();
+    checked("grade high takes 1 together, and 2 by the configuration");
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl Lab {
         let recipient = person.to_public().to_string();
         let people = [Person { name: "wang".into(), recipient, grades: Grade::ALL.to_vec() }];
         let now = "2026-11-23T02:30:00Z".parse().expect("a time");
-        let made = create(store.clone(), &people, Default::default(), now).await.expect("a vault");
+        let made = create(store.clone(), &people, &[], Default::default(), now).await.expect("a vault");
         made.enrol(&agent.request(), now).await.expect("enrolled");
         let vault = Vault::open(store, Opener::Agent(&agent), None).await.expect("opened");
         Self { vault, agent, person, state: tempfile::tempdir().expect("a folder") }

@@ -9,10 +9,11 @@ use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 
-use super::enrol;
+use super::open::QUORUM;
 use super::wraps::tag;
+use super::{enrol, shares};
 use crate::format::envelope::{Kind, Signer, sign};
-use crate::format::keys::{Keyring, Needs, PersonRecord, PersonSigning, SealingKey, Secrets};
+use crate::format::keys::{Keyring, Needs, PersonRecord, PersonSigning, SealingKey, Secrets, Shares};
 use crate::format::names;
 use crate::format::record::{ChunkSizes, VaultRecord};
 use crate::keys::{self, EnrolmentRequest, Person};
@@ -39,48 +40,60 @@ impl NewVault {
     }
 }
 
-/// Makes a vault in an empty place.
+/// Makes a vault in an empty place. `quorum` says which grades take so many people together, from the first key
+/// on; any of those who have another opens it alone.
 ///
 /// # Errors
 /// `NotEmpty` when there is a vault already, or what an interrupted `create` left; `BadKey` when a
-/// person's recipient is unusable; `NoKey` when nobody could open a grade.
-pub async fn create(store: Store, people: &[Person], chunks: ChunkSizes, now: Timestamp) -> Result<NewVault> {
+/// person's recipient is unusable; `NoKey` when nobody could open a grade; `KeysRefused` when a grade would take
+/// more people than have it.
+pub async fn create(
+    store: Store,
+    people: &[Person],
+    quorum: &[(Grade, u8)],
+    chunks: ChunkSizes,
+    now: Timestamp,
+) -> Result<NewVault> {
     refuse_what_is_there(&store).await?;
     refuse_unopenable(people)?;
+    let quorum_of =
+        |grade: Grade| quorum.iter().find(|(of, _)| *of == grade).map_or(1, |(_, people)| *people);
+    for grade in Grade::ALL {
+        check_quorum(grade, quorum_of(grade), people.iter().map(|person| &*person.grades))?;
+    }
     let id = VaultId(rand::random());
     let root = SigningKey::from_bytes(&rand::random());
     let wrapped_root = hex::encode(root.to_bytes());
-    let root_wrap = wrap(&store, "root", 1, wrapped_root.as_bytes(), people, &[Grade::High]).await?;
+    let high = quorum_of(Grade::High);
+    let wrapped = wrap("root", 1, wrapped_root.as_bytes(), high, people, &[Grade::High])?;
+    let (root_wrap, root_shares) = write_wraps(&store, wrapped).await?;
 
     let metadata = x25519::Identity::generate();
     let mut sealing_keys = Vec::new();
     for realm in Realm::ALL {
-        let (identity, grades) = match realm {
-            Realm::Metadata => (metadata.clone(), Grade::ALL.to_vec()),
-            Realm::Rows(grade) => (x25519::Identity::generate(), vec![grade]),
+        let (identity, together, grades) = match realm {
+            Realm::Metadata => (metadata.clone(), 1, Grade::ALL.to_vec()),
+            Realm::Rows(grade) => (x25519::Identity::generate(), quorum_of(grade), vec![grade]),
         };
         let secret = identity.to_string();
-        let wrap =
-            wrap(&store, realm.as_str(), 1, secret.expose_secret().as_bytes(), people, &grades).await?;
-        sealing_keys.push(SealingKey {
-            realm,
-            epoch: 1,
-            recipient: identity.to_public().to_string(),
-            wrap,
-            shares: None,
-        });
+        let secret = secret.expose_secret().as_bytes();
+        let wrapped = wrap(realm.as_str(), 1, secret, together, people, &grades)?;
+        let (wrap, shares) = write_wraps(&store, wrapped).await?;
+        let recipient = identity.to_public().to_string();
+        sealing_keys.push(SealingKey { realm, epoch: 1, recipient, wrap, shares });
     }
+    let is_split = root_shares.is_some() || sealing_keys.iter().any(|key| key.shares.is_some());
 
     let metadata_recipient = metadata.to_public();
     let secrets = Secrets { dedup: hex::encode(rand::random::<[u8; 32]>()), gear: rand::random::<u64>() | 1 };
     let keyring = Keyring {
         sequence: 1,
         created: now.to_string(),
-        needs: Needs::default(),
+        needs: Needs { read: is_split.then(|| QUORUM.to_owned()).into_iter().collect(), write: Vec::new() },
         secrets: seal_json(&metadata_recipient, &secrets),
         keys: sealing_keys,
         root_wrap,
-        root_shares: None,
+        root_shares,
         approvals: Vec::new(),
         people: seal_json(&metadata_recipient, &listed(people)?),
         agents: Vec::new(),
@@ -138,34 +151,57 @@ fn listed(people: &[Person]) -> Result<Vec<PersonRecord>> {
     people.iter().map(record).collect()
 }
 
-/// Seals a secret to the people who have one of `grades` and writes it as a wrap.
-async fn wrap(
-    store: &Store,
-    key: &str,
-    epoch: u32,
-    secret: &[u8],
-    people: &[Person],
-    grades: &[Grade],
-) -> Result<String> {
-    let (name, sealed) = sealed(key, epoch, secret, people, grades)?;
-    store.create(&name, Bytes::from(sealed)).await?;
-    Ok(name)
+/// Whether as many people have a grade as it would take together.
+pub(super) fn check_quorum<'a>(
+    grade: Grade,
+    needed: u8,
+    people: impl Iterator<Item = &'a [Grade]>,
+) -> Result<()> {
+    let there = people.filter(|grades| grades.contains(&grade)).count();
+    match needed == 0 || there < usize::from(needed) {
+        false => Ok(()),
+        true => Err(Error::KeysRefused(format!(
+            "grade {grade} would take {needed} people together, and {there} have it"
+        ))),
+    }
 }
 
-/// A secret sealed to the people who have one of `grades`, and the name of that wrap.
-pub(super) fn sealed(
+/// What a keyring says of a wrapped key, and the objects that are to be written before it.
+pub(super) struct Wrapped {
+    /// The one object that any of the people opens; empty where it takes several.
+    pub(super) wrap: String,
+    /// How it is split.
+    pub(super) shares: Option<Shares>,
+    pub(super) objects: Vec<(String, Bytes)>,
+}
+
+/// Wraps a secret to the people who have one of `grades`: so that any of them opens it, or `together` of them.
+pub(super) fn wrap(
     key: &str,
     epoch: u32,
     secret: &[u8],
+    together: u8,
     people: &[Person],
     grades: &[Grade],
-) -> Result<(String, Vec<u8>)> {
+) -> Result<Wrapped> {
+    if together > 1 {
+        let (shares, objects) = shares::split(key, epoch, secret, together, people, grades)?;
+        return Ok(Wrapped { wrap: String::new(), shares: Some(shares), objects });
+    }
     let mut recipients = Vec::new();
     for person in people.iter().filter(|person| person.grades.iter().any(|grade| grades.contains(grade))) {
         recipients.push(person.to_recipient()?);
     }
     let sealed = seal(recipients.iter().map(|recipient| &**recipient as &dyn age::Recipient), secret)?;
-    Ok((names::wrap(key, epoch, &tag(&sealed)), sealed))
+    let wrap = names::wrap(key, epoch, &tag(&sealed));
+    Ok(Wrapped { objects: vec![(wrap.clone(), Bytes::from(sealed))], wrap, shares: None })
+}
+
+async fn write_wraps(store: &Store, wrapped: Wrapped) -> Result<(String, Option<Shares>)> {
+    for (name, object) in wrapped.objects {
+        store.create(&name, object).await?;
+    }
+    Ok((wrapped.wrap, wrapped.shares))
 }
 
 pub(super) fn seal_json(recipient: &x25519::Recipient, value: &impl serde::Serialize) -> String {

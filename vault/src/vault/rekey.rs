@@ -14,7 +14,7 @@ use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 
 use super::open::{APPROVALS, QUORUM};
-use super::{GivenShares, Vault, create, enrol, shares, unlock};
+use super::{GivenShares, Vault, create, enrol, unlock};
 use crate::access::WrappedKey;
 use crate::format::envelope::Kind;
 use crate::format::keys::{
@@ -281,18 +281,9 @@ impl KeyPlan {
                     WrappedKey::Sealing(realm, epoch) => (realm.as_str(), epoch),
                     WrappedKey::Root => ("root", 1),
                 };
-                match self.quorum_of(key) {
-                    1 => {
-                        let (name, sealed) = create::sealed(word, epoch, secret, &people, grades)?;
-                        objects.insert(name.clone(), Bytes::from(sealed));
-                        Ok((name, None))
-                    }
-                    some => {
-                        let (shares, sealed) = shares::split(word, epoch, secret, some, &people, grades)?;
-                        objects.extend(sealed);
-                        Ok((String::new(), Some(shares)))
-                    }
-                }
+                let wrapped = create::wrap(word, epoch, secret, self.quorum_of(key), &people, grades)?;
+                objects.extend(wrapped.objects);
+                Ok((wrapped.wrap, wrapped.shares))
             };
         let mut shredded = vault.shredded().to_vec();
         let (gone, mut keys): (Vec<_>, Vec<_>) = vault

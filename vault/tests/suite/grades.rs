@@ -56,7 +56,8 @@ impl Lab {
             let recipient = identity.to_public().to_string();
             Person { name: (*name).into(), recipient, grades: grades.to_vec() }
         });
-        let made = create(lab.store(), &records.collect::<Vec<_>>(), small_chunks(), now()).await.unwrap();
+        let made =
+            create(lab.store(), &records.collect::<Vec<_>>(), &[], small_chunks(), now()).await.unwrap();
         made.enrol(&lab.agent.request(), now()).await.unwrap();
         lab
     }

@@ -143,9 +143,13 @@ struct Team {
 
 impl Team {
     async fn new(members: &[&Member]) -> Self {
+        Self::with_quorum(members, &[]).await
+    }
+
+    async fn with_quorum(members: &[&Member], quorum: &[(Grade, u8)]) -> Self {
         let people: Vec<_> = members.iter().map(|member| member.person.clone()).collect();
         let (objects, agent) = (Arc::new(InMemory::new()), AgentKey::generate("db1"));
-        let made = create(impatient(objects.clone()), &people, small_chunks(), now()).await.unwrap();
+        let made = create(impatient(objects.clone()), &people, quorum, small_chunks(), now()).await.unwrap();
         made.enrol(&agent.request(), now()).await.unwrap();
         Self { objects, agent, state: tempfile::tempdir().unwrap() }
     }

@@ -94,7 +94,7 @@ impl Lab {
             state: tempfile::tempdir().unwrap(),
             slices: 1,
         };
-        let made = create(lab.store(), &[lab.person_record()], chunks, now()).await.unwrap();
+        let made = create(lab.store(), &[lab.person_record()], &[], chunks, now()).await.unwrap();
         made.enrol(&lab.agent.request(), now()).await.unwrap();
         lab
     }

@@ -59,7 +59,7 @@ async fn a_person_opens_the_grades_they_were_given_and_no_other() {
         grades: grades.to_vec(),
     };
     let people = [person("wang", &wang, &Grade::ALL), person("li", &li, &[Grade::Low])];
-    create(impatient(objects.clone()), &people, small_chunks(), now()).await.unwrap();
+    create(impatient(objects.clone()), &people, &[], small_chunks(), now()).await.unwrap();
     for (identity, grades) in [(wang, Grade::ALL.to_vec()), (li, vec![Grade::Low])] {
         let identities = Identities::new(vec![Box::new(identity)]);
         let vault = Vault::open(impatient(objects.clone()), Opener::Person(&identities), None).await.unwrap();
@@ -78,7 +78,7 @@ async fn a_vault_that_nobody_could_open_is_not_made() {
     let typo = Person { name: "wang".into(), recipient: format!("{somebody}x"), grades: Grade::ALL.to_vec() };
     for people in [vec![low], vec![typo], Vec::new()] {
         let objects = Arc::new(InMemory::new());
-        let made = create(impatient(objects.clone()), &people, small_chunks(), now()).await;
+        let made = create(impatient(objects.clone()), &people, &[], small_chunks(), now()).await;
         assert!(matches!(made, Err(Error::NoKey { .. } | Error::BadKey { .. })));
         assert!(impatient(objects).list("").await.unwrap().is_empty(), "something was written");
     }
@@ -87,7 +87,7 @@ async fn a_vault_that_nobody_could_open_is_not_made() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_vault_is_not_made_over_the_first() {
     let lab = Lab::new().await;
-    let again = create(lab.store(), &[lab.person_record()], small_chunks(), now()).await;
+    let again = create(lab.store(), &[lab.person_record()], &[], small_chunks(), now()).await;
     assert!(matches!(again, Err(Error::NotEmpty { .. })));
 }
 

@@ -1,7 +1,7 @@
 //! What a change of keys comes to, before anything is written: who is there afterwards, whose wraps are made
 //! anew, which keys are new and which go. It refuses what makes no sense.
 
-use super::KeyChange;
+use super::{KeyChange, create};
 use crate::format::keys::{ApprovalPolicy, PersonRecord};
 use crate::keys::Person;
 use crate::{Error, Grade, Realm, Result, Vault};
@@ -65,11 +65,7 @@ pub(super) fn quorum_after(
             KeyChange::Quorum { grade: changed, people } if *changed == grade => *people,
             _ => vault.quorum(grade),
         };
-        let there = people.iter().filter(|person| person.grades.contains(&grade)).count();
-        if needed == 0 || there < usize::from(needed) {
-            let reason = format!("grade {grade} would take {needed} people together, and {there} have it");
-            return Err(Error::KeysRefused(reason));
-        }
+        create::check_quorum(grade, needed, people.iter().map(|person| &*person.grades))?;
         quorum.push((grade, needed));
     }
     Ok(quorum)

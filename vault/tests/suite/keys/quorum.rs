@@ -67,6 +67,55 @@ async fn a_quorum_opens_together_and_one_share_too_few_opens_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_vault_is_split_from_its_first_key_on() {
+    let (wang, li) = (Member::native("wang", &Grade::ALL), Member::native("li", &Grade::ALL));
+    let clerk = Member::native("clerk", &[Grade::Medium, Grade::Low]);
+    let members = [&wang, &li, &clerk];
+    let team = Team::with_quorum(&members, &[(Grade::High, 2), (Grade::Low, 3)]).await;
+    // No object ever held a split key whole.
+    for (key, holders) in [("root", 2), ("high", 2), ("low", 3), ("medium", 1), ("metadata", 1)] {
+        let wraps = team.wraps().await.into_iter().filter(|name| name.starts_with(&format!("keys/{key}-1-")));
+        let wraps: Vec<_> = wraps.collect();
+        assert_eq!(wraps.len(), holders, "{key}");
+        for name in wraps {
+            let sealed = team.store().get(&name).await.unwrap();
+            let opened =
+                members.iter().filter_map(|member| age::decrypt(&member.native_identity(), &sealed).ok());
+            let opened: Vec<_> = opened.collect();
+            let shares = opened.iter().filter(|plain| plain.starts_with(b"lifeboat-share 1 ")).count();
+            assert_eq!((opened.len() == 1, shares == 1), (holders > 1, holders > 1), "{name}");
+        }
+    }
+    let keyring = team.store().get("keys/keyring-00000001").await.unwrap();
+    let keyring = String::from_utf8_lossy(&keyring).into_owned();
+    let keyring: serde_json::Value = serde_json::from_str(keyring.split_once("\n\n").unwrap().1).unwrap();
+    assert_eq!(keyring["needs"]["read"], serde_json::json!(["quorum"]));
+    team.back_up(&first_day()).await.unwrap();
+    for (by, opens) in [
+        (vec![&wang], vec![Grade::Medium]),
+        (vec![&wang, &clerk], vec![Grade::Medium]),
+        (vec![&wang, &li], vec![Grade::High, Grade::Medium]),
+        (members.to_vec(), Grade::ALL.to_vec()),
+    ] {
+        let vault = open_together(team.store(), &by).await.unwrap();
+        assert_eq!(vault.unlocked(), opens);
+        let read = newest_day(&vault).await;
+        match opens.contains(&Grade::High) {
+            true => assert_eq!(read.unwrap(), first_day()),
+            false => assert!(matches!(read, Err(Error::NoKey { .. })), "{read:?}"),
+        }
+    }
+    change_together(&team, &[&wang, &li], KeyChange::Rotate(Realm::Rows(Grade::High))).await.unwrap();
+    for too_many in [3, 0] {
+        let people = [wang.person.clone(), li.person.clone()];
+        let store = impatient(Arc::new(InMemory::new()));
+        let made = create(store.clone(), &people, &[(Grade::High, too_many)], small_chunks(), now()).await;
+        assert!(matches!(made, Err(Error::KeysRefused(_))), "{too_many}");
+        assert!(store.list("").await.unwrap().is_empty(), "nothing was written");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_quorum_stays_when_people_come_and_go_and_is_never_more_than_there_are() {
     let members = ["wang", "li", "zhao"].map(|name| Member::native(name, &Grade::ALL));
     let [wang, li, zhao] = &members;

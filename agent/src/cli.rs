@@ -163,10 +163,32 @@ pub struct Expire {
     /// Of this copy, by its own retention, instead of the vault
     #[arg(long, value_name = "NAME")]
     pub copy: Option<String>,
+    /// Remove this snapshot, whatever any policy keeps; takes two people (may be repeated)
+    #[arg(long, value_name = "SNAPSHOT", conflicts_with = "source")]
+    pub snapshot: Vec<String>,
+    #[command(flatten)]
+    pub deciding: Deciding,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT", requires = "snapshot")]
+    pub reason: Option<String>,
     #[command(flatten)]
     pub deleting: Deleting,
     #[command(flatten)]
     pub supervision: Supervision,
+}
+
+/// Who decides what takes two people.
+#[derive(Args)]
+pub struct Deciding {
+    /// Use the approval that was given for this request: for exactly this, until it expires
+    #[arg(long, value_name = "ID", conflicts_with_all = ["identity", "break_glass"])]
+    pub request: Option<String>,
+    /// The identity of a person who may open grade high and decides here (may be repeated); two need no request
+    #[arg(long, value_name = "PATH")]
+    pub identity: Vec<PathBuf>,
+    /// Let one person decide alone although others could: on the record, and told to whoever watches
+    #[arg(long, requires_all = ["identity", "reason"])]
+    pub break_glass: bool,
 }
 
 /// `prune`.

@@ -29,6 +29,9 @@ fn vault_kind(error: &VaultError) -> Kind {
     match error {
         VaultError::NoVault { .. } => Kind::VaultMissing,
         VaultError::NoKey { .. } => Kind::NoUsableKey,
+        VaultError::AgainstPolicy(_) | VaultError::AnotherPlan { .. } => Kind::Denied,
+        VaultError::Unapproved { .. } => Kind::ApprovalMissing,
+        VaultError::NoSuchRequest(_) => Kind::Usage,
         VaultError::Locked { .. } | VaultError::Busy { .. } => Kind::Locked,
         error if error.is_damage() => Kind::Damage,
         _ => Kind::Failed,

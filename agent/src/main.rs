@@ -12,6 +12,7 @@ mod cli;
 mod commands;
 mod copies;
 mod daemon;
+mod decision;
 mod event;
 mod explain;
 mod grades;

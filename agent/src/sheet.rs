@@ -102,8 +102,7 @@ impl Sheet<'_> {
 }
 
 /// What is by hand where keys are split.
-const SHARES: &str = "\
-  Where a grade takes several people, its keys/*.age each hold one person's share, `lifeboat-share 1 HEX`. What
+const SHARES: &str = "  Where a grade takes several people, its keys/*.age each hold one person's share, `lifeboat-share 1 HEX`. What
   they make together FORMAT.md says under \"Several people together\".
 ";
 

@@ -11,11 +11,10 @@ use age::x25519;
 use jiff::Timestamp;
 use lifeboat_connectors::{Outline, SchemaFile, Target};
 use lifeboat_console::{CommandError, Kind, ResultExt, escape};
-use lifeboat_vault::format::names;
 use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{
-    GivenShares, Grade, Identities, PersonKey, RequestId, RequestRecord, Snapshot, SnapshotReader, Tally,
-    Vault, gather, read_request,
+    GivenShares, Grade, Identities, PersonKey, RequestId, RequestRecord, Snapshot, SnapshotReader, Vault,
+    gather,
 };
 use url::Url;
 
@@ -169,27 +168,6 @@ pub fn one_person(vault: &Vault, identities: &Identities) -> Result<PersonKey, C
     }
 }
 
-/// Finds a request by its id or the beginning of it.
-pub async fn find(vault: &Vault, id: &str) -> Result<RequestRecord, CommandError> {
-    let listed = vault.store().list(names::REQUESTS).await?;
-    let ids = listed.iter().filter_map(|object| names::request_part(&object.name)).map(|(id, _)| id);
-    let found: BTreeSet<RequestId> =
-        ids.filter(|known| !id.is_empty() && known.to_string().starts_with(&id.to_lowercase())).collect();
-    let mut found = found.into_iter();
-    match (found.next(), found.next()) {
-        (Some(id), None) => Ok(read_request(vault, id).await?),
-        (None, _) => {
-            let text = format!("there is no request `{}`", id.escape_debug());
-            Err(CommandError::new(Kind::Usage, text).hint("`lifeboat-restore requests` lists them"))
-        }
-        (Some(_), Some(_)) => {
-            let text = format!("several requests begin with `{}`", id.escape_debug());
-            Err(CommandError::new(Kind::Usage, text)
-                .hint("give more of the id: `lifeboat-restore requests` lists them"))
-        }
-    }
-}
-
 /// Checks that a request is for exactly this and approved by enough people, and opens the shares that were given
 /// for it. Nothing is opened before all of that holds.
 ///
@@ -203,24 +181,17 @@ pub fn claim(
     (kind, proposal): (Wish, &Proposal),
     key: Option<&Path>,
 ) -> Result<(GivenShares, Approved), CommandError> {
-    let id = record.id.short();
-    let denied = |text: String| CommandError::new(Kind::Denied, text);
     let now = Timestamp::now();
     record.check_open(vault, now)?;
     if !vault.person_keys(identities)?.iter().any(|person| person.id() == record.requester) {
-        let text = format!("request {id} is {}'s, and no identity given is theirs", record.requester_name);
-        return Err(denied(text).hint("whoever wants it done asks for it themselves"));
+        let (id, name) = (record.id.short(), &record.requester_name);
+        let text = format!("request {id} is {name}'s, and no identity given is theirs");
+        return Err(
+            CommandError::new(Kind::Denied, text).hint("whoever wants it done asks for it themselves")
+        );
     }
-    if record.request.kind != kind {
-        return Err(denied(format!("request {id} is for something else than this")));
-    }
-    if proposal.words != record.request.plan || proposal.together != record.request.grades {
-        return Err(another_plan(record, proposal));
-    }
-    let tally = record.tally(vault, now)?;
-    if !tally.is_enough() {
-        return Err(too_few(record, &tally));
-    }
+    record.check_plan(kind, &proposal.words, &proposal.together)?;
+    let tally = record.check_approved(vault, now)?;
     let given = gather(vault, record, &one_time_key(record, key)?)?;
     Ok((given, Approved { id: record.id, plan: proposal.words.clone(), by: tally.approved }))
 }
@@ -249,34 +220,6 @@ pub async fn redeem(
         return Err(told.into_iter().fold(error, |error, damage| error.hint(damage)));
     }
     Ok((unlocked, approved))
-}
-
-/// Says in which lines the plan at hand is not the one that was asked for.
-fn another_plan(record: &RequestRecord, proposal: &Proposal) -> CommandError {
-    let (asked, at_hand) = (&record.request.plan, &proposal.words);
-    let text = format!("request {} is for another plan than this", record.id.short());
-    let mut error = CommandError::new(Kind::Denied, text);
-    for line in asked.lines().filter(|line| at_hand.lines().all(|other| other != *line)) {
-        error = error.hint(format!("asked for:  {line}"));
-    }
-    for line in at_hand.lines().filter(|line| asked.lines().all(|other| other != *line)) {
-        error = error.hint(format!("this would: {line}"));
-    }
-    error.hint("repeat what was asked for, or ask for this anew")
-}
-
-/// Says how many approvals are missing, and who could give them.
-pub fn too_few(record: &RequestRecord, tally: &Tally) -> CommandError {
-    let (id, has) = (record.id.short(), tally.approved.len());
-    let text = format!("request {id} has {has} of {} approvals", tally.needed);
-    let error = CommandError::new(Kind::ApprovalMissing, text);
-    let error = record.unbelieved.iter().fold(error, |error, unbelieved| error.hint(unbelieved.to_string()));
-    match tally.able.len() + has < tally.needed {
-        true => error.hint(
-            "not enough are left who could approve it; after keys were changed, or approvals taken back, ask anew",
-        ),
-        false => error.hint(format!("who still can: {}", tally.able.join(", "))),
-    }
 }
 
 /// Where a request's one-time key is when nobody says otherwise.

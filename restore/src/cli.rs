@@ -18,7 +18,7 @@ pub use keys::{
     KeysShred, WhoCanOpen,
 };
 
-pub use requests::{Approve, Objecting, Request, Requests};
+pub use requests::{Approve, Asking, Objecting, Request, RequestExpire, Requests};
 
 /// Lists, verifies and restores the snapshots in a Lifeboat vault.
 #[derive(Parser)]
@@ -45,6 +45,8 @@ pub enum Command {
     Restore(Restore),
     /// Ask others to approve a restore that takes several people
     Request(Request),
+    /// Ask another person to approve that snapshots are removed by hand
+    RequestExpire(RequestExpire),
     /// Approve a request: give your share for it, for it alone
     Approve(Approve),
     /// Refuse a request, for everybody

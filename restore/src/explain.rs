@@ -26,7 +26,9 @@ fn vault_kind(error: &VaultError) -> Kind {
     match error {
         VaultError::NoVault { .. } => Kind::VaultMissing,
         VaultError::NoKey { .. } => Kind::NoUsableKey,
-        VaultError::AgainstPolicy(_) => Kind::Denied,
+        VaultError::AgainstPolicy(_) | VaultError::AnotherPlan { .. } => Kind::Denied,
+        VaultError::Unapproved { .. } => Kind::ApprovalMissing,
+        VaultError::NoSuchRequest(_) => Kind::Usage,
         VaultError::KeysChanged { .. } => Kind::Locked,
         error if error.is_damage() => Kind::Damage,
         _ => Kind::Failed,

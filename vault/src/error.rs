@@ -165,6 +165,33 @@ pub enum Error {
     /// What was decided for this vault forbids it.
     #[error("{0}")]
     AgainstPolicy(String),
+    /// No request fits what was asked for, or more than one does.
+    #[error("{0}")]
+    NoSuchRequest(String),
+    /// A request is for something else than what is to be done.
+    #[error("request {request} is for another plan than this")]
+    AnotherPlan {
+        /// Its id, in short.
+        request: String,
+        /// Lines of its plan that are not in the one at hand.
+        asked: Vec<String>,
+        /// Lines of the plan at hand that are not in its own.
+        at_hand: Vec<String>,
+    },
+    /// Too few have approved a request.
+    #[error("request {request} has {has} of {needed} approvals")]
+    Unapproved {
+        /// Its id, in short.
+        request: String,
+        /// How many have, and count.
+        has: usize,
+        /// How many it takes.
+        needed: usize,
+        /// Who still could.
+        able: Vec<String>,
+        /// Answers that are not believed, and why.
+        unbelieved: Vec<String>,
+    },
     /// The newest keyring was taken away or cannot be read, and the one before it is in force.
     #[error("keyring {in_force} is in force, but {sign}")]
     OldKeyring {
@@ -238,6 +265,19 @@ impl Error {
                     "put the newest keys/keyring-… back as it was: from a copy of the vault, the recovery medium, or the bucket's versions".into(),
                     "if nobody ever made it, a stranger put it there: remove that object".into(),
                 ];
+            }
+            Self::NoSuchRequest(_) => "`lifeboat-restore requests` lists them",
+            Self::AnotherPlan { asked, at_hand, .. } => {
+                let asked = asked.iter().map(|line| format!("asked for:  {line}"));
+                let hints = asked.chain(at_hand.iter().map(|line| format!("this would: {line}")));
+                return hints.chain(["repeat what was asked for, or ask for this anew".into()]).collect();
+            }
+            Self::Unapproved { has, needed, able, unbelieved, .. } => {
+                let next = match able.len() + has < *needed {
+                    true => "not enough are left who could approve it; after keys were changed, or approvals taken back, ask anew".into(),
+                    false => format!("who still can: {}", able.join(", ")),
+                };
+                return unbelieved.iter().cloned().chain([next]).collect();
             }
             Self::KeysRefused(_) => "`lifeboat-restore keys list` shows who can open what",
             Self::KeysChanged { .. } => {

@@ -13,9 +13,9 @@ use crate::format::names;
 use crate::format::note::Says;
 use crate::keys::AgentKey;
 use crate::lease::Lease;
-use crate::notes::{NoteAuthor, Notes, list_notes, write_note};
+use crate::notes::{NoteAuthor, Notes, list_notes, list_notes_of, write_note};
 use crate::read::{Snapshot, list_snapshots};
-use crate::retention::{Candidate, Keep, Reason, RetentionPlan, judge};
+use crate::retention::{Candidate, Keep, Reason, RetentionPlan, judge, judge_by_hand};
 use crate::store::NotRemoved;
 use crate::{Error, NoteId, Result, SnapshotId, Vault};
 
@@ -38,6 +38,8 @@ pub struct ExpirePlan {
     noted: HashSet<SnapshotId>,
     /// The vault that this is a copy of: a hold may come there as well.
     of: Option<Vault>,
+    /// Why they go, for whoever reads the note of it.
+    why: String,
 }
 
 /// What an expire has done.
@@ -63,6 +65,36 @@ impl ExpirePlan {
         let (notes, unread) = list_notes(vault).await?;
         let (snapshots, damage) = list_snapshots(vault).await?;
         let mut plan = Self::of(&snapshots, &notes, unread, &damage, keep, zone, now);
+        plan.wait_for_locks(vault, now).await?;
+        Ok(plan)
+    }
+
+    /// Plans to remove snapshots that people have named, from the vault or from a copy `of` it. What is held or
+    /// locked stays, and so does in a copy what the vault has: it would be copied again.
+    pub async fn by_hand(
+        vault: &Vault,
+        of: Option<&Vault>,
+        named: &[SnapshotId],
+        why: &str,
+        now: Timestamp,
+    ) -> Result<Self> {
+        let vaults: Vec<_> = of.into_iter().chain([vault]).collect();
+        let (notes, unread) = list_notes_of(&vaults).await?;
+        let (mut snapshots, damage) = list_snapshots(vault).await?;
+        snapshots.retain(|snapshot| named.contains(&snapshot.id));
+        let judged = by_source(&snapshots, &notes)
+            .into_iter()
+            .map(|(source, own)| judge_by_hand(source, own, &unread));
+        let mut plan = Self::judged(judged.collect(), &notes, &unread, &damage);
+        plan.why = why.to_owned();
+        if let Some(of) = of {
+            for verdict in plan.sources.iter_mut().flat_map(|source| &mut source.verdicts) {
+                if of.store().size(&names::snapshot(verdict.snapshot.id)).await?.is_some() {
+                    verdict.keep.push(Reason::InVault);
+                }
+            }
+            plan.watch(of.clone());
+        }
         plan.wait_for_locks(vault, now).await?;
         Ok(plan)
     }
@@ -93,17 +125,16 @@ impl ExpirePlan {
         zone: &TimeZone,
         now: Timestamp,
     ) -> Self {
-        let mut sources: BTreeMap<&str, Vec<Candidate>> = BTreeMap::new();
-        for snapshot in snapshots {
-            let own = sources.entry(&snapshot.manifest.source).or_default();
-            own.push(Candidate::new(snapshot, notes));
-        }
-        let judged = sources
+        let judged = by_source(snapshots, notes)
             .into_iter()
             .map(|(source, candidates)| judge(source, candidates, keep(source).as_ref(), &unread, zone, now));
-        let sources = judged.collect();
-        let damage = damage.iter().chain(&unread).map(ToString::to_string).collect();
-        Self { sources, damage, notes: notes.ids.clone(), noted: notes.expired.clone(), of: None }
+        Self::judged(judged.collect(), notes, &unread, damage)
+    }
+
+    fn judged(sources: Vec<RetentionPlan>, notes: &Notes, unread: &[Error], damage: &[Error]) -> Self {
+        let damage = damage.iter().chain(unread).map(ToString::to_string).collect();
+        let (notes, noted) = (notes.ids.clone(), notes.expired.clone());
+        Self { sources, damage, notes, noted, of: None, why: "no rule of the policy keeps them".into() }
     }
 
     /// Watches the notes of the vault that this is a copy of.
@@ -148,8 +179,8 @@ impl ExpirePlan {
             let new: Vec<_> = ids.iter().filter(|id| !self.noted.contains(id)).copied().collect();
             if !new.is_empty() {
                 let says = Says::Expire { snapshots: new };
-                let (author, reason) = (NoteAuthor::Agent(agent), "no rule of the policy keeps them");
-                known.insert(write_note(vault, author, &agent.name, reason, says, now).await?);
+                let author = NoteAuthor::Agent(agent);
+                known.insert(write_note(vault, author, &agent.name, &self.why, says, now).await?);
             }
             for ids in ids.chunks(DELETED_AT_ONCE) {
                 lease.renew().await?;
@@ -169,6 +200,16 @@ impl ExpirePlan {
         }
         Ok(())
     }
+}
+
+/// Each source's snapshots as retention sees them.
+fn by_source<'a>(snapshots: &'a [Snapshot], notes: &Notes) -> BTreeMap<&'a str, Vec<Candidate>> {
+    let mut sources: BTreeMap<&str, Vec<Candidate>> = BTreeMap::new();
+    for snapshot in snapshots {
+        let own = sources.entry(&snapshot.manifest.source).or_default();
+        own.push(Candidate::new(snapshot, notes));
+    }
+    sources
 }
 
 /// Snapshots that one note names.

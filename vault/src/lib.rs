@@ -11,6 +11,7 @@ mod access;
 mod audit;
 mod chunker;
 mod copy;
+mod decisions;
 mod delta;
 mod digest;
 mod error;
@@ -49,6 +50,7 @@ pub use copy::{
     CopyError, CopyFinding, CopyKeep, CopyMemory, CopyOutcome, CopyPlan, CopyStats, CopyStatus, Copying,
     Extent, Pace, Stage, copy_status,
 };
+pub use decisions::expire_in_words;
 pub use digest::RowDigest;
 pub use error::{Error, Result};
 pub use expire::{ExpirePlan, Expired};
@@ -62,8 +64,8 @@ pub use notes::{Hold, NoteAuthor, Notes, list_notes, write_note};
 pub use prune::{LockedPack, MostlyDead, PruneOptions, PrunePlan, Pruned, SizedPack};
 pub use read::{Rows, Selector, Snapshot, SnapshotReader, list_snapshots};
 pub use requests::{
-    Answer, Asked, NewRequest, REQUEST_LIFE_MAX, RequestRecord, RequestState, Says, Tally, approve, gather,
-    list_requests, read_request, refuse, revoke,
+    Answer, Asked, NewRequest, REQUEST_LIFE_MAX, RequestRecord, RequestState, Says, Tally, approve,
+    find_request, gather, list_requests, read_request, refuse, revoke,
 };
 pub use retention::{Candidate, Dating, Keep, Reason, RetentionPlan, Verdict, judge};
 pub use split::{Split, StreamDigests};

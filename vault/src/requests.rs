@@ -21,10 +21,12 @@ use crate::{Error, GivenShares, Grade, RequestId, Result, SnapshotId, Vault, pac
 
 mod read;
 mod tally;
+mod using;
 
 pub use read::{Answer, RequestRecord, Says, list_requests, read_request};
 pub(crate) use read::{check_part, read_answer};
 pub use tally::{RequestState, Tally};
+pub use using::find_request;
 
 /// No request is good for longer: whoever approves one does not answer for a day that nobody remembers.
 pub const REQUEST_LIFE_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);

@@ -187,6 +187,25 @@ pub fn judge(
     RetentionPlan { source: source.to_owned(), verdicts, held_back }
 }
 
+/// Judges snapshots that people have named, whatever any policy says of them: what is held stays, and nothing
+/// goes while a note cannot be read, which may be a hold.
+pub(crate) fn judge_by_hand(source: &str, candidates: Vec<Candidate>, damage: &[Error]) -> RetentionPlan {
+    let verdict = |snapshot: Candidate| {
+        let keep = snapshot.holds.iter().cloned().map(Reason::Hold).collect();
+        Verdict { dating: snapshot.dating(), keep, snapshot }
+    };
+    let mut verdicts: Vec<_> = candidates.into_iter().map(verdict).collect();
+    let held_back: Vec<_> = damage.iter().map(unread).collect();
+    if !held_back.is_empty() {
+        verdicts.iter_mut().for_each(|verdict| verdict.keep.push(Reason::HeldBack));
+    }
+    RetentionPlan { source: source.to_owned(), verdicts, held_back }
+}
+
+fn unread(error: &Error) -> String {
+    format!("a note cannot be read, and may be a hold: {error}")
+}
+
 /// The newest good one stays whatever the policy: its times fit and nothing is flagged about it. So does
 /// the one of the highest number, which the next one names.
 fn floor(verdicts: &mut [Verdict]) {
@@ -255,8 +274,7 @@ fn held_back(verdicts: &[Verdict], damage: &[Error]) -> Vec<String> {
         let Candidate { id, flags, .. } = &verdict.snapshot;
         format!("snapshot {} is flagged and nobody has accepted it: {}", id.short(), flags.join("; "))
     });
-    let damage = damage.iter().map(|error| format!("a note cannot be read, and may be a hold: {error}"));
-    flagged.chain(damage).collect()
+    flagged.chain(damage.iter().map(unread)).collect()
 }
 
 #[cfg(test)]

@@ -19,12 +19,17 @@ use crate::lease::Claim;
 use crate::record;
 use crate::seen::Seen;
 
+mod by_hand;
+
 /// What an interrupted expiry leaves: snapshots are removed one by one, each whole.
 const STOPPED: &str = "the expiry: what is removed is removed, and the rest stays";
 
 /// Says what goes, and removes it unless it is a dry run.
 pub async fn run(path: &Path, args: &Expire, json: bool) -> Result<(), CommandError> {
     let (config, interrupt) = args.supervision.orders(path, STOPPED)?;
+    if !args.snapshot.is_empty() {
+        return by_hand::run(&config, args, json, &interrupt).await;
+    }
     let job = copies::job(&config, Task::Expire, args.copy.as_deref())?;
     let (work, supervision) = (expire(&config, args, json, &interrupt), args.supervision);
     if args.dry_run {

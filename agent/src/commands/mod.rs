@@ -17,6 +17,7 @@ mod schedule;
 mod status;
 mod verify;
 
+pub use enroll::read_identities;
 use lifeboat_config::Config;
 use lifeboat_console::CommandError;
 use serde_json::Value;

@@ -25,6 +25,29 @@ pub struct Request {
     pub request_key: Option<PathBuf>,
 }
 
+/// What is said of every request for what two people decide.
+#[derive(Args)]
+pub struct Asking {
+    #[command(flatten)]
+    pub access: Access,
+    /// Why, for those who approve it and for the record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// How long it may be approved and used: 30m, 8h or 2d, 7d at most
+    #[arg(long = "for", value_name = "TIME", default_value = "8h", value_parser = life)]
+    pub life: SignedDuration,
+}
+
+/// `request-expire`.
+#[derive(Args)]
+pub struct RequestExpire {
+    #[command(flatten)]
+    pub asking: Asking,
+    /// source@latest, source@2026-11-22, source@2026-11-22T02:30 or the beginning of an id
+    #[arg(value_name = "SNAPSHOT", required = true)]
+    pub specs: Vec<String>,
+}
+
 /// `approve`.
 #[derive(Args)]
 pub struct Approve {

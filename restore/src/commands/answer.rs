@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 use lifeboat_console::{CommandError, Interrupt, Kind, Progress, escape, print, print_json};
-use lifeboat_vault::{PersonKey, RequestRecord, Vault};
+use lifeboat_vault::{PersonKey, RequestRecord, Vault, find_request};
 use serde_json::json;
 
 use super::approve::deed_about;
-use crate::approval::{find, key_file, one_person};
+use crate::approval::{key_file, one_person};
 use crate::cli::Objecting;
 use crate::open::AtHand;
 use crate::record::{Recorder, ended, kind_of};
@@ -31,11 +31,17 @@ pub async fn revoke(args: &Objecting, json: bool) -> Result<(), CommandError> {
             lifeboat_vault::revoke(vault, record, person, &args.reason, now).await?;
             let id = record.id.short();
             let text = match person.id() == record.requester {
+                true if record.request.kind.is_decision() => {
+                    return Ok(format!("request {id} is taken back: nobody approves it, and nothing is done for it any more\n"));
+                }
                 true => format!(
                     "request {id} is taken back: nobody approves it, and nothing is restored for it any more\n\
                      remove its one-time key, {}\n",
                     key_file(record.id).display()
                 ),
+                false if record.request.kind.is_decision() => {
+                    return Ok(format!("your approval of request {id} counts no more\n"));
+                }
                 false => format!("your approval of request {id} counts no more\n"),
             };
             let fetched = "what this does not undo: a share that was given may have been fetched and opened already, and\n\
@@ -63,7 +69,7 @@ impl Answer<'_> {
         let recorder = Recorder::of(&at_hand);
         let vault = &at_hand.vault;
         let person = one_person(vault, &at_hand.identities)?;
-        let record = interrupt.or(find(vault, &self.args.id)).await?;
+        let record = interrupt.or(find_request(vault, &self.args.id)).await?;
         let now = Timestamp::now();
         let given = interrupt.or(give(vault, &record, &person, now)).await;
         if given.as_ref().err().is_none_or(|error| kind_of(error) == Kind::Denied) {

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use lifeboat_console::{CommandError, Interrupt, Kind, Progress, escape, print, print_json};
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::format::request::Wish;
-use lifeboat_vault::{RequestRecord, Tally, Vault, approve, plan_id, read_request};
+use lifeboat_vault::{RequestRecord, Tally, Vault, approve, find_request, plan_id, read_request};
 use serde_json::json;
 
 use super::confirm::confirm;
-use crate::approval::{find, indented, one_person};
+use crate::approval::{indented, one_person};
 use crate::cli::Approve;
 use crate::open::AtHand;
 use crate::record::{Recorder, ended, kind_of};
@@ -22,7 +22,7 @@ pub async fn run(args: &Approve, json: bool) -> Result<(), CommandError> {
     let recorder = Recorder::of(&at_hand);
     let vault = &at_hand.vault;
     let person = one_person(vault, &at_hand.identities)?;
-    let record = interrupt.or(find(vault, &args.id)).await?;
+    let record = interrupt.or(find_request(vault, &args.id)).await?;
     let now = Timestamp::now();
     let shown = shown(vault, &record, &record.tally(vault, now)?);
     if !json {
@@ -89,10 +89,12 @@ fn shown(vault: &Vault, record: &RequestRecord, tally: &Tally) -> String {
     if !whole.is_empty() {
         text.push_str(&format!("  asks     your approval for grade {}\n", words::listed(&whole)));
     }
-    if request.kind == Wish::Shred {
-        text.push_str(
+    match request.kind {
+        Wish::Restore => {}
+        Wish::Shred => text.push_str(
             "  asks     your share of the root, which could change every key: mind whom you give it\n",
-        );
+        ),
+        Wish::Expire => text.push_str("  asks     your approval: what is removed is gone for good\n"),
     }
     let by = match tally.approved.is_empty() {
         true => String::new(),

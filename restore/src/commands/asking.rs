@@ -1,7 +1,7 @@
 //! Puts a request into the vault, and says what everybody types next.
 //!
 //! The one-time key is written to a file before the request is in the vault: a request without it would be
-//! approved for nothing.
+//! approved for nothing. What people decide and no key opens needs none.
 
 use std::path::{Path, absolute};
 
@@ -31,7 +31,8 @@ pub struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// Asks. `then` is what whoever asked types once it is approved, without what leads to the vault.
+    /// Asks. `then` is what whoever asked types once it is approved, without what leads to the vault; of what
+    /// people decide, what is typed on the host that carries it out, all of it.
     pub async fn ask(&self, asked: Asked, then: &str) -> Result<(), CommandError> {
         let (vault, now) = (self.vault, Timestamp::now());
         let deed = Deed {
@@ -45,13 +46,10 @@ impl Asking<'_> {
             reason: Some(asked.reason.clone()),
             ..Deed::default()
         };
-        let (plan, grades) = (asked.plan.clone(), asked.grades.clone());
+        let (kind, plan, grades) = (asked.kind, asked.plan.clone(), asked.grades.clone());
         let request = NewRequest::make(vault, self.person, asked, now)?;
         let short = request.id.short();
-        let file = absolute(self.key_file.map_or_else(|| key_file(request.id), Path::to_owned))?;
-        let secret = request.identity.to_string();
-        let note = format!("# one-time key of request {}, good until {:.0}\n", request.id, request.expires);
-        write_new(&file, &format!("{note}{}\n", secret.expose_secret()))?;
+        let file = if kind.is_decision() { None } else { Some(self.keep_key(&request)?) };
         request.write(vault).await?;
         let detail = Some(format!("request {short} until {:.0}", request.expires));
         self.recorder.write_at(&Deed { detail, ..deed }, now, self.progress).await;
@@ -62,8 +60,10 @@ impl Asking<'_> {
             quoted(vault.store().url()),
             vault.fingerprint()
         );
-        let file = file.display().to_string();
-        let then = format!("{then}{} --request {short} --request-key {}", self.place(), quoted(&file));
+        let then = match &file {
+            Some(file) => format!("{then}{} --request {short} --request-key {}", self.place(), quoted(file)),
+            None => format!("{then} --request {short}"),
+        };
         if self.json {
             return Ok(print_json(
                 "summary",
@@ -88,9 +88,25 @@ impl Asking<'_> {
             words::counted(tally.needed as u64, "approval"),
             escape(&tally.able.join(", ")),
         ));
-        text.push_str(&format!("then, here, before it expires:\n  {then}\n"));
-        text.push_str(&format!("its one-time key is in {}: it stays on this machine\n", escape(&file)));
+        match &file {
+            Some(file) => text.push_str(&format!(
+                "then, here, before it expires:\n  {then}\nits one-time key is in {}: it stays on this machine\n",
+                escape(file)
+            )),
+            None => text.push_str(&format!(
+                "then, on a host that may delete in the vault, before it expires:\n  {then}\n"
+            )),
+        }
         Ok(print(&text)?)
+    }
+
+    /// Writes the request's one-time key to its file, and returns where that is.
+    fn keep_key(&self, request: &NewRequest) -> Result<String, CommandError> {
+        let file = absolute(self.key_file.map_or_else(|| key_file(request.id), Path::to_owned))?;
+        let secret = request.identity.to_string();
+        let note = format!("# one-time key of request {}, good until {:.0}\n", request.id, request.expires);
+        write_new(&file, &format!("{note}{}\n", secret.expose_secret()))?;
+        Ok(file.display().to_string())
     }
 
     /// What led to the vault, and opened it.

@@ -5,6 +5,7 @@ mod approve;
 mod asking;
 mod audit;
 mod confirm;
+mod decide;
 mod fleet;
 mod keygen;
 mod keys;
@@ -30,6 +31,7 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Verify(args) => verify::run(&args, json).await,
         Command::Restore(args) => restore::run(&args, json).await,
         Command::Request(args) => request::run(&args, json).await,
+        Command::RequestExpire(args) => decide::expire(&args, json).await,
         Command::Approve(args) => approve::run(&args, json).await,
         Command::Refuse(args) => answer::refuse(&args, json).await,
         Command::Revoke(args) => answer::revoke(&args, json).await,

@@ -68,13 +68,13 @@ fn row(record: &RequestRecord, tally: &Tally) -> Vec<String> {
 
 fn what(record: &RequestRecord) -> String {
     let request = &record.request;
+    let source = request.source.as_deref().unwrap_or_default();
+    let snapshots: Vec<_> = request.snapshots.iter().map(|id| id.short()).collect();
+    let snapshots = snapshots.join(", ");
     match request.kind {
         Wish::Shred => "shred".into(),
-        Wish::Restore => {
-            let source = request.source.as_deref().unwrap_or_default();
-            let snapshots: Vec<_> = request.snapshots.iter().map(|id| id.short()).collect();
-            format!("restore {source} {}, grade {}", snapshots.join(", "), words::listed(&request.grades))
-        }
+        Wish::Expire => format!("remove {source} {snapshots}"),
+        Wish::Restore => format!("restore {source} {snapshots}, grade {}", words::listed(&request.grades)),
     }
 }
 

@@ -14,11 +14,11 @@ use lifeboat_connectors::{
 };
 use lifeboat_console::{CommandError, Interrupt, Kind, Progress, ResultExt, print};
 use lifeboat_vault::format::audit::Deed;
-use lifeboat_vault::{Depth, Identities, Snapshot, SnapshotHealth, Vault, plan_id, verify};
+use lifeboat_vault::{Depth, Identities, Snapshot, SnapshotHealth, Vault, find_request, plan_id, verify};
 use serde_json::json;
 use url::Url;
 
-use crate::approval::{Approved, find, propose, redeem, unapproved};
+use crate::approval::{Approved, propose, redeem, unapproved};
 use crate::cli::{Restore, Wanted};
 use crate::open::{AtHand, Opened, Reading};
 use crate::record::{Recorder, ended, kind_of};
@@ -133,7 +133,7 @@ impl Redeeming<'_> {
     ) -> Result<(Vault, Approved), CommandError> {
         let Self { args, snapshot, identities, interrupt, .. } = self;
         let vault = &opened.vault;
-        let record = interrupt.or(find(vault, self.id)).await?;
+        let record = interrupt.or(find_request(vault, self.id)).await?;
         for error in &record.unbelieved {
             self.progress.warn(&format!("an answer is not believed: {error}"));
         }

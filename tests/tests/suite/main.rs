@@ -12,3 +12,4 @@ mod harness;
 mod metrics;
 mod people;
 mod stores;
+mod two_people;

@@ -42,6 +42,8 @@ pub enum Wish {
     Restore,
     /// Keys are destroyed: the root's key is to be opened.
     Shred,
+    /// Snapshots are removed by hand, whatever any rule keeps: no key is opened.
+    Expire,
 }
 
 /// The JSON inside the sealed body of `requests/ID/approve-PERSON`.

@@ -57,6 +57,11 @@ impl PersonRecord {
     pub fn is_active(&self) -> bool {
         !self.grades.is_empty()
     }
+
+    /// Whether they decide what no key opens and two people decide: who may open the most sensitive data.
+    pub fn may_decide(&self) -> bool {
+        self.grades.contains(&Grade::High)
+    }
 }
 
 /// What a person opens things with.

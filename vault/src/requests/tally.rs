@@ -8,7 +8,7 @@ use super::{Answer, CLOCKS_APART_MAX, REQUEST_LIFE_MAX, RequestRecord, Says};
 use crate::format::keys::{PersonRecord, Shares};
 use crate::format::request::{SealedShare, Wish};
 use crate::keys::PersonKey;
-use crate::{AgentId, Error, Grade, Realm, Result, Vault};
+use crate::{AgentId, Error, Realm, Result, Vault};
 
 /// How a request stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,8 +171,11 @@ impl RequestRecord {
         }
     }
 
-    /// How many approvals a policy wants, whatever keys are split.
+    /// How many approvals it takes, whatever keys are split: of what people decide alone, another person's.
     fn by_policy(&self, vault: &Vault) -> usize {
+        if self.request.kind.is_decision() {
+            return 1;
+        }
         let grades = self.request.grades.iter().filter(|_| self.request.kind == Wish::Restore);
         grades.map(|grade| usize::from(vault.approvers(*grade))).max().unwrap_or(0)
     }
@@ -181,13 +184,14 @@ impl RequestRecord {
     fn holds_share(&self, person: &PersonRecord) -> bool {
         match self.request.kind {
             Wish::Restore => self.request.grades.iter().all(|grade| person.grades.contains(grade)),
-            Wish::Shred => person.grades.contains(&Grade::High),
+            Wish::Shred | Wish::Expire => person.may_decide(),
         }
     }
 
     fn needs_in_words(&self) -> String {
         match self.request.kind {
             Wish::Shred => "a share of the root".into(),
+            Wish::Expire => "grade high".into(),
             Wish::Restore => {
                 let grades: Vec<_> = self.request.grades.iter().map(|grade| grade.as_str()).collect();
                 format!("grade {}", grades.join(", "))

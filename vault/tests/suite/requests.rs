@@ -10,8 +10,8 @@ use lifeboat_vault::format::names;
 use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{
     AgentId, Asked, Error, Grade, Identities, KeyChange, KeyPlan, NewRequest, Opener, Person, PersonKey,
-    REQUEST_LIFE_MAX, RequestId, RequestRecord, RequestState, Result, Tally, Vault, approve, gather,
-    list_requests, list_snapshots, read_request, refuse, revoke,
+    REQUEST_LIFE_MAX, RequestId, RequestRecord, RequestState, Result, Tally, Vault, approve, expire_in_words,
+    gather, list_requests, list_snapshots, read_request, refuse, revoke,
 };
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
@@ -358,6 +358,44 @@ async fn a_policy_wants_approvals_of_a_grade_that_one_person_opens_alone() {
     assert!(matches!(refused, Some(Error::KeysRefused(_))), "{refused:?}");
     office.change(&[WANG], policy(0)).await;
     assert_eq!(office.open(&[WANG]).await.approvers(Grade::High), 0);
+}
+
+#[tokio::test]
+async fn what_no_key_opens_takes_one_other_person_of_grade_high_and_no_share() {
+    for together in [1, 2] {
+        let office = Office::new(together).await;
+        let low = x25519::Identity::generate();
+        let person =
+            Person { name: "qian".into(), recipient: low.to_public().to_string(), grades: vec![Grade::Low] };
+        let by: &[usize] = if together == 1 { &[WANG] } else { &[WANG, LI] };
+        office.change(by, KeyChange::Add(person)).await;
+        let office = Office { people: [office.people, vec![("qian", low)]].concat(), ..office };
+        let (vault, now) = (office.open(&[WANG]).await, Timestamp::now());
+        let snapshots = list_snapshots(&vault).await.unwrap().0;
+        let plan = expire_in_words(&snapshots.iter().collect::<Vec<_>>());
+        let asked = Asked { kind: Wish::Expire, plan: plan.clone(), grades: Vec::new(), ..asked() };
+        let request = NewRequest::make(&vault, &office.key(WANG).await, asked, now).unwrap();
+        request.write(&vault).await.unwrap();
+        let tally = office.tally(request.id).await;
+        assert_eq!((tally.needed, tally.able), (1, vec!["li".to_owned(), "zhao".to_owned()]));
+        check_denied(office.approve(request.id, WANG).await, "of their own");
+        check_denied(office.approve(request.id, 3).await, "qian does not have grade high");
+        let record = office.read(request.id).await;
+        let too_few = record.check_approved(&vault, now);
+        assert!(matches!(too_few, Err(Error::Unapproved { has: 0, needed: 1, .. })), "{too_few:?}");
+        assert_eq!(office.approve(request.id, LI).await.unwrap(), 0, "no share of any key");
+        let record = office.read(request.id).await;
+        record.check_approved(&vault, now).unwrap();
+        record.check_plan(Wish::Expire, &plan, &[]).unwrap();
+        let other = record.check_plan(Wish::Expire, &expire_in_words(&[]), &[]);
+        assert!(matches!(&other, Err(Error::AnotherPlan { asked, .. }) if asked.len() == 1), "{other:?}");
+        check_denied(record.check_plan(Wish::Shred, &plan, &[]), "for something else");
+        assert!(!office.redeem(&request, WANG).await.unlocked().contains(&Grade::High) || together == 1);
+        // Whoever approved it leaves: nobody has, then.
+        let by: &[usize] = if together == 1 { &[WANG] } else { &[WANG, ZHAO] };
+        office.change(by, KeyChange::Retire { name: "li".into() }).await;
+        assert_eq!(office.tally(request.id).await.state, RequestState::Open);
+    }
 }
 
 #[tokio::test]

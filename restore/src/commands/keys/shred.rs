@@ -3,10 +3,10 @@
 use jiff::SignedDuration;
 use lifeboat_console::{CommandError, Interrupt, Kind, Progress};
 use lifeboat_vault::format::request::Wish;
-use lifeboat_vault::{Asked, GivenShares, Grade, Identities, KeyChange, Vault};
+use lifeboat_vault::{Asked, GivenShares, Grade, Identities, KeyChange, Vault, find_request};
 
 use super::change::Changed;
-use crate::approval::{Approved, Proposal, claim, find, one_person};
+use crate::approval::{Approved, Proposal, claim, one_person};
 use crate::cli::{Changing, KeysShred};
 use crate::commands::asking::Asking;
 use crate::commands::confirm::confirm;
@@ -62,7 +62,7 @@ impl ByRequest<'_> {
         vault: &Vault,
         identities: &Identities,
     ) -> Result<(GivenShares, Approved), CommandError> {
-        let record = find(vault, self.id).await?;
+        let record = find_request(vault, self.id).await?;
         let proposal = propose(vault, self.grade, self.args.epoch)?;
         claim(vault, &record, identities, (Wish::Shred, &proposal), self.args.request_key.as_deref())
     }

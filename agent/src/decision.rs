@@ -1,0 +1,122 @@
+//! What takes two people and no key enforces: who decided it, by a request that another approved or by their
+//! identities here.
+//!
+//! This is the program's own rule: whoever has the host's key and a credential that may delete can delete
+//! without it. What it keeps is honest programs from doing what one person alone has typed.
+
+use jiff::Timestamp;
+use lifeboat_console::{CommandError, Kind, Progress};
+use lifeboat_vault::format::audit::Deed;
+use lifeboat_vault::format::request::Wish;
+use lifeboat_vault::{AgentKey, Identities, PersonKey, Vault, find_request, plan_id};
+
+use crate::cli::Deciding;
+use crate::commands::read_identities;
+use crate::record;
+
+/// What is to be decided.
+pub struct Question<'a> {
+    pub vault: &'a Vault,
+    /// This host's key: a refusal is recorded by it where no person is here.
+    pub key: &'a AgentKey,
+    /// What a request for it must be of.
+    pub kind: Wish,
+    /// Exactly what, as whoever asks puts it too.
+    pub plan: &'a str,
+    /// What is recorded of it.
+    pub deed: &'a Deed,
+    /// What asks another person for it, to be typed elsewhere.
+    pub ask: String,
+}
+
+impl Question<'_> {
+    /// Finds out who decided it, in words. Breaking the glass, or one person's deciding where nobody else could, is told
+    /// and recorded before anything is done.
+    ///
+    /// # Errors
+    /// `ApprovalMissing` when fewer than two have; `Denied` when the request is for something else, refused, taken
+    /// back or over.
+    pub async fn decide(&self, by: &Deciding, json: bool) -> Result<String, CommandError> {
+        let decided = match &by.request {
+            Some(id) => self.by_request(id).await,
+            None => self.here(by, json).await,
+        };
+        if let Err(error) = &decided {
+            let refused = record::ended(&self.deed.what, Some(error));
+            let plan = Some(plan_id(self.plan));
+            let deed = Deed { result: refused.result, kind: refused.kind, plan, ..self.deed.clone() };
+            let identities = read_identities(&by.identity)?;
+            match self.vault.person_keys(&identities)?.is_empty() {
+                true => record::write(self.vault, self.key, &deed, json).await,
+                false => record::write_as_person(self.vault, &identities, &deed, json).await,
+            }
+        }
+        decided
+    }
+
+    async fn by_request(&self, id: &str) -> Result<String, CommandError> {
+        let record = find_request(self.vault, id).await?;
+        let now = Timestamp::now();
+        record.check_open(self.vault, now)?;
+        record.check_plan(self.kind, self.plan, &[])?;
+        let tally = record.check_approved(self.vault, now)?;
+        let words = format!(
+            "request {} of {}, approved by {}",
+            record.id.short(),
+            record.requester_name,
+            tally.approved.join(", ")
+        );
+        Ok(words)
+    }
+
+    async fn here(&self, by: &Deciding, json: bool) -> Result<String, CommandError> {
+        let identities = read_identities(&by.identity)?;
+        let people = self.deciders(&identities)?;
+        let names: Vec<_> = people.iter().map(|person| person.name.as_str()).collect();
+        let words = format!("decided by {}", names.join(", "));
+        let [one] = &people[..] else {
+            return match people.is_empty() {
+                true => Err(self.missing()),
+                false => Ok(words),
+            };
+        };
+        let others = self.vault.others_who_decide(one.id())?;
+        let progress = Progress::new(json);
+        if others.is_empty() {
+            progress.warn(&format!(
+                "ONE PERSON DECIDES ALONE: this takes two people, and this vault has nobody but {}",
+                one.name
+            ));
+            return Ok(format!("{words} alone: nobody else could"));
+        }
+        if !by.break_glass {
+            return Err(self.missing());
+        }
+        progress.warn(&format!(
+            "THE GLASS IS BROKEN: {} decides alone what takes two people, and {} could have approved it; the record \
+             says who, when and why, and whoever watches the vault is told",
+            one.name,
+            others.join(", ")
+        ));
+        let plan = Some(plan_id(self.plan));
+        let deed = Deed { what: "break-glass".into(), result: "begun".into(), plan, ..self.deed.clone() };
+        record::write_as_person(self.vault, &identities, &deed, json).await;
+        Ok(format!("{words} alone, by breaking the glass"))
+    }
+
+    /// Those of these people who may decide: who have grade high.
+    fn deciders(&self, identities: &Identities) -> Result<Vec<PersonKey>, CommandError> {
+        let mut keys = self.vault.person_keys(identities)?;
+        let people = self.vault.people()?;
+        keys.retain(|key| people.iter().any(|person| person.id() == Some(key.id()) && person.may_decide()));
+        Ok(keys)
+    }
+
+    fn missing(&self) -> CommandError {
+        let text = "this takes two people, and they have not decided it";
+        CommandError::new(Kind::ApprovalMissing, text)
+            .hint(format!("ask another person, on a machine of your own: {}", self.ask))
+            .hint("or both give their identity here: --identity wang.key --identity li.key")
+            .hint("when it cannot wait: --break-glass --identity YOUR.key --reason TEXT, which is told to whoever watches the vault")
+    }
+}

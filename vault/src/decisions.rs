@@ -1,0 +1,49 @@
+//! What no key opens and two people decide all the same: to remove snapshots by hand.
+//!
+//! Whoever asks and whoever carries it out come to the same words by themselves, from what is in the vault:
+//! an approval is for these snapshots, and for nothing else.
+
+use jiff::Timestamp;
+
+use crate::format::request::Wish;
+use crate::{AgentId, Result, Snapshot, Vault};
+
+impl Wish {
+    /// Whether people decide it, and no key is opened for it.
+    pub fn is_decision(self) -> bool {
+        match self {
+            Self::Restore | Self::Shred => false,
+            Self::Expire => true,
+        }
+    }
+}
+
+impl Vault {
+    /// Those who decide what no key opens, beside `person`: who may open grade high.
+    ///
+    /// # Errors
+    /// Damage of the keyring's list of people.
+    pub fn others_who_decide(&self, person: AgentId) -> Result<Vec<String>> {
+        let people = self.people()?.into_iter();
+        let others = people.filter(|other| other.may_decide() && other.id() != Some(person));
+        Ok(others.map(|other| other.name).collect())
+    }
+}
+
+/// To remove these snapshots, in words.
+pub fn expire_in_words(snapshots: &[&Snapshot]) -> String {
+    let mut snapshots = snapshots.to_vec();
+    snapshots.sort_by_key(|snapshot| snapshot.id);
+    snapshots.dedup_by_key(|snapshot| snapshot.id);
+    let mut text: String =
+        snapshots.iter().map(|snapshot| format!("remove   {}\n", named(snapshot))).collect();
+    text.push_str("from     the vault and each of its copies\n");
+    text
+}
+
+fn named(snapshot: &Snapshot) -> String {
+    let manifest = &snapshot.manifest;
+    let time = manifest.time.parse::<Timestamp>();
+    let time = time.map_or_else(|_| manifest.time.clone(), |time| format!("{time:.0}"));
+    format!("snapshot {} of {}, {time}", snapshot.id, manifest.source)
+}

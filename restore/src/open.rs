@@ -213,7 +213,8 @@ fn identity_files(access: &Access, config: Option<&Config>) -> Result<Vec<PathBu
     })
 }
 
-fn scratch(folder: Option<&Path>) -> Result<TempDir, CommandError> {
+/// A folder for files that only this command needs.
+pub fn scratch(folder: Option<&Path>) -> Result<TempDir, CommandError> {
     let folder = folder.map_or_else(std::env::temp_dir, Path::to_owned);
     tempfile::Builder::new()
         .prefix("lifeboat-restore-")

@@ -27,6 +27,7 @@ use crate::marks::{list_marks, marked};
 use crate::store::Listed;
 use crate::{Error, IndexId, PackId, Realm, Result, Vault, pack, seal};
 
+mod lacking;
 mod live;
 mod rows;
 

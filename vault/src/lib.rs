@@ -34,6 +34,7 @@ mod requests;
 mod retention;
 mod seal;
 mod segment;
+mod shred;
 mod split;
 pub mod store;
 mod tasks;
@@ -68,6 +69,7 @@ pub use requests::{
     find_request, gather, list_requests, read_request, refuse, revoke,
 };
 pub use retention::{Candidate, Dating, Keep, Reason, RetentionPlan, Verdict, judge};
+pub use shred::{Resealed, SourceGone, SourceIn, SourcePlan, SourceShredded};
 pub use split::{Split, StreamDigests};
 pub use store::Store;
 pub use vault::{GivenShares, KeyChange, KeyOutcome, KeyPlan, NewVault, Opener, StoreOutcome, Vault, create};

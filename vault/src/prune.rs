@@ -25,6 +25,8 @@ mod locked;
 mod moving;
 mod plan;
 
+pub(crate) use live::gather as gather_live;
+
 /// How patient a prune is. All ages are by the store's clock.
 #[derive(Debug, Clone, Copy)]
 pub struct PruneOptions {

@@ -21,7 +21,7 @@ mod select;
 mod together;
 
 pub use rows::Rows;
-pub(crate) use segments::Segments;
+pub(crate) use segments::{Segments, range};
 pub use select::Selector;
 
 /// Manifests read at once.

@@ -150,19 +150,19 @@ pub struct KeysShred {
     /// Only this epoch of it, as `keys list` shows
     #[arg(long, value_name = "N", requires = "grade")]
     pub epoch: Option<u32>,
-    /// Refused: this format has no keys of a single source
+    /// Destroy whatever this source has stored: what other sources need is sealed anew, older keys go
     #[arg(long, value_name = "NAME", conflicts_with = "grade")]
     pub source: Option<String>,
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
-    /// Destroy nothing yet: ask others to approve it, where the root takes several people
+    /// Destroy nothing yet: ask others to approve it, where keys take several people
     #[arg(long, conflicts_with_all = ["yes", "request", "dry_run"])]
     pub ask: bool,
     /// With --ask: how long it may be approved and used: 30m, 8h or 2d, 7d at most [default: 8h]
     #[arg(long = "for", value_name = "TIME", requires = "ask", value_parser = life)]
     pub life: Option<SignedDuration>,
-    /// Use the shares of the root that were given for this request
+    /// Use the shares that were given for this request
     #[arg(long, value_name = "ID", conflicts_with = "dry_run")]
     pub request: Option<String>,
     /// The request's one-time key, made with --ask [default: lifeboat-request-ID.key in this folder]

@@ -236,3 +236,64 @@ fn what_is_shredded_is_not_put_together_from_approvals() {
     assert_eq!(told.matches("taken away    1 approval with shares of old keys").count(), 2, "{told}");
     assert_eq!((approvals("vault"), approvals("barn")), (0, 0));
 }
+
+#[test]
+fn a_source_is_destroyed_by_people_in_two_places_and_the_other_is_whole_in_vault_and_copy() {
+    let company = company();
+    let (crm, erp) = (company.path("crm.db"), company.path("erp.db"));
+    let urls = [&crm, &erp].map(|database| format!("sqlite://{}", database.display()));
+    sqlite(
+        &erp,
+        "CREATE TABLE contacts (id integer PRIMARY KEY, name text);
+         INSERT INTO contacts VALUES (1, '客户'), (2, 'of the ERP')",
+    );
+    company.add_to_config(DB1, &format!("[[source]]\nname = \"erp\"\nurl = \"{}\"\n", urls[1]));
+    sqlite(&crm, "INSERT INTO contacts VALUES (2, 'of the CRM')");
+    company.back_up(DB1);
+    with(&company, &["wang"], &["keys", "quorum", "high", "2"]).success();
+    company.back_up(DB1);
+    let verify = |source: &str, place: &str| {
+        let mut command = restore();
+        command.args(["verify", &format!("{source}@latest"), "--read-data", "--vault"]);
+        command.arg(format!("file://{}", company.path(place).display()));
+        for person in ["wang", "li"] {
+            command.arg("--identity").arg(company.identity(person));
+        }
+        run(&mut command).code()
+    };
+    assert_eq!(verify("crm", "barn"), Some(0));
+
+    let shred = ["keys", "shred", "--source", "crm"];
+    let told = with(&company, &["wang", "li"], &[&shred[..], &["--dry-run"]].concat()).success().stdout;
+    assert!(told.contains("of rows of erp in file://"), "{told}");
+    let key = company.path("one-time.key").display().to_string();
+    let ask = [&shred[..], &["--ask", "--reason", "sold", "--request-key", &key, "--json"]].concat();
+    let asked = with(&company, &["wang"], &ask).success().last_json();
+    let id = asked["request"].as_str().expect("an id");
+    let use_it = [&shred[..], &["--yes", "--request", id, "--request-key", &key]].concat();
+    with(&company, &["wang"], &use_it).exits(30);
+    with(&company, &["wang"], &[&shred[..], &["--yes"]].concat()).exits(12);
+    with(&company, &["li"], &["approve", id, "--yes"]).success();
+    assert_eq!(verify("crm", "vault"), Some(0), "nothing is destroyed yet");
+    let told = with(&company, &["wang"], &use_it).success().stdout;
+    assert_eq!(told.matches("removed       3 snapshots of crm").count(), 2, "{told}");
+
+    for place in ["vault", "barn"] {
+        assert_eq!((verify("erp", place), verify("crm", place)), (Some(0), Some(1)), "{place}");
+    }
+    let text = fs::read_to_string(company.config(DB1)).expect("a configuration");
+    let without = text.replace(&format!("[[source]]\nname = \"crm\"\nurl = \"{}\"\n", urls[0]), "");
+    assert_ne!(text, without);
+    fs::write(company.config(DB1), without).expect("a configuration");
+    sqlite(&erp, "INSERT INTO contacts VALUES (3, 'new')");
+    company.back_up(DB1);
+    for place in ["vault", "barn"] {
+        assert_eq!(verify("erp", place), Some(0), "{place}");
+    }
+    let shredded =
+        entries(&company).into_iter().find(|entry| entry["source"] == "crm" && entry["what"] == "keys");
+    let last = shredded.expect("an entry");
+    assert_eq!(last["reason"], Value::Null);
+    let whole = with(&company, &["wang", "li"], &["verify", "--read-data"]);
+    whole.success();
+}

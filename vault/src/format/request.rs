@@ -40,7 +40,7 @@ pub struct Request {
 pub enum Wish {
     /// Rows are restored: grades' keys are to be opened, or their restore approved.
     Restore,
-    /// Keys are destroyed: the root's key is to be opened.
+    /// Keys are destroyed: the root's key is to be opened, and grades' where rows of other sources are sealed anew.
     Shred,
     /// Snapshots are removed by hand, whatever any rule keeps: no key is opened.
     Expire,

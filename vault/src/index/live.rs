@@ -16,7 +16,15 @@ DELETE FROM live;
 DELETE FROM walked;
 ";
 
-const ALIVE: &str = "EXISTS (SELECT 1 FROM chunks AS c JOIN live AS l ON l.id = c.id WHERE c.segment = s.n)";
+/// Whether a segment holds something that is needed. Where its key was destroyed, that is what no other segment
+/// holds, so that what is lost is told by the name of its key.
+const ALIVE: &str = "EXISTS (
+    SELECT 1 FROM chunks AS c JOIN live AS l ON l.id = c.id
+    WHERE c.segment = s.n AND ((s.realm, s.epoch) NOT IN (SELECT realm, epoch FROM shredded)
+        OR NOT EXISTS (
+            SELECT 1 FROM chunks AS o JOIN segments AS so ON so.n = o.segment JOIN packs AS po ON po.n = so.pack
+            WHERE o.id = c.id AND po.present
+              AND (so.realm, so.epoch) NOT IN (SELECT realm, epoch FROM shredded))))";
 
 /// A pack as the index knows it, and how much of it is needed.
 #[derive(Debug, Clone, Copy)]
@@ -117,6 +125,27 @@ impl ChunkIndex {
         for ids in ids.chunks(rows::IDS_AT_ONCE) {
             let found: Option<i64> = sqlx::query_scalar(
                 "SELECT 1 FROM json_each(?) AS wanted JOIN live AS l ON l.id = unhex(wanted.value) LIMIT 1",
+            )
+            .bind(rows::ids_json(ids))
+            .fetch_optional(&self.pool)
+            .await?;
+            if found.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether one of these chunks is needed and lies under destroyed keys alone.
+    pub(crate) async fn any_live_and_closed(&self, ids: &[ChunkId]) -> Result<bool> {
+        for ids in ids.chunks(rows::IDS_AT_ONCE) {
+            let found: Option<i64> = sqlx::query_scalar(
+                "SELECT 1 FROM json_each(?) AS wanted JOIN live AS l ON l.id = unhex(wanted.value)
+                 WHERE NOT EXISTS (
+                    SELECT 1 FROM chunks AS c JOIN segments AS s ON s.n = c.segment JOIN packs AS p ON p.n = s.pack
+                    WHERE c.id = l.id AND p.present
+                      AND (s.realm, s.epoch) NOT IN (SELECT realm, epoch FROM shredded))
+                 LIMIT 1",
             )
             .bind(rows::ids_json(ids))
             .fetch_optional(&self.pool)

@@ -74,7 +74,14 @@ async fn may_go(plan: &PrunePlan, pack: &SizedPack) -> Result<bool> {
     let contents = pack::read_contents(&plan.vault, pack.pack, pack.bytes).await?;
     for segment in &contents.segments {
         let ids: Vec<_> = segment.chunks.iter().map(|chunk| chunk.id).collect();
-        if plan.index.any_live(&ids).await? && !has_copy(plan, pack.pack, segment).await? {
+        let destroyed = plan.vault.shredded().iter();
+        let is_closed =
+            destroyed.map(|key| (key.realm, key.epoch)).any(|key| key == (segment.realm, segment.epoch));
+        let needed = match is_closed {
+            true => plan.index.any_live_and_closed(&ids).await?,
+            false => plan.index.any_live(&ids).await?,
+        };
+        if needed && !has_copy(plan, pack.pack, segment).await? {
             return Ok(false);
         }
     }

@@ -10,7 +10,7 @@ use crate::{Result, SnapshotReader, Vault, needs};
 ///
 /// # Errors
 /// Damage of a recipe or catalogue: then nobody knows what its snapshot needs.
-pub(super) async fn gather(
+pub(crate) async fn gather(
     vault: &Vault,
     index: &ChunkIndex,
     snapshots: &[Snapshot],

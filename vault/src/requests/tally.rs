@@ -107,7 +107,7 @@ impl RequestRecord {
     /// The keys that it needs and that are split, by the keyring in force.
     pub(super) fn split_keys<'a>(&'a self, vault: &'a Vault) -> impl Iterator<Item = SplitKey<'a>> {
         let of_grades = vault.sealing_keys().iter().filter(|key| match (self.request.kind, key.realm) {
-            (Wish::Restore, Realm::Rows(grade)) => self.request.grades.contains(&grade),
+            (Wish::Restore | Wish::Shred, Realm::Rows(grade)) => self.request.grades.contains(&grade),
             _ => false,
         });
         let of_grades = of_grades.filter_map(|key| {
@@ -182,9 +182,10 @@ impl RequestRecord {
 
     /// Whether a person has a share of what it needs, by their grades.
     fn holds_share(&self, person: &PersonRecord) -> bool {
+        let has_all = self.request.grades.iter().all(|grade| person.grades.contains(grade));
         match self.request.kind {
-            Wish::Restore => self.request.grades.iter().all(|grade| person.grades.contains(grade)),
-            Wish::Shred | Wish::Expire => person.may_decide(),
+            Wish::Restore => has_all,
+            Wish::Shred | Wish::Expire => has_all && person.may_decide(),
         }
     }
 

@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 
-use super::{Vault, create};
+use super::{GivenShares, Vault, create};
 use crate::format::envelope::Kind;
 use crate::format::keys::Enrolment;
 use crate::format::names;
@@ -27,7 +27,17 @@ impl Vault {
         by: &Identities,
         now: Timestamp,
     ) -> Result<AgentId> {
-        let root = self.root_key(by).await?;
+        self.enrol_with(request, (by, &GivenShares::default()), now).await
+    }
+
+    /// The same with shares of the root that others gave for a request.
+    pub(crate) async fn enrol_with(
+        &self,
+        request: &EnrolmentRequest,
+        (by, given): (&Identities, &GivenShares),
+        now: Timestamp,
+    ) -> Result<AgentId> {
+        let root = self.root_key_with(by, given).await?;
         let metadata: Vec<_> = self.inner.metadata.values().cloned().collect();
         write(self.store(), self.id(), &root, &metadata, request, now).await
     }

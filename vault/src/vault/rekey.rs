@@ -42,6 +42,8 @@ pub enum KeyChange {
     },
     /// What is written from now on is sealed to a new key.
     Rotate(Realm),
+    /// What is written from now on is sealed to new keys, of every grade.
+    RotateRows,
     /// Keys of a grade are destroyed: nobody opens what was sealed to them, in any snapshot.
     Shred {
         /// The grade.
@@ -49,6 +51,9 @@ pub enum KeyChange {
         /// One epoch, or all of them.
         epoch: Option<u32>,
     },
+    /// Every key of rows but the newest of each grade is destroyed: what is needed of what they sealed is sealed
+    /// anew already.
+    ShredOlder,
     /// So many people who have this grade open it together from now on, none of them alone; one means that
     /// any of them does.
     Quorum {

@@ -20,6 +20,7 @@ use crate::stores::{Fault, Faulty};
 
 mod quorum;
 mod shredding;
+mod source;
 
 const SSH_KEY: &str = "-----BEGIN OPENSSH PRIVATE KEY-----
 b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW

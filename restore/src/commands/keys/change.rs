@@ -232,17 +232,7 @@ impl Changed {
     }
 
     fn summary(&self, verb: &str, retired: Option<&str>) -> serde_json::Value {
-        let stores = self.outcome.iter().flat_map(|outcome| &outcome.stores).map(|store| {
-            let left = store.left.iter();
-            let left = left.map(|(object, reason)| json!({ "object": object, "reason": reason.to_string() }));
-            json!({
-                "url": store.url,
-                "removed": store.removed,
-                "approvals": store.approvals,
-                "left": left.collect::<Vec<_>>(),
-                "failed": store.failed.as_ref().map(ToString::to_string),
-            })
-        });
+        let stores = self.outcome.iter().flat_map(|outcome| &outcome.stores).map(store_json);
         json!({
             "did": verb,
             "dry_run": self.outcome.is_none(),
@@ -258,12 +248,27 @@ impl Changed {
     }
 }
 
+/// What became of the wraps in one store.
+pub(super) fn store_json(store: &StoreOutcome) -> serde_json::Value {
+    let left = store.left.iter();
+    let left = left.map(|(object, reason)| json!({ "object": object, "reason": reason.to_string() }));
+    json!({
+        "url": store.url,
+        "removed": store.removed,
+        "approvals": store.approvals,
+        "left": left.collect::<Vec<_>>(),
+        "failed": store.failed.as_ref().map(ToString::to_string),
+    })
+}
+
 /// The change in a few words, for the record.
 fn in_words(change: &KeyChange) -> String {
     match change {
         KeyChange::Add(person) => format!("add {} for grade {}", person.name, words::listed(&person.grades)),
         KeyChange::Retire { name } => format!("retire {name}"),
         KeyChange::Rotate(realm) => format!("rotate {realm}"),
+        KeyChange::RotateRows => "rotate every grade".into(),
+        KeyChange::ShredOlder => "shred every older key of rows".into(),
         KeyChange::Rewrap => "rewrap".into(),
         KeyChange::Quorum { grade, people } => format!("grade {grade} takes {people} together"),
         KeyChange::Approvals { grade, people } => {
@@ -274,7 +279,7 @@ fn in_words(change: &KeyChange) -> String {
     }
 }
 
-fn told_of_store(store: &StoreOutcome) -> String {
+pub(super) fn told_of_store(store: &StoreOutcome) -> String {
     let url = escape(&store.url);
     if let Some(error) = &store.failed {
         return format!("  FAILED        {url}: {}\n", escape(&error.to_string()));
@@ -297,7 +302,7 @@ fn told_of_store(store: &StoreOutcome) -> String {
     text
 }
 
-fn epochs(epochs: &[(Realm, u32)]) -> String {
+pub(super) fn epochs(epochs: &[(Realm, u32)]) -> String {
     epochs.iter().map(|(realm, epoch)| format!("{realm} {epoch}")).collect::<Vec<_>>().join(", ")
 }
 
@@ -311,7 +316,7 @@ fn unreachable(url: &str, error: &CommandError) -> StoreOutcome {
     StoreOutcome { url: url.to_owned(), removed: Vec::new(), approvals: Vec::new(), left: Vec::new(), failed }
 }
 
-fn needs_the_root(error: Error) -> CommandError {
+pub(super) fn needs_the_root(error: Error) -> CommandError {
     let hint = match &error {
         Error::NoKey { what, .. } if what.contains("root") => {
             "keys are changed by a person who may open grade high, never by an agent: give theirs with `--identity`"
@@ -324,7 +329,7 @@ fn needs_the_root(error: Error) -> CommandError {
     CommandError::new(Kind::NoUsableKey, error).hint(hint)
 }
 
-fn incomplete(outcome: &KeyOutcome) -> CommandError {
+pub(super) fn incomplete(outcome: &KeyOutcome) -> CommandError {
     let text = format!("keyring {} is in force, but old wrapped keys are left", outcome.keyring);
     CommandError::new(Kind::Partial, text)
         .hint("with credentials that may delete below keys/, and every copy within reach: lifeboat-restore keys rewrap")

@@ -38,8 +38,32 @@ configurations; note keyring {sequence} on the recovery sheet; run a backup, so 
     text
 }
 
+/// What is left of a source that was shredded, and what comes next.
+pub fn about_source(source: &str, keys: &str, outcome: &KeyOutcome) -> String {
+    let source = escape(source);
+    let mut text = where_left(keys, Some(outcome));
+    text.push_str(&format!(
+        "what is left of {source}: rows that another source has too, as that source's; names of its tables and columns,
+counts and sizes in packs, until they are pruned; what its agent keeps beside the vault; the database itself
+next: take [source.{source}] out of the configurations; run a backup of what else there is, then prune, which frees
+what was sealed to older keys
+"
+    ));
+    text
+}
+
 /// Where what was shredded may still be opened, and what comes next.
 pub fn about_shredded(keys: &str, outcome: Option<&KeyOutcome>) -> String {
+    let mut text = where_left(keys, outcome);
+    text.push_str(
+        "next: run a backup, which stores anew what the source still has; `verify` calls snapshots damaged that
+need what was shredded, until they expire
+",
+    );
+    text
+}
+
+fn where_left(keys: &str, outcome: Option<&KeyOutcome>) -> String {
     let mut text = format!(
         "
 where {keys} may be left:
@@ -48,11 +72,6 @@ where {keys} may be left:
 "
     );
     text.push_str(&versions(outcome));
-    text.push_str(
-        "next: run a backup, which stores anew what the source still has; `verify` calls snapshots damaged that
-need what was shredded, until they expire
-",
-    );
     text
 }
 

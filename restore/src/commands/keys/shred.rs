@@ -1,5 +1,7 @@
 //! `keys shred`: keys are destroyed in the vault and in every copy, after somebody has said that it is meant.
 
+mod source;
+
 use jiff::SignedDuration;
 use lifeboat_console::{CommandError, Interrupt, Kind, Progress};
 use lifeboat_vault::format::request::Wish;
@@ -8,7 +10,7 @@ use lifeboat_vault::{Asked, GivenShares, Grade, Identities, KeyChange, Vault, fi
 use super::change::Changed;
 use crate::approval::{Approved, Proposal, claim, one_person};
 use crate::cli::{Changing, KeysShred};
-use crate::commands::asking::Asking;
+use crate::commands::asking::{Asking, quoted};
 use crate::commands::confirm::confirm;
 use crate::open::AtHand;
 use crate::record::Recorder;
@@ -17,59 +19,69 @@ use crate::words;
 /// How long a request is good when nobody says so.
 const LIFE: SignedDuration = SignedDuration::from_hours(8);
 
+/// What is to be destroyed.
+#[derive(Clone, Copy)]
+enum What<'a> {
+    /// Keys of a grade: of one epoch, or all.
+    Keys(Grade, Option<u32>),
+    /// Whatever a source has stored.
+    Source(&'a str),
+}
+
 /// Asks, then destroys.
 pub async fn run(args: &KeysShred, json: bool) -> Result<(), CommandError> {
-    let Some(grade) = args.grade else {
-        let text = "this vault's format has no keys of a single source: they are of a grade and an epoch";
-        return Err(CommandError::new(Kind::Usage, text)
-            .hint("to end one source, expire its snapshots and prune: lifeboat-agent expire, then prune")
-            .hint("sources whose data must be destroyed by themselves get vaults of their own"));
-    };
-    let what = match args.epoch {
+    let what = What::of(args);
+    match what {
+        _ if args.ask => ask(args, what, json).await,
+        What::Keys(grade, epoch) => keys(args, grade, epoch, json).await,
+        What::Source(source) => source::run(args, source, json).await,
+    }
+}
+
+/// Destroys keys of a grade.
+async fn keys(args: &KeysShred, grade: Grade, epoch: Option<u32>, json: bool) -> Result<(), CommandError> {
+    let words = match epoch {
         Some(epoch) => format!("{grade} {epoch}"),
         None => grade.to_string(),
     };
-    if args.ask {
-        return ask(args, grade, json).await;
-    }
     if !args.yes && !args.changing.dry_run {
         confirm(
             &format!(
-                "this destroys keys of this vault for ever: nobody, not even you, opens what was sealed to {what}\n"
+                "this destroys keys of this vault for ever: nobody, not even you, opens what was sealed to {words}\n"
             ),
-            &format!("shred {what}"),
+            &format!("shred {words}"),
             "keys are destroyed only when somebody says that it is meant",
             "what it would do: the same command with --dry-run; to do it without being asked: --yes",
         )?;
     }
-    let change = KeyChange::Shred { grade, epoch: args.epoch };
-    let request = args.request.as_ref().map(|id| ByRequest { args, grade, id });
+    let change = KeyChange::Shred { grade, epoch };
+    let request = args.request.as_ref().map(|id| ByRequest { args, what: What::Keys(grade, epoch), id });
     let changed = Changed::make_with(&args.changing, &change, false, request.as_ref(), json).await?;
-    changed.tell(&format!("{what} is shredded"), "shred", None)
+    changed.tell(&format!("{words} is shredded"), "shred", None)
 }
 
 /// A request that keys are destroyed by.
 pub(super) struct ByRequest<'a> {
     args: &'a KeysShred,
-    grade: Grade,
+    what: What<'a>,
     id: &'a str,
 }
 
 impl ByRequest<'_> {
-    /// Opens the shares of the root that were given for exactly this.
+    /// Opens the shares that were given for exactly this.
     pub(super) async fn claim(
         &self,
         vault: &Vault,
         identities: &Identities,
     ) -> Result<(GivenShares, Approved), CommandError> {
         let record = find_request(vault, self.id).await?;
-        let proposal = propose(vault, self.grade, self.args.epoch)?;
+        let proposal = self.what.propose(vault)?;
         claim(vault, &record, identities, (Wish::Shred, &proposal), self.args.request_key.as_deref())
     }
 }
 
-/// Asks those who have a share of the root.
-async fn ask(args: &KeysShred, grade: Grade, json: bool) -> Result<(), CommandError> {
+/// Asks those who have a share of the root, and of the grades that must be opened.
+async fn ask(args: &KeysShred, what: What<'_>, json: bool) -> Result<(), CommandError> {
     let Changing { access, reason, .. } = &args.changing;
     let reason = reason.clone().ok_or_else(|| {
         CommandError::new(Kind::Usage, "those who are asked want to know why").hint("say it: --reason TEXT")
@@ -79,16 +91,17 @@ async fn ask(args: &KeysShred, grade: Grade, json: bool) -> Result<(), CommandEr
     let recorder = Recorder::of(&at_hand);
     let vault = &at_hand.vault;
     let person = one_person(vault, &at_hand.identities)?;
-    if !vault.splits_root() {
+    let proposal = what.propose(vault)?;
+    if !vault.splits_root() && proposal.together.is_empty() {
         let text = "one person destroys keys alone in this vault: there is nobody to ask";
         return Err(CommandError::new(Kind::Usage, text)
             .hint("`lifeboat-restore keys quorum high 2` lets it take two people"));
     }
     let asked = Asked {
         kind: Wish::Shred,
-        plan: propose(vault, grade, args.epoch)?.words,
-        grades: Vec::new(),
-        source: None,
+        plan: proposal.words,
+        grades: proposal.together,
+        source: what.source().map(str::to_owned),
         snapshots: Vec::new(),
         target: None,
         reason,
@@ -103,18 +116,57 @@ async fn ask(args: &KeysShred, grade: Grade, json: bool) -> Result<(), CommandEr
         key_file: args.request_key.as_deref(),
         json,
     };
-    let epoch = args.epoch.map(|epoch| format!(" --epoch {epoch}")).unwrap_or_default();
-    asking.ask(asked, &format!("lifeboat-restore keys shred --grade {grade}{epoch}")).await
+    asking.ask(asked, &format!("lifeboat-restore keys shred {}", what.options())).await
 }
 
-/// Which keys go, by name: a key that is made meanwhile is not among them.
-fn propose(vault: &Vault, grade: Grade, epoch: Option<u32>) -> Result<Proposal, CommandError> {
-    let known = vault.epochs(grade).into_iter();
-    let epochs: Vec<_> = known.filter(|known| epoch.is_none_or(|epoch| epoch == *known)).collect();
-    if epochs.is_empty() {
-        let text = format!("the vault has no key {grade} {}", epoch.unwrap_or_default());
-        return Err(CommandError::new(Kind::Usage, text).hint("`lifeboat-restore keys list` shows every key"));
+impl<'a> What<'a> {
+    fn of(args: &'a KeysShred) -> Self {
+        match (&args.source, args.grade) {
+            (Some(source), _) => Self::Source(source),
+            (None, grade) => Self::Keys(grade.expect("the parser asks for one of the two"), args.epoch),
+        }
     }
-    let lines = epochs.iter().map(|epoch| format!("destroy  key {grade} {epoch}\n"));
-    Ok(Proposal { words: lines.collect(), together: Vec::new() })
+
+    fn source(self) -> Option<&'a str> {
+        match self {
+            Self::Source(source) => Some(source),
+            Self::Keys(..) => None,
+        }
+    }
+
+    fn options(self) -> String {
+        match self {
+            Self::Source(source) => format!("--source {}", quoted(source)),
+            Self::Keys(grade, None) => format!("--grade {grade}"),
+            Self::Keys(grade, Some(epoch)) => format!("--grade {grade} --epoch {epoch}"),
+        }
+    }
+
+    /// Which keys go, by name: a key that is made meanwhile is not among them.
+    fn propose(self, vault: &Vault) -> Result<Proposal, CommandError> {
+        let keys = |grade: Grade| vault.epochs(grade).into_iter().map(move |epoch| (grade, epoch));
+        let (mut words, keys, together): (_, Vec<_>, _) = match self {
+            Self::Source(source) => {
+                // What others need is opened, and sealed anew.
+                let together = Grade::ALL.into_iter().filter(|grade| vault.quorum(*grade) > 1).collect();
+                (
+                    format!("destroy  source {source}\n"),
+                    Grade::ALL.into_iter().flat_map(keys).collect(),
+                    together,
+                )
+            }
+            Self::Keys(grade, epoch) => {
+                let keys = keys(grade).filter(|(_, known)| epoch.is_none_or(|epoch| epoch == *known));
+                (String::new(), keys.collect(), Vec::new())
+            }
+        };
+        if let (true, Self::Keys(grade, epoch)) = (keys.is_empty(), self) {
+            let text = format!("the vault has no key {grade} {}", epoch.unwrap_or_default());
+            return Err(
+                CommandError::new(Kind::Usage, text).hint("`lifeboat-restore keys list` shows every key")
+            );
+        }
+        words.extend(keys.iter().map(|(grade, epoch)| format!("destroy  key {grade} {epoch}\n")));
+        Ok(Proposal { words, together })
+    }
 }

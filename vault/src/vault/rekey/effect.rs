@@ -48,6 +48,11 @@ pub(super) fn apply(vault: &Vault, people: &mut Vec<PersonRecord>, change: &KeyC
         }
         KeyChange::Approvals { .. } => Ok(Effect::default()),
         KeyChange::Rotate(realm) => Ok(Effect { rotated: vec![*realm], ..Effect::default() }),
+        KeyChange::RotateRows => {
+            let rotated = Grade::ALL.into_iter().map(Realm::Rows).collect();
+            Ok(Effect { rotated, ..Effect::default() })
+        }
+        KeyChange::ShredOlder => shred_older(vault),
         KeyChange::Shred { grade, epoch } => shred(vault, *grade, *epoch),
         KeyChange::Rewrap => Ok(everything()),
     }
@@ -115,6 +120,17 @@ fn shred(vault: &Vault, grade: Grade, epoch: Option<u32>) -> Result<Effect> {
             ..Effect::default()
         }),
     }
+}
+
+/// Every key of rows but the newest of each grade.
+fn shred_older(vault: &Vault) -> Result<Effect> {
+    let mut shredded = Vec::new();
+    for grade in Grade::ALL {
+        let (newest, _) = vault.sealing(Realm::Rows(grade))?;
+        let older = vault.epochs(grade).into_iter().filter(|epoch| *epoch != newest);
+        shredded.extend(older.map(|epoch| (Realm::Rows(grade), epoch)));
+    }
+    Ok(Effect { shredded, ..Effect::default() })
 }
 
 /// Adds a person, or grades to one who is there. Returns the grades that are new to them; all, when none is,

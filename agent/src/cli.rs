@@ -55,8 +55,8 @@ pub enum Command {
     Prune(Prune),
     /// Keep a snapshot, whatever any policy says, until it is released
     Hold(Noted),
-    /// End the holds on a snapshot
-    Release(Noted),
+    /// End the holds on a snapshot; takes two people
+    Release(Release),
     /// Say that what is flagged about a snapshot is as it should be
     Accept(Noted),
     /// Try who is told when something is wrong
@@ -169,7 +169,7 @@ pub struct Expire {
     #[command(flatten)]
     pub deciding: Deciding,
     /// Why, for the record
-    #[arg(long, value_name = "TEXT", requires = "snapshot")]
+    #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     #[command(flatten)]
     pub deleting: Deleting,
@@ -178,10 +178,10 @@ pub struct Expire {
 }
 
 /// Who decides what takes two people.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Deciding {
     /// Use the approval that was given for this request: for exactly this, until it expires
-    #[arg(long, value_name = "ID", conflicts_with_all = ["identity", "break_glass"])]
+    #[arg(long, value_name = "ID", requires = "snapshot", conflicts_with_all = ["identity", "break_glass"])]
     pub request: Option<String>,
     /// The identity of a person who may open grade high and decides here (may be repeated); two need no request
     #[arg(long, value_name = "PATH")]
@@ -215,7 +215,7 @@ pub struct Deleting {
     pub alone: bool,
 }
 
-/// `hold`, `release` and `accept`.
+/// `hold` and `accept`.
 #[derive(Args)]
 pub struct Noted {
     /// The snapshot: crm@latest, crm@2026-11-22, crm@2026-11-22T02:30 (UTC) or the beginning of its id
@@ -226,9 +226,21 @@ pub struct Noted {
     /// Who says so; the account that runs this when left out
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,
-    /// Sign as a person who may open grade high, not as this host: a hold so signed is released only so
+    /// Sign as a person who may open grade high, not as this host
     #[arg(long, value_name = "PATH")]
     pub identity: Vec<PathBuf>,
+}
+
+/// `release`.
+#[derive(Args)]
+pub struct Release {
+    /// The snapshot: crm@latest, crm@2026-11-22, crm@2026-11-22T02:30 (UTC) or the beginning of its id
+    pub snapshot: String,
+    /// Why, for those who read it later
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    #[command(flatten)]
+    pub deciding: Deciding,
 }
 
 /// `notify`.

@@ -26,7 +26,7 @@ use crate::host;
 use crate::job::{Job, Task};
 use crate::notify::Router;
 use crate::run_id::RunId;
-pub use open::OpenCopy;
+pub use open::{OpenCopy, own_keep};
 pub use report::CopyReport;
 pub use shown::table;
 

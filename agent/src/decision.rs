@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use lifeboat_console::{CommandError, Kind, Progress};
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::format::request::Wish;
-use lifeboat_vault::{AgentKey, Identities, PersonKey, Vault, find_request, plan_id};
+use lifeboat_vault::{AgentKey, Identities, PersonKey, RequestId, Vault, find_request, plan_id};
 
 use crate::cli::Deciding;
 use crate::commands::read_identities;
@@ -29,14 +29,30 @@ pub struct Question<'a> {
     pub ask: String,
 }
 
+/// Who decided it.
+pub enum Decided {
+    /// Whoever asked, and those who approved it.
+    ByRequest(RequestId, String),
+    /// People whose identities are here.
+    Here(Identities, String),
+}
+
+impl Decided {
+    /// For the record and for notes.
+    pub fn in_words(&self) -> &str {
+        let (Self::ByRequest(_, words) | Self::Here(_, words)) = self;
+        words
+    }
+}
+
 impl Question<'_> {
-    /// Finds out who decided it, in words. Breaking the glass, or one person's deciding where nobody else could, is told
+    /// Finds out who decided it. Breaking the glass, or one person's deciding where nobody else could, is told
     /// and recorded before anything is done.
     ///
     /// # Errors
     /// `ApprovalMissing` when fewer than two have; `Denied` when the request is for something else, refused, taken
     /// back or over.
-    pub async fn decide(&self, by: &Deciding, json: bool) -> Result<String, CommandError> {
+    pub async fn decide(&self, by: &Deciding, json: bool) -> Result<Decided, CommandError> {
         let decided = match &by.request {
             Some(id) => self.by_request(id).await,
             None => self.here(by, json).await,
@@ -54,7 +70,7 @@ impl Question<'_> {
         decided
     }
 
-    async fn by_request(&self, id: &str) -> Result<String, CommandError> {
+    async fn by_request(&self, id: &str) -> Result<Decided, CommandError> {
         let record = find_request(self.vault, id).await?;
         let now = Timestamp::now();
         record.check_open(self.vault, now)?;
@@ -66,10 +82,10 @@ impl Question<'_> {
             record.requester_name,
             tally.approved.join(", ")
         );
-        Ok(words)
+        Ok(Decided::ByRequest(record.id, words))
     }
 
-    async fn here(&self, by: &Deciding, json: bool) -> Result<String, CommandError> {
+    async fn here(&self, by: &Deciding, json: bool) -> Result<Decided, CommandError> {
         let identities = read_identities(&by.identity)?;
         let people = self.deciders(&identities)?;
         let names: Vec<_> = people.iter().map(|person| person.name.as_str()).collect();
@@ -77,7 +93,7 @@ impl Question<'_> {
         let [one] = &people[..] else {
             return match people.is_empty() {
                 true => Err(self.missing()),
-                false => Ok(words),
+                false => Ok(Decided::Here(identities, words)),
             };
         };
         let others = self.vault.others_who_decide(one.id())?;
@@ -87,7 +103,7 @@ impl Question<'_> {
                 "ONE PERSON DECIDES ALONE: this takes two people, and this vault has nobody but {}",
                 one.name
             ));
-            return Ok(format!("{words} alone: nobody else could"));
+            return Ok(Decided::Here(identities, format!("{words} alone: nobody else could")));
         }
         if !by.break_glass {
             return Err(self.missing());
@@ -101,7 +117,7 @@ impl Question<'_> {
         let plan = Some(plan_id(self.plan));
         let deed = Deed { what: "break-glass".into(), result: "begun".into(), plan, ..self.deed.clone() };
         record::write_as_person(self.vault, &identities, &deed, json).await;
-        Ok(format!("{words} alone, by breaking the glass"))
+        Ok(Decided::Here(identities, format!("{words} alone, by breaking the glass")))
     }
 
     /// Those of these people who may decide: who have grade high.

@@ -4,6 +4,7 @@
 //! exits; each verb is a file of `commands/`, and `backup/` is the one place where connectors' reading
 //! meets the vault's writing.
 
+mod agreement;
 mod anomaly;
 mod backup;
 mod check;

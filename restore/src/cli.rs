@@ -18,7 +18,9 @@ pub use keys::{
     KeysShred, WhoCanOpen,
 };
 
-pub use requests::{Approve, Asking, Objecting, Request, RequestExpire, Requests};
+pub use requests::{
+    Approve, Asking, Objecting, Request, RequestExpire, RequestKeep, RequestRelease, Requests,
+};
 
 /// Lists, verifies and restores the snapshots in a Lifeboat vault.
 #[derive(Parser)]
@@ -47,6 +49,10 @@ pub enum Command {
     Request(Request),
     /// Ask another person to approve that snapshots are removed by hand
     RequestExpire(RequestExpire),
+    /// Ask another person to approve that less is kept than was agreed on
+    RequestKeep(RequestKeep),
+    /// Ask another person to approve that the holds on a snapshot end
+    RequestRelease(RequestRelease),
     /// Approve a request: give your share for it, for it alone
     Approve(Approve),
     /// Refuse a request, for everybody

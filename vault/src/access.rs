@@ -323,7 +323,14 @@ mod tests {
 
     fn person(name: &str, recipient: &str, grades: &[Grade]) -> PersonRecord {
         let (name, recipient) = (name.into(), recipient.into());
-        PersonRecord { name, recipient, grades: grades.to_vec(), retired: None, signing: None }
+        PersonRecord {
+            name,
+            recipient,
+            grades: grades.to_vec(),
+            retired: None,
+            had: Vec::new(),
+            signing: None,
+        }
     }
 
     fn native(name: &str, grades: &[Grade]) -> PersonRecord {

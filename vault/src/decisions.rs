@@ -1,4 +1,5 @@
-//! What no key opens and two people decide all the same: to remove snapshots by hand.
+//! What no key opens and two people decide all the same: to remove snapshots by hand, to keep
+//! less, and to end holds.
 //!
 //! Whoever asks and whoever carries it out come to the same words by themselves, from what is in the vault:
 //! an approval is for these snapshots, and for nothing else.
@@ -6,14 +7,14 @@
 use jiff::Timestamp;
 
 use crate::format::request::Wish;
-use crate::{AgentId, Result, Snapshot, Vault};
+use crate::{AgentId, Hold, Result, Snapshot, Vault};
 
 impl Wish {
     /// Whether people decide it, and no key is opened for it.
     pub fn is_decision(self) -> bool {
         match self {
             Self::Restore | Self::Shred => false,
-            Self::Expire => true,
+            Self::Expire | Self::Keep | Self::Release => true,
         }
     }
 }
@@ -39,6 +40,25 @@ pub fn expire_in_words(snapshots: &[&Snapshot]) -> String {
         snapshots.iter().map(|snapshot| format!("remove   {}\n", named(snapshot))).collect();
     text.push_str("from     the vault and each of its copies\n");
     text
+}
+
+/// To end these holds, in words.
+pub fn release_in_words(holds: &[&Hold]) -> String {
+    let mut lines: Vec<_> = holds
+        .iter()
+        .map(|hold| {
+            let Hold { note, snapshot, .. } = hold;
+            let (by, reason) = (one_line(&hold.by), one_line(&hold.reason));
+            format!("release  snapshot {snapshot}, held by {by} (note {note}): {reason}\n")
+        })
+        .collect();
+    lines.sort_unstable();
+    lines.concat()
+}
+
+/// What somebody has written makes no second line of a plan.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn named(snapshot: &Snapshot) -> String {

@@ -15,7 +15,7 @@ use crate::keys::AgentKey;
 use crate::lease::Lease;
 use crate::notes::{NoteAuthor, Notes, list_notes, list_notes_of, write_note};
 use crate::read::{Snapshot, list_snapshots};
-use crate::retention::{Candidate, Keep, Reason, RetentionPlan, judge, judge_by_hand};
+use crate::retention::{Candidate, Keep, Reason, RetentionPlan, judge_as_agreed, judge_by_hand};
 use crate::store::NotRemoved;
 use crate::{Error, NoteId, Result, SnapshotId, Vault};
 
@@ -52,8 +52,8 @@ pub struct Expired {
 }
 
 impl ExpirePlan {
-    /// Plans from what the vault has now. `keep` says the policy of a source, if there is one; a damaged
-    /// manifest is of no source, and takes no other's place.
+    /// Plans from what the vault has now. `keep` says the policy of a source, if there is one; what was agreed on
+    /// and keeps more keeps it still. A damaged manifest is of no source, and takes no other's place.
     pub async fn make(
         vault: &Vault,
         keep: impl Fn(&str) -> Option<Keep>,
@@ -64,6 +64,7 @@ impl ExpirePlan {
         // is noticed before anything is deleted.
         let (notes, unread) = list_notes(vault).await?;
         let (snapshots, damage) = list_snapshots(vault).await?;
+        let keep = |source: &str| (keep(source), source.to_owned());
         let mut plan = Self::of(&snapshots, &notes, unread, &damage, keep, zone, now);
         plan.wait_for_locks(vault, now).await?;
         Ok(plan)
@@ -116,23 +117,26 @@ impl ExpirePlan {
             .map(drop)
     }
 
+    /// The same of snapshots that were read. `keep` says, of a source, the policy and what it is agreed on as.
     pub(crate) fn of(
         snapshots: &[Snapshot],
         notes: &Notes,
         unread: Vec<Error>,
         damage: &[Error],
-        keep: impl Fn(&str) -> Option<Keep>,
+        keep: impl Fn(&str) -> (Option<Keep>, String),
         zone: &TimeZone,
         now: Timestamp,
     ) -> Self {
-        let judged = by_source(snapshots, notes)
-            .into_iter()
-            .map(|(source, candidates)| judge(source, candidates, keep(source).as_ref(), &unread, zone, now));
+        let judged = by_source(snapshots, notes).into_iter().map(|(source, candidates)| {
+            let (keep, of) = keep(source);
+            let shortened = keep.iter().flat_map(|keep| notes.shortened_by(&of, keep)).cloned().collect();
+            judge_as_agreed(source, candidates, keep.as_ref(), shortened, &unread, (zone, now))
+        });
         Self::judged(judged.collect(), notes, &unread, damage)
     }
 
     fn judged(sources: Vec<RetentionPlan>, notes: &Notes, unread: &[Error], damage: &[Error]) -> Self {
-        let damage = damage.iter().chain(unread).map(ToString::to_string).collect();
+        let damage = damage.iter().chain(unread).chain(&notes.unbelieved).map(ToString::to_string).collect();
         let (notes, noted) = (notes.ids.clone(), notes.expired.clone());
         Self { sources, damage, notes, noted, of: None, why: "no rule of the policy keeps them".into() }
     }

@@ -8,6 +8,7 @@
 //! are in [`mod@format`].
 
 mod access;
+mod agreed;
 mod audit;
 mod chunker;
 mod copy;
@@ -43,6 +44,7 @@ mod verify;
 mod write;
 
 pub use access::{Access, KeyAccess, KeyUse, Leftover, SnapshotKeys, Standing, ThinGrades, WrappedKey};
+pub use agreed::{AgreedKeep, agree_to_keep, agree_to_keep_less, keep_in_words, of_copy};
 pub use audit::{
     Anchor, AuditFinding, AuditRecord, AuditReport, AuditWriter, NotAnAnchor, plan_id, read_audit,
     read_audit_after, record,
@@ -51,7 +53,7 @@ pub use copy::{
     CopyError, CopyFinding, CopyKeep, CopyMemory, CopyOutcome, CopyPlan, CopyStats, CopyStatus, Copying,
     Extent, Pace, Stage, copy_status,
 };
-pub use decisions::expire_in_words;
+pub use decisions::{expire_in_words, release_in_words};
 pub use digest::RowDigest;
 pub use error::{Error, Result};
 pub use expire::{ExpirePlan, Expired};

@@ -2,7 +2,7 @@
 //!
 //! They are only ever added, so what is in force does not depend on anybody's clock: a hold is in force
 //! until a note that names it releases it. A note that cannot be read may be a hold, so whoever deletes
-//! must stop at one.
+//! must stop at one. What takes two people is believed by the root's signature, or by the request that it names.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,12 +11,16 @@ use ed25519_dalek::SigningKey;
 use futures::StreamExt;
 use jiff::Timestamp;
 
+use crate::agreed::{AgreedKeep, keep_in_words};
+use crate::decisions::release_in_words;
 use crate::format::envelope::{Kind, Signer, sign};
 use crate::format::names;
 use crate::format::note::{Note, Says};
+use crate::format::request::Wish;
 use crate::keys::{AgentKey, Identities};
 use crate::read::Snapshot;
-use crate::{Error, NoteId, Realm, Result, SnapshotId, Vault, pack, seal};
+use crate::requests::read_request;
+use crate::{Error, NoteId, Realm, RequestId, Result, SnapshotId, Vault, pack, seal};
 
 /// Notes read at once.
 const READS_AT_ONCE: usize = 16;
@@ -26,7 +30,7 @@ const READS_AT_ONCE: usize = 16;
 pub enum NoteAuthor<'a> {
     /// An enrolled agent.
     Agent(&'a AgentKey),
-    /// A person whom the root key is wrapped to: a hold of theirs is released by such a person only.
+    /// A person whom the root key is wrapped to, or several who open it together.
     Person(&'a Identities),
 }
 
@@ -43,12 +47,12 @@ pub struct Hold {
     pub reason: String,
     /// Since when, by the clock of whoever wrote it.
     pub time: String,
-    /// Whether the root signed it.
+    /// Whether the root signed it, and so a person.
     pub by_root: bool,
 }
 
 /// Everything that the vault's notes say, taken together.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Notes {
     /// Holds in force.
     pub holds: Vec<Hold>,
@@ -56,8 +60,20 @@ pub struct Notes {
     pub accepted: HashSet<SnapshotId>,
     /// Snapshots that were removed by policy.
     pub expired: HashSet<SnapshotId>,
+    /// Rules in force: what no one of them keeps may go.
+    pub agreed: Vec<AgreedKeep>,
+    /// Notes that end what takes two people to end, and that two people did not write: they end nothing.
+    pub unbelieved: Vec<Error>,
     /// Every note that was read.
     pub ids: HashSet<NoteId>,
+}
+
+/// A note as it was read.
+struct Read {
+    signer: Signer,
+    note: Note,
+    /// When the store says that it was written.
+    written: Timestamp,
 }
 
 impl Notes {
@@ -87,19 +103,20 @@ pub(crate) async fn list_notes_of(vaults: &[&Vault]) -> Result<(Notes, Vec<Error
     let (mut read, mut damage) = (HashMap::new(), Vec::new());
     for &vault in vaults {
         let listed = vault.store().list(names::NOTES).await?;
-        let ids = listed.iter().filter_map(|object| names::id(&object.name));
-        let new = ids.filter(|id| !read.contains_key(id)).collect::<Vec<_>>().into_iter();
-        let mut reads = futures::stream::iter(new.map(|id| async move { (id, read_note(vault, id).await) }))
-            .buffer_unordered(READS_AT_ONCE);
-        while let Some((id, note)) = reads.next().await {
+        let ids = listed.iter().filter_map(|object| Some((names::id(&object.name)?, object.modified)));
+        let new = ids.filter(|(id, _)| !read.contains_key(id)).collect::<Vec<_>>().into_iter();
+        let reads = new.map(|(id, written)| async move { (id, written, read_note(vault, id).await) });
+        let mut reads = futures::stream::iter(reads).buffer_unordered(READS_AT_ONCE);
+        while let Some((id, written, note)) = reads.next().await {
             match note {
-                Ok(note) => drop(read.insert(id, note)),
+                Ok((signer, note)) => drop(read.insert(id, Read { signer, note, written })),
                 Err(error) if error.is_damage() => damage.push(error),
                 Err(error) => return Err(error),
             }
         }
     }
-    Ok((gather(read), damage))
+    let (ending, unbelieved) = endings(vaults, &read).await?;
+    Ok((gather(read, &ending, unbelieved), damage))
 }
 
 /// Writes a note. `by` and `reason` are words for people.
@@ -143,25 +160,117 @@ async fn read_note(vault: &Vault, id: NoteId) -> Result<(Signer, Note)> {
     Ok((signer, note))
 }
 
-fn gather(read: HashMap<NoteId, (Signer, Note)>) -> Notes {
-    let mut notes = Notes { ids: read.keys().copied().collect(), ..Notes::default() };
-    let (mut released, mut released_by_root) = (HashSet::new(), HashSet::new());
-    for (note, (signer, Note { time, by, reason, says })) in read {
-        let by_root = signer == Signer::Root;
-        match says {
-            Says::Hold { snapshot } => {
-                notes.holds.push(Hold { note, snapshot, by, reason, time, by_root });
-            }
-            Says::Release { holds } if by_root => released_by_root.extend(holds),
-            Says::Release { holds } => released.extend(holds),
-            Says::Accept { snapshot } => drop(notes.accepted.insert(snapshot)),
-            Says::Expire { snapshots } => notes.expired.extend(snapshots),
+/// The notes that end what takes two people to end, and why others that would do not.
+async fn endings(vaults: &[&Vault], read: &HashMap<NoteId, Read>) -> Result<(HashSet<NoteId>, Vec<Error>)> {
+    let (mut ending, mut unbelieved) = (HashSet::new(), Vec::new());
+    for (id, Read { signer, note, written }) in read {
+        let Some((kind, request, plan)) = decision(read, note) else { continue };
+        let refused = match (signer, request, plan) {
+            (Signer::Root, ..) => None,
+            (_, None, _) => Some("no request that two people agreed on stands in it".to_owned()),
+            (_, Some(_), None) => Some("it names a note that is not there".to_owned()),
+            (_, Some(request), Some(plan)) => refusal(vaults, request, (kind, &plan), *written).await?,
+        };
+        match refused {
+            None => drop(ending.insert(*id)),
+            Some(reason) => unbelieved.push(Error::untrusted(names::note(*id), reason)),
         }
     }
-    let ended = |hold: &Hold| {
-        released_by_root.contains(&hold.note) || (!hold.by_root && released.contains(&hold.note))
+    Ok((ending, unbelieved))
+}
+
+/// What two people must have decided for a note to end anything: by which request, and in which words, unless a
+/// note that it names is not there.
+fn decision(read: &HashMap<NoteId, Read>, note: &Note) -> Option<(Wish, Option<RequestId>, Option<String>)> {
+    let (of, keep, instead_of, request) = match &note.says {
+        Says::Keep { of, keep, instead_of, request } if !instead_of.is_empty() => {
+            (of, keep, instead_of, request)
+        }
+        Says::Release { holds, request } => {
+            let ended: Option<Vec<_>> = holds.iter().map(|id| held(*id, read.get(id)?)).collect();
+            let words = ended.map(|ended| release_in_words(&ended.iter().collect::<Vec<_>>()));
+            return Some((Wish::Release, *request, words));
+        }
+        _ => return None,
     };
-    notes.holds.retain(|hold| !ended(hold));
+    let ended =
+        instead_of.iter().map(|id| agreed(*id, &read.get(id)?.note.says).filter(|ended| ended.of == *of));
+    let ended: Option<Vec<_>> = ended.collect();
+    let words = ended.map(|ended| keep_in_words(of, &keep.into(), &ended.iter().collect::<Vec<_>>()));
+    Some((Wish::Keep, *request, words))
+}
+
+fn held(note: NoteId, read: &Read) -> Option<Hold> {
+    let Note { time, by, reason, says } = &read.note;
+    match says {
+        Says::Hold { snapshot } => Some(Hold {
+            note,
+            snapshot: *snapshot,
+            by: by.clone(),
+            reason: reason.clone(),
+            time: time.clone(),
+            by_root: read.signer == Signer::Root,
+        }),
+        _ => None,
+    }
+}
+
+fn agreed(note: NoteId, says: &Says) -> Option<AgreedKeep> {
+    match says {
+        Says::Keep { of, keep, .. } => Some(AgreedKeep { note, of: of.clone(), keep: keep.into() }),
+        _ => None,
+    }
+}
+
+/// Why what was written by a request is not believed, if it is not. The request may be in any of the stores.
+async fn refusal(
+    vaults: &[&Vault],
+    id: RequestId,
+    (kind, plan): (Wish, &str),
+    written: Timestamp,
+) -> Result<Option<String>> {
+    let mut why = None;
+    for vault in vaults {
+        let record = match read_request(vault, id).await {
+            Ok(record) => record,
+            Err(error) if error.is_damage() => {
+                why.get_or_insert(format!("its request cannot be read: {error}"));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if let Err(error) = record.check_plan(kind, plan, &[]) {
+            return Ok(Some(error.to_string()));
+        }
+        if record.was_approved(vault, written)? {
+            return Ok(None);
+        }
+        why = Some(format!("request {} was not approved when it was written", id.short()));
+    }
+    Ok(why)
+}
+
+fn gather(read: HashMap<NoteId, Read>, ending: &HashSet<NoteId>, unbelieved: Vec<Error>) -> Notes {
+    let ids = read.keys().copied().collect();
+    let mut notes = Notes { ids, unbelieved, ..Notes::default() };
+    let mut ended = HashSet::new();
+    for (note, read) in read {
+        notes.holds.extend(held(note, &read));
+        notes.agreed.extend(agreed(note, &read.note.says));
+        match read.note.says {
+            Says::Accept { snapshot } => drop(notes.accepted.insert(snapshot)),
+            Says::Expire { snapshots } => notes.expired.extend(snapshots),
+            Says::Keep { instead_of: notes, .. } | Says::Release { holds: notes, .. }
+                if ending.contains(&note) =>
+            {
+                ended.extend(notes);
+            }
+            Says::Hold { .. } | Says::Keep { .. } | Says::Release { .. } => {}
+        }
+    }
+    notes.agreed.retain(|agreed| !ended.contains(&agreed.note));
+    notes.agreed.sort_by_key(|agreed| agreed.note);
+    notes.holds.retain(|hold| !ended.contains(&hold.note));
     notes.holds.sort_by(|a, b| (&a.time, a.note).cmp(&(&b.time, b.note)));
     notes
 }

@@ -184,7 +184,7 @@ async fn object(
 /// should be shows when they are put together.
 pub fn gather(vault: &Vault, record: &RequestRecord, identity: &x25519::Identity) -> Result<GivenShares> {
     let mut given = GivenShares::default();
-    for (answer, shares) in record.counted(vault)? {
+    for (answer, shares) in record.counted(vault, &vault.people()?) {
         let name = names::answer(record.id, "approve", answer.by);
         for share in shares {
             let sealed = BASE64_STANDARD.decode(&share.sealed);

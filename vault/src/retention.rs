@@ -5,10 +5,13 @@
 //! whose times do not fit are judged among themselves, so that none of them can take the place of a good
 //! one; and nothing goes that is younger than the policy's least age by either time.
 
+use std::collections::HashSet;
+
 use jiff::civil::{Date, ISOWeekDate};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::agreed::AgreedKeep;
 use crate::notes::Notes;
 use crate::read::Snapshot;
 use crate::{Error, SnapshotId};
@@ -92,6 +95,8 @@ pub struct RetentionPlan {
     pub verdicts: Vec<Verdict>,
     /// Why nothing goes, although some of it might; empty when nothing is held back.
     pub held_back: Vec<String>,
+    /// Rules that were agreed on and keep more than the one that this was judged by: they keep it still.
+    pub shortened: Vec<AgreedKeep>,
 }
 
 impl Candidate {
@@ -184,7 +189,32 @@ pub fn judge(
         let going = verdicts.iter_mut().filter(|verdict| verdict.goes());
         going.for_each(|verdict| verdict.keep.push(Reason::HeldBack));
     }
-    RetentionPlan { source: source.to_owned(), verdicts, held_back }
+    RetentionPlan { source: source.to_owned(), verdicts, held_back, shortened: Vec::new() }
+}
+
+/// Judges by a policy and by rules that were agreed on and keep more: a snapshot goes when none of them keeps it.
+pub(crate) fn judge_as_agreed(
+    source: &str,
+    candidates: Vec<Candidate>,
+    keep: Option<&Keep>,
+    shortened: Vec<AgreedKeep>,
+    damage: &[Error],
+    (zone, now): (&TimeZone, Timestamp),
+) -> RetentionPlan {
+    let by_agreed: Vec<_> = shortened
+        .iter()
+        .map(|agreed| judge(source, candidates.clone(), Some(&agreed.keep), damage, zone, now))
+        .collect();
+    let mut plan = judge(source, candidates, keep, damage, zone, now);
+    for (agreed, judged) in shortened.iter().zip(&by_agreed) {
+        let kept = judged.verdicts.iter().filter(|verdict| !verdict.goes());
+        let kept: HashSet<_> = kept.map(|verdict| verdict.snapshot.id).collect();
+        let going = plan.verdicts.iter_mut().filter(|verdict| verdict.goes());
+        for verdict in going.filter(|verdict| kept.contains(&verdict.snapshot.id)) {
+            verdict.keep.push(Reason::Agreed(agreed.keep.to_string()));
+        }
+    }
+    RetentionPlan { shortened, ..plan }
 }
 
 /// Judges snapshots that people have named, whatever any policy says of them: what is held stays, and nothing
@@ -199,7 +229,7 @@ pub(crate) fn judge_by_hand(source: &str, candidates: Vec<Candidate>, damage: &[
     if !held_back.is_empty() {
         verdicts.iter_mut().for_each(|verdict| verdict.keep.push(Reason::HeldBack));
     }
-    RetentionPlan { source: source.to_owned(), verdicts, held_back }
+    RetentionPlan { source: source.to_owned(), verdicts, held_back, shortened: Vec::new() }
 }
 
 fn unread(error: &Error) -> String {

@@ -12,6 +12,7 @@ use serde_json::json;
 use tracing::Instrument;
 
 use super::{copy, first_of};
+use crate::agreement;
 use crate::backup::{Run, Summary};
 use crate::cli::Backup;
 use crate::copies::{self, Copies, CopyReport};
@@ -66,15 +67,16 @@ pub async fn run(path: &Path, args: &Backup, json: bool) -> Result<(), CommandEr
         _ => night.back_up_all(&sources).await,
     };
     let interrupted = backed_up.as_ref().is_err_and(|error| error.kind() == Kind::Interrupted);
+    let agreed = if interrupted { Ok(()) } else { night.agree(&sources).await };
     // After a failed night too: locks end, and copies may lack earlier snapshots.
     let locked = if interrupted { Ok(()) } else { night.extend_locks().await };
     let copied = if config.vault.copies.is_empty() || interrupted { Ok(()) } else { night.copy().await };
     if !interrupted {
         Seen::refresh(&config.agent.state, vault).await;
     }
-    let after = [&locked, &copied].into_iter().find_map(|ending| ending.as_ref().err());
+    let after = [&agreed, &locked, &copied].into_iter().find_map(|ending| ending.as_ref().err());
     night.end(after).await?;
-    first_of([backed_up, locked, copied], json)
+    first_of([backed_up, agreed, locked, copied], json)
 }
 
 /// What one lost key would lose is told with every backup, until a second person is there.
@@ -149,6 +151,15 @@ impl Night<'_> {
         let hint = failed.iter().map(|name| format!(" --source {name}")).collect::<String>();
         Err(CommandError::new(kind, text)
             .hint(format!("when the cause above is gone: lifeboat-agent backup{hint}")))
+    }
+
+    /// What the configuration keeps is agreed on, where it is more than before: whoever shortens it later asks.
+    async fn agree(&self, sources: &[&Source]) -> Result<(), CommandError> {
+        let backed_up = |name: &str| sources.iter().any(|source| source.name == name);
+        let agreed = agreement::take_longer(self.config, self.vault, self.key, backed_up);
+        let interrupt = self.interrupt.during("the agreeing on what is kept: the snapshots are written");
+        let agreed = interrupt.or(agreed).await;
+        agreed.map_err(|error| error.context("what the configuration keeps could not be agreed on"))
     }
 
     /// What the vault keeps stays locked; whoever is to see to it is told when it does not.

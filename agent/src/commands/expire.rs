@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::prune::not_removed;
 use super::retention::{plan, show};
 use super::{as_run, first_of};
+use crate::agreement::{self, Shortened};
 use crate::cli::Expire;
 use crate::copies::{self, OpenCopy};
 use crate::host;
@@ -51,13 +52,24 @@ async fn expire(
     if args.dry_run {
         let plan = plan(config, &vault, copy, &args.source, interrupt).await?;
         show(&plan, json)?;
-        return held_back(&plan.sources).map(|()| Value::Null);
+        let shortened = Shortened { config, vault: &vault, key: &key, json };
+        return first_of([held_back(&plan.sources), shortened.told(&plan)], json).map(|()| Value::Null);
     }
     let from = copy.map_or(&vault, |copy| &copy.vault);
     let alone = args.deleting.alone || config.deletes_alone(args.copy.as_deref());
     let claim = Claim { config, key: &key, purpose: "expiring", alone, json };
+    let agreed = agreement::take_longer(config, &vault, &key, |_| true);
+    interrupt.or(agreed).await?;
+    let shortened = Shortened { config, vault: &vault, key: &key, json };
     let mut lease = claim.take(from, interrupt).await?;
-    let planned = plan(config, &vault, copy, &args.source, interrupt).await;
+    let planned = async {
+        let first = plan(config, &vault, copy, &args.source, interrupt).await?;
+        match shortened.settle(&first, &args.deciding, args.reason.as_deref()).await? {
+            true => plan(config, &vault, copy, &args.source, interrupt).await,
+            false => Ok(first),
+        }
+    };
+    let planned = planned.await;
     let done = match &planned {
         Ok(plan) => {
             let now = lease.time();
@@ -70,7 +82,10 @@ async fn expire(
         Ok(plan) => plan,
         Err(error) => return first_of([Err(error), returned], json).map(|()| Value::Null),
     };
-    record::write(&vault, &key, &deed(&plan.sources, &done, args.copy.as_deref()), json).await;
+    let agreed = shortened.told(&plan);
+    let deed = deed(&plan.sources, &done, &agreed, args.copy.as_deref());
+    let deed = Deed { reason: args.reason.clone(), ..deed };
+    record::write(&vault, &key, &deed, json).await;
     let expired = match done {
         Ok(expired) => expired,
         Err(error) => return first_of([Err(error), returned], json).map(|()| Value::Null),
@@ -78,7 +93,9 @@ async fn expire(
     Seen::refresh(&config.agent.state, &vault).await;
     let held: Vec<_> = plan.sources.iter().filter(|source| !source.held_back.is_empty()).collect();
     let held: Vec<_> = held.iter().map(|source| source.source.as_str()).collect();
-    let summary = json!({ "expired": expired.snapshots, "held_back": held, "damage": plan.damage, "denied": expired.denied.len() });
+    let shortened = plan.sources.iter().filter(|source| !source.shortened.is_empty());
+    let shortened: Vec<_> = shortened.map(|source| source.source.as_str()).collect();
+    let summary = json!({ "expired": expired.snapshots, "held_back": held, "kept_as_agreed": shortened, "damage": plan.damage, "denied": expired.denied.len() });
     if json {
         print_json("summary", &summary)?;
     } else {
@@ -96,7 +113,7 @@ async fn expire(
         print(&text)?;
     }
     let [held_back, denied] = judge(&plan.sources, &expired);
-    first_of([held_back, denied, returned], json).map(|()| summary)
+    first_of([held_back, denied, agreed, returned], json).map(|()| summary)
 }
 
 /// What kept the expiry from doing all of it.
@@ -111,10 +128,15 @@ fn is_gone(expired: &Expired, verdict: &Verdict) -> bool {
 }
 
 /// For the record: what is gone, or may be where the expiry did not come to its end.
-fn deed(sources: &[RetentionPlan], done: &Result<Expired, CommandError>, copy: Option<&str>) -> Deed {
+fn deed(
+    sources: &[RetentionPlan],
+    done: &Result<Expired, CommandError>,
+    agreed: &Result<(), CommandError>,
+    copy: Option<&str>,
+) -> Deed {
     let expired = done.as_ref().ok();
     let judged = expired.map(|expired| judge(sources, expired));
-    let held_up = judged.iter().flatten().find_map(|ending| ending.as_ref().err());
+    let held_up = judged.iter().flatten().chain([agreed]).find_map(|ending| ending.as_ref().err());
     let going = sources.iter().flat_map(RetentionPlan::going);
     let gone = going.filter(|verdict| expired.is_none_or(|expired| is_gone(expired, verdict)));
     let number = expired.map(|expired| counted(expired.snapshots, "snapshot"));
@@ -167,9 +189,11 @@ mod tests {
             keep: Vec::new(),
         };
         let verdicts = [SECOND, FIRST].map(verdict).to_vec();
-        let crm = RetentionPlan { source: "crm".into(), verdicts, held_back: Vec::new() };
+        let crm =
+            RetentionPlan { source: "crm".into(), verdicts, held_back: Vec::new(), shortened: Vec::new() };
         let held_back = vec!["table contacts is empty".into()];
-        let forms = RetentionPlan { source: "forms".into(), verdicts: Vec::new(), held_back };
+        let forms =
+            RetentionPlan { source: "forms".into(), verdicts: Vec::new(), held_back, shortened: Vec::new() };
         vec![crm, forms]
     }
 
@@ -182,7 +206,7 @@ mod tests {
         done: Result<Expired, CommandError>,
         expected: (&str, &str, &[SnapshotId]),
     ) {
-        let deed = deed(of, &done, Some("barn"));
+        let deed = deed(of, &done, &Ok(()), Some("barn"));
         let detail = deed.detail.expect("the copy at least");
         assert_eq!((deed.result.as_str(), detail.as_str(), deed.snapshots.as_slice()), expected);
     }

@@ -1,34 +1,39 @@
-//! `hold`, `release` and `accept`: notes on a snapshot, signed by this host or by a person.
+//! `hold`, `release` and `accept`: notes on a snapshot, signed by this host or by a person. To release takes two.
 
 use std::path::Path;
 
 use jiff::Timestamp;
 use lifeboat_config::Config;
 use lifeboat_console::{CommandError, Kind, escape, print, print_json};
+use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::format::note::Says;
+use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{
-    AgentKey, NoteAuthor, NoteId, Notes, Selector, Snapshot, Vault, list_notes, list_snapshots, write_note,
+    AgentKey, NoteAuthor, NoteId, Notes, Selector, Snapshot, Vault, list_notes, list_snapshots, plan_id,
+    release_in_words, write_note,
 };
 use serde_json::json;
 
 use super::enroll::read_identities;
-use crate::cli::Noted;
+use crate::cli::{Noted, Release};
+use crate::decision::{Decided, Question};
 use crate::event::Check;
 use crate::host;
 use crate::notify::{Pace, Router};
+use crate::record;
 use crate::run_id::RunId;
 
 /// Keeps the snapshot until it is released.
 pub async fn hold(path: &Path, args: &Noted, json: bool) -> Result<(), CommandError> {
-    let looked = Looked::at(path, args).await?;
+    let looked = Looked::at(path, &args.snapshot).await?;
     let note = looked.write(args, Says::Hold { snapshot: looked.snapshot.id }).await?;
     let text = format!("{} is held until it is released\n", looked.named());
     told(json, "held", note, &looked.snapshot, text)
 }
 
-/// Ends the holds on the snapshot.
-pub async fn release(path: &Path, args: &Noted, json: bool) -> Result<(), CommandError> {
-    let looked = Looked::at(path, args).await?;
+/// Ends the holds on the snapshot, when two people have decided it.
+pub async fn release(path: &Path, args: &Release, json: bool) -> Result<(), CommandError> {
+    let looked = Looked::at(path, &args.snapshot).await?;
     let holds: Vec<_> = looked.notes.holds_on(looked.snapshot.id).collect();
     if holds.is_empty() {
         let text = format!("nobody holds {}", looked.named());
@@ -36,21 +41,46 @@ pub async fn release(path: &Path, args: &Noted, json: bool) -> Result<(), Comman
             CommandError::new(Kind::Failed, text).hint("`lifeboat-agent retention preview` shows the holds")
         );
     }
-    if args.identity.is_empty() && holds.iter().any(|hold| hold.by_root) {
-        let text = format!("{} is held by a person, and this host cannot release it", looked.named());
-        return Err(CommandError::new(Kind::NoUsableKey, text)
-            .hint("a person who may open grade high releases it with `--identity key.txt`"));
-    }
+    let words = release_in_words(&holds);
+    let deed = Deed {
+        what: "release".into(),
+        source: Some(looked.snapshot.manifest.source.clone()),
+        snapshots: vec![looked.snapshot.id],
+        plan: Some(plan_id(&words)),
+        reason: Some(args.reason.clone()),
+        ..Deed::default()
+    };
+    let (vault, short) = (&looked.vault, looked.snapshot.id.short());
+    let place = format!("--vault {} --identity YOUR.key", vault.store().url());
+    let question = Question {
+        vault,
+        key: &looked.key,
+        kind: Wish::Release,
+        plan: &words,
+        deed: &deed,
+        ask: format!("lifeboat-restore request-release {short} --reason TEXT {place}"),
+    };
+    let decided = question.decide(&args.deciding, json).await?;
+    let (author, request) = match &decided {
+        Decided::ByRequest(id, _) => (NoteAuthor::Agent(&looked.key), Some(*id)),
+        Decided::Here(identities, _) => (NoteAuthor::Person(identities), None),
+    };
+    let says = Says::Release { holds: holds.iter().map(|hold| hold.note).collect(), request };
+    let written = write_note(vault, author, decided.in_words(), &args.reason, says, Timestamp::now()).await;
+    let written = written.map_err(CommandError::from);
+    let ended = record::ended("release", written.as_ref().err());
+    let detail = Some(decided.in_words().to_owned());
+    let deed = Deed { detail, result: ended.result, kind: ended.kind, ..deed.clone() };
+    record::write(vault, &looked.key, &deed, json).await;
+    let note = written?;
     let ended = holds.iter().map(|hold| format!("  {} (by {})\n", escape(&hold.reason), escape(&hold.by)));
     let text = format!("{} is held no more; it was for\n{}", looked.named(), ended.collect::<String>());
-    let note =
-        looked.write(args, Says::Release { holds: holds.iter().map(|hold| hold.note).collect() }).await?;
     told(json, "released", note, &looked.snapshot, text)
 }
 
 /// Says that what is flagged is as it should be.
 pub async fn accept(path: &Path, args: &Noted, json: bool) -> Result<(), CommandError> {
-    let looked = Looked::at(path, args).await?;
+    let looked = Looked::at(path, &args.snapshot).await?;
     let flags = &looked.snapshot.manifest.flags;
     if flags.is_empty() {
         let text = format!("nothing is flagged about {}", looked.named());
@@ -74,9 +104,9 @@ struct Looked {
 }
 
 impl Looked {
-    async fn at(path: &Path, args: &Noted) -> Result<Self, CommandError> {
+    async fn at(path: &Path, snapshot: &str) -> Result<Self, CommandError> {
         let config = Config::load(path)?;
-        let selector: Selector = args.snapshot.parse()?;
+        let selector: Selector = snapshot.parse()?;
         let key = host::read_key(&config.agent)?;
         let vault = host::open_vault(&config, &key).await?;
         let (snapshots, _) = list_snapshots(&vault).await?;

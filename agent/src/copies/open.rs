@@ -17,6 +17,7 @@ use crate::retention::{keep_of, of};
 /// A copy and what this host has of it.
 pub struct OpenCopy<'a> {
     config: &'a Config,
+    name: String,
     own: Option<Keep>,
     /// The copy, as a vault.
     pub vault: Vault,
@@ -70,14 +71,15 @@ impl<'a> OpenCopy<'a> {
             Err(error) => return Err(error),
         };
         let state = CopyMemory::new(&config.agent.state, &copy.name).folder().to_owned();
-        Ok(Some(Self { config, own: own_keep(copy), vault, state }))
+        Ok(Some(Self { config, name: copy.name.clone(), own: own_keep(copy), vault, state }))
     }
 
     /// What goes from it.
     pub async fn expire_plan(&self, of: &Vault, now: Timestamp) -> lifeboat_vault::Result<ExpirePlan> {
         let zone = self.config.agent.zone();
         let vaults = |source: &str| keep_of(self.config, source);
-        let keep = self.own.as_ref().map_or(CopyKeep::AsVault(&vaults), CopyKeep::Own);
+        let own = |keep| CopyKeep::Own(&self.name, keep);
+        let keep = self.own.as_ref().map_or(CopyKeep::AsVault(&vaults), own);
         keep.expire_plan(of, &self.vault, &zone, now).await
     }
 
@@ -114,6 +116,7 @@ pub async fn extent(
     store: &Store,
 ) -> Result<Extent, CommandError> {
     let Some(own) = own_keep(copy) else { return Ok(Extent::Everything) };
+    let name = copy.name.clone();
     let opened = OpenCopy::in_store(config, of, key, copy, store.clone()).await;
     let opened = match opened {
         // What is wrong with it is told when it is compared with the vault.
@@ -121,9 +124,10 @@ pub async fn extent(
         other => other?,
     };
     let (zone, copy) = (config.agent.zone(), opened.as_ref().map(|opened| &opened.vault));
-    Ok(CopyKeep::Own(&own).extent(of, copy, &zone, Timestamp::now()).await?)
+    Ok(CopyKeep::Own(&name, &own).extent(of, copy, &zone, Timestamp::now()).await?)
 }
 
-fn own_keep(copy: &Copy) -> Option<Keep> {
+/// What it keeps whatever the vault does, if it has a retention of its own.
+pub fn own_keep(copy: &Copy) -> Option<Keep> {
     copy.keep.as_ref().map(|keep| of(keep, 0))
 }

@@ -246,7 +246,7 @@ impl Watched {
         let outcome = match (code, self.cause) {
             (Some(0), _) => RunOutcome::Good,
             (Some(3), _) => RunOutcome::Partial,
-            (Some(22), _) => RunOutcome::Held,
+            (Some(22 | 30), _) => RunOutcome::Held,
             (_, Some(Cause::Daemon)) => RunOutcome::Stopped,
             (_, Some(Cause::Stalled | Cause::Late)) => RunOutcome::Failed,
             (Some(130), None) => RunOutcome::Stopped,

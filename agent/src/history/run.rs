@@ -37,7 +37,7 @@ pub enum RunOutcome {
     Good,
     /// It did a part.
     Partial,
-    /// Its snapshot is kept and flagged.
+    /// Its snapshot is kept and flagged, or it waits for somebody to approve what it would do.
     Held,
     /// It failed.
     Failed,
@@ -156,7 +156,7 @@ impl Ended {
         let outcome = match kind {
             Kind::Partial => RunOutcome::Partial,
             Kind::Interrupted => RunOutcome::Stopped,
-            Kind::Anomaly => RunOutcome::Held,
+            Kind::Anomaly | Kind::ApprovalMissing => RunOutcome::Held,
             _ => RunOutcome::Failed,
         };
         let exit_code = Some(kind.exit_code());

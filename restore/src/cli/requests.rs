@@ -48,6 +48,50 @@ pub struct RequestExpire {
     pub specs: Vec<String>,
 }
 
+/// `request-keep`.
+#[derive(Args)]
+pub struct RequestKeep {
+    #[command(flatten)]
+    pub asking: Asking,
+    /// Of this source
+    #[arg(value_name = "SOURCE", required_unless_present = "copy")]
+    pub source: Option<String>,
+    /// Of this copy, which keeps less than the vault, instead
+    #[arg(long, value_name = "NAME", conflicts_with = "source")]
+    pub copy: Option<String>,
+    /// So many of the newest ones, as in `keep` of the configuration
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub last: u32,
+    /// Of so many days the newest
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub daily: u32,
+    /// Of so many weeks the newest
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub weekly: u32,
+    /// Of so many months the newest
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub monthly: u32,
+    /// Of so many years the newest
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub yearly: u32,
+    /// Those of this word (may be repeated)
+    #[arg(long, value_name = "WORD")]
+    pub tag: Vec<String>,
+    /// Whatever is younger than so many days
+    #[arg(long, value_name = "DAYS", default_value_t = 0)]
+    pub min_days: u32,
+}
+
+/// `request-release`.
+#[derive(Args)]
+pub struct RequestRelease {
+    #[command(flatten)]
+    pub asking: Asking,
+    /// source@latest, source@2026-11-22, source@2026-11-22T02:30 or the beginning of an id
+    #[arg(value_name = "SNAPSHOT")]
+    pub spec: String,
+}
+
 /// `approve`.
 #[derive(Args)]
 pub struct Approve {

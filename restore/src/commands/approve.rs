@@ -94,6 +94,10 @@ fn shown(vault: &Vault, record: &RequestRecord, tally: &Tally) -> String {
         Wish::Shred => text.push_str(
             "  asks     your share of the root, which could change every key: mind whom you give it\n",
         ),
+        Wish::Release => text.push_str("  asks     your approval: what nobody holds goes by the rules\n"),
+        Wish::Keep => {
+            text.push_str("  asks     your approval: what is kept no more goes at the next expiry\n")
+        }
         Wish::Expire => text.push_str("  asks     your approval: what is removed is gone for good\n"),
     }
     let by = match tally.approved.is_empty() {

@@ -9,6 +9,7 @@ use age::secrecy::ExposeSecret;
 use jiff::Timestamp;
 use lifeboat_console::{CommandError, Progress, escape, print, print_json};
 use lifeboat_vault::format::audit::Deed;
+use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{Asked, NewRequest, PersonKey, Vault, plan_id, read_request};
 use serde_json::json;
 
@@ -62,6 +63,8 @@ impl Asking<'_> {
         );
         let then = match &file {
             Some(file) => format!("{then}{} --request {short} --request-key {}", self.place(), quoted(file)),
+            // An expiry finds by itself what was decided about its rules.
+            None if kind == Wish::Keep => then.to_owned(),
             None => format!("{then} --request {short}"),
         };
         if self.json {

@@ -1,15 +1,18 @@
-//! `request-expire`: asks another person to approve what no key opens and two people decide. An agent carries it
+//! `request-expire`, `request-keep` and `request-release`: ask another person to approve what no key opens and two people decide. An agent carries it
 //! out, on a host that may delete.
 
 use std::collections::BTreeSet;
 
 use lifeboat_console::{CommandError, Interrupt, Kind, Progress};
 use lifeboat_vault::format::request::Wish;
-use lifeboat_vault::{Asked, PersonKey, SnapshotId, Vault, expire_in_words};
+use lifeboat_vault::{
+    Asked, Keep, PersonKey, SnapshotId, Vault, expire_in_words, keep_in_words, list_notes, of_copy,
+    release_in_words,
+};
 
 use super::asking;
 use crate::approval::one_person;
-use crate::cli::{Asking, RequestExpire};
+use crate::cli::{Asking, RequestExpire, RequestKeep, RequestRelease};
 use crate::open::{AtHand, Opened};
 use crate::record::Recorder;
 use crate::words;
@@ -30,6 +33,60 @@ pub async fn expire(args: &RequestExpire, json: bool) -> Result<(), CommandError
     };
     let named: String = wish.snapshots.iter().map(|id| format!(" --snapshot {}", id.short())).collect();
     asker.ask(wish, &format!("lifeboat-agent expire{named}")).await
+}
+
+/// Asks that less be kept than was agreed on.
+pub async fn keep(args: &RequestKeep, json: bool) -> Result<(), CommandError> {
+    let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
+    let asker = Asker::open(&args.asking, json, &interrupt).await?;
+    let of = match (&args.source, &args.copy) {
+        (Some(source), _) => source.clone(),
+        (None, copy) => of_copy(copy.as_deref().unwrap_or_default()),
+    };
+    let RequestKeep { last, daily, weekly, monthly, yearly, min_days, .. } = *args;
+    let keep = Keep { last, daily, weekly, monthly, yearly, tags: args.tag.clone(), min_days };
+    let (notes, damage) = interrupt.or(list_notes(&asker.vault)).await?;
+    let told = damage.iter().chain(&notes.unbelieved);
+    told.for_each(|error| asker.progress.warn(&format!("a note is not believed: {error}")));
+    let instead = notes.shortened_by(&of, &keep);
+    if instead.is_empty() {
+        let agreed: Vec<_> = notes.agreed_for(&of).iter().map(|agreed| agreed.keep.to_string()).collect();
+        let error =
+            CommandError::new(Kind::Usage, format!("this is no less than what was agreed on for {of}"));
+        return Err(match agreed.is_empty() {
+            true => error.hint("nothing was: the first `keep` that a backup or an expiry sees is agreed on"),
+            false => error
+                .hint(format!("agreed on: {}", agreed.join("; ")))
+                .hint("write it into the configuration: more is agreed on at once"),
+        });
+    }
+    let plan = keep_in_words(&of, &keep, &instead);
+    let wish = Decision { kind: Wish::Keep, plan, source: of, snapshots: Vec::new() };
+    asker.ask(wish, "lifeboat-agent expire").await
+}
+
+/// Asks that the holds on a snapshot end.
+pub async fn release(args: &RequestRelease, json: bool) -> Result<(), CommandError> {
+    let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
+    let asker = Asker::open(&args.asking, json, &interrupt).await?;
+    let opened = Opened::of(asker.vault.clone(), &interrupt).await?;
+    opened.warn(&asker.progress);
+    let snapshot = opened.find(&args.spec)?;
+    let (notes, damage) = interrupt.or(list_notes(&asker.vault)).await?;
+    let told = damage.iter().chain(&notes.unbelieved);
+    told.for_each(|error| asker.progress.warn(&format!("a note is not believed: {error}")));
+    let holds: Vec<_> = notes.holds_on(snapshot.id).collect();
+    if holds.is_empty() {
+        let text = format!("nobody holds {} of {}", snapshot.id.short(), snapshot.manifest.source);
+        return Err(CommandError::new(Kind::Usage, text));
+    }
+    let wish = Decision {
+        kind: Wish::Release,
+        plan: release_in_words(&holds),
+        source: snapshot.manifest.source.clone(),
+        snapshots: vec![snapshot.id],
+    };
+    asker.ask(wish, &format!("lifeboat-agent release {} --reason TEXT", snapshot.id.short())).await
 }
 
 /// What two people decide.

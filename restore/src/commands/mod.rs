@@ -32,6 +32,8 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Restore(args) => restore::run(&args, json).await,
         Command::Request(args) => request::run(&args, json).await,
         Command::RequestExpire(args) => decide::expire(&args, json).await,
+        Command::RequestKeep(args) => decide::keep(&args, json).await,
+        Command::RequestRelease(args) => decide::release(&args, json).await,
         Command::Approve(args) => approve::run(&args, json).await,
         Command::Refuse(args) => answer::refuse(&args, json).await,
         Command::Revoke(args) => answer::revoke(&args, json).await,

@@ -73,6 +73,8 @@ fn what(record: &RequestRecord) -> String {
     let snapshots = snapshots.join(", ");
     match request.kind {
         Wish::Shred => "shred".into(),
+        Wish::Release => format!("release {source} {snapshots}"),
+        Wish::Keep => format!("keep less of {source}"),
         Wish::Expire => format!("remove {source} {snapshots}"),
         Wish::Restore => format!("restore {source} {snapshots}, grade {}", words::listed(&request.grades)),
     }

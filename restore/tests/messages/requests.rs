@@ -131,6 +131,19 @@ fn what_one_person_opens_alone_others_approve_or_the_glass_is_broken() {
 }
 
 #[test]
+fn what_no_key_opens_is_decided_by_two_people() {
+    let alone = Lab::with_snapshot();
+    alone.check("request-expire-nobody", "request-expire crm@latest --reason old VAULT WANG");
+    let lab = Lab::with_quorum(&["li"], 1);
+    lab.check("request-expire", "request-expire crm@latest --reason case-closed VAULT WANG");
+    lab.check("request-expire-approve", &format!("approve {} --yes VAULT LI", newest(&lab)));
+    lab.check("request-expire-listed", "requests VAULT WANG");
+    lab.check("request-expire-revoke", &format!("revoke {} --reason found-it VAULT WANG", newest(&lab)));
+    lab.check("request-keep-nothing-agreed", "request-keep crm --last 1 --reason full-disk VAULT WANG");
+    lab.check("request-release-nothing", "request-release crm@latest --reason case-closed VAULT WANG");
+}
+
+#[test]
 fn keys_are_destroyed_by_people_who_are_not_in_one_place() {
     let lab = Lab::with_quorum(&["li", "zhao"], 2);
     let shred = "keys shred --grade high --epoch 1 VAULT WANG";

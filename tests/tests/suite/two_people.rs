@@ -1,4 +1,4 @@
-//! What takes two people although no key enforces it: snapshots removed by hand.
+//! What takes two people although no key enforces it: snapshots removed by hand, less that is kept, holds that end.
 
 use std::fs;
 
@@ -10,11 +10,22 @@ use crate::databases::support::sqlite;
 
 /// A company with a small CRM that was backed up three times.
 fn company() -> Company {
+    company_that_keeps(None)
+}
+
+/// The same, with a rule of what is kept from its first night on.
+fn company_that_keeps(last: Option<u32>) -> Company {
     let company = Company::new();
     let database = company.path("crm.db");
     sqlite(&database, "CREATE TABLE contacts (id integer PRIMARY KEY, name text)");
     let url = format!("sqlite://{}", database.display());
     company.configure(DB1, &[Source { name: "crm", url, password: None }]);
+    if let Some(last) = last {
+        let text = fs::read_to_string(company.config(DB1)).expect("a configuration");
+        let kept =
+            text.replace("[vault]\n", &format!("[vault]\nkeep_min_days = 0\nkeep = {{ last = {last} }}\n"));
+        fs::write(company.config(DB1), kept).expect("a configuration");
+    }
     company.init(DB1);
     for night in 1..=3 {
         sqlite(&database, &format!("INSERT INTO contacts VALUES ({night}, '客户')"));
@@ -178,4 +189,108 @@ fn where_there_is_one_person_they_decide_alone_and_it_is_said_loudly() {
     let last = recorded(&company, "expire").pop().expect("an entry");
     assert!(last.2.contains("decided by wang alone"), "{last:?}");
     assert_eq!(company.snapshots(), snapshots[1..]);
+}
+
+/// Changes how many of the newest the configuration keeps.
+fn keep(company: &Company, from: &str, to: &str) {
+    let text = fs::read_to_string(company.config(DB1)).expect("a configuration");
+    let changed = text.replace(&format!("keep = {{ last = {from} }}"), &format!("keep = {{ last = {to} }}"));
+    assert!(changed != text, "it kept {from}");
+    fs::write(company.config(DB1), changed).expect("a configuration");
+}
+
+#[test]
+fn less_is_kept_when_another_person_has_approved_it_and_more_at_once() {
+    let company = company_that_keeps(Some(3));
+    let snapshots = company.snapshots();
+    keep(&company, "3", "1");
+    let told = on_host(&company, &["expire"]).exits(30).stderr;
+    assert!(told.contains("lifeboat-restore request-keep crm --last 1 --reason TEXT"), "{told}");
+    let preview = on_host(&company, &["retention", "preview"]).success().stdout;
+    assert!(preview.contains("as was agreed: last 3"), "{preview}");
+    // Another rule that is approved, one's own approval, and none are all the same.
+    let other = ask(&company, &["request-keep", "crm", "--last", "2"]);
+    as_person(&company, "li", &["approve", &other, "--yes"]).success();
+    let id = ask(&company, &["request-keep", "crm", "--last", "1"]);
+    as_person(&company, "wang", &["approve", &id, "--yes"]).exits(31);
+    on_host(&company, &["expire"]).exits(30);
+    assert_eq!(company.snapshots(), snapshots, "nothing is gone so far");
+    let shown = as_person(&company, "li", &["approve", &id, "--yes"]).success().stdout;
+    assert!(shown.contains("instead  last 3"), "{shown}");
+    on_host(&company, &["expire"]).success();
+    assert_eq!(company.snapshots(), snapshots[2..]);
+    let agreed = recorded(&company, "keep");
+    assert!(
+        matches!(&agreed[..], [(by, result, detail)] if by == "db1" && result == "done" && detail.contains("approved by li")),
+        "{agreed:?}"
+    );
+    // More is agreed on by the next backup, and then less takes two people again.
+    keep(&company, "1", "4");
+    company.back_up(DB1);
+    keep(&company, "4", "1");
+    on_host(&company, &["expire"]).exits(30);
+    assert_eq!(company.snapshots().len(), 2);
+    as_person(&company, "wang", &["request-keep", "crm", "--last", "5", "--reason", "more"]).exits(2);
+    // Both of them here.
+    let [wang, li] = ["wang", "li"].map(|person| company.identity(person).display().to_string());
+    on_host(&company, &["expire", "--identity", &wang]).exits(30);
+    on_host(&company, &["expire", "--identity", &wang, "--identity", &li]).success();
+    assert_eq!(company.snapshots().len(), 1);
+    on_host(&company, &["expire"]).success();
+    on_host(&company, &["expire", "--identity", &wang]).exits(2);
+}
+
+#[test]
+fn what_a_copy_keeps_is_shortened_by_two_people_too() {
+    let company = company_that_keeps(Some(9));
+    let barn = company.path("barn");
+    fs::create_dir(&barn).expect("another disk");
+    let copy = |last: u32| {
+        format!(
+            "[[vault.copy]]\nname = \"barn\"\nurl = \"file://{}\"\nkeep = {{ last = {last} }}\n",
+            barn.display()
+        )
+    };
+    company.add_to_config(DB1, &copy(3));
+    company.back_up(DB1);
+    let there = || fs::read_dir(barn.join("snapshots")).expect("the copy").count();
+    assert_eq!(there(), 3);
+    let text = fs::read_to_string(company.config(DB1)).expect("a configuration");
+    fs::write(company.config(DB1), text.replace(&copy(3), &copy(1))).expect("a configuration");
+    let expire = ["expire", "--copy", "barn"];
+    let told = on_host(&company, &expire).exits(30).stderr;
+    assert!(told.contains("request-keep --copy barn --last 1"), "{told}");
+    assert_eq!(there(), 3);
+    let id = ask(&company, &["request-keep", "--copy", "barn", "--last", "1"]);
+    as_person(&company, "li", &["approve", &id, "--yes"]).success();
+    on_host(&company, &expire).success();
+    assert_eq!(there(), 1);
+}
+
+#[test]
+fn a_hold_ends_when_another_person_has_approved_it() {
+    let company = company_that_keeps(Some(1));
+    let snapshots = company.snapshots();
+    on_host(&company, &["hold", &snapshots[0], "--reason", "case 4711"]).success();
+    let release = ["release", snapshots[0].as_str(), "--reason", "the case is closed"];
+    let told = on_host(&company, &release).exits(30).stderr;
+    assert!(told.contains("lifeboat-restore request-release"), "{told}");
+    as_person(&company, "wang", &["request-release", &snapshots[1], "--reason", "closed"]).exits(2);
+    let id = ask(&company, &["request-release", &snapshots[0]]);
+    let with = |id: &str| on_host(&company, &[&release[..], &["--request", id]].concat());
+    with(&id).exits(30);
+    as_person(&company, "wang", &["approve", &id, "--yes"]).exits(31);
+    as_person(&company, "li", &["approve", &id, "--yes"]).success();
+    // Another hold came meanwhile: of that nothing was said.
+    on_host(&company, &["hold", &snapshots[0], "--reason", "case 4712"]).success();
+    with(&id).exits(31);
+    on_host(&company, &["expire"]).success();
+    assert_eq!(company.snapshots(), [snapshots[0].clone(), snapshots[2].clone()]);
+    let id = ask(&company, &["request-release", &snapshots[0]]);
+    as_person(&company, "li", &["approve", &id, "--yes"]).success();
+    with(&id).success();
+    let released = recorded(&company, "release").pop().expect("an entry");
+    assert!(released.1 == "done" && released.2.contains("of wang, approved by li"), "{released:?}");
+    on_host(&company, &["expire"]).success();
+    assert_eq!(company.snapshots(), snapshots[2..]);
 }

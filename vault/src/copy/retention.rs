@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Extent;
+use crate::agreed::of_copy;
 use crate::notes::{Notes, list_notes_of};
 use crate::read::{Snapshot, list_snapshots};
 use crate::retention::{Keep, Reason};
@@ -19,8 +20,8 @@ pub enum CopyKeep<'a> {
     /// All that the vault has. Others stay for as long as the vault's own policy would keep them, if there is
     /// one for their source.
     AsVault(&'a dyn Fn(&str) -> Option<Keep>),
-    /// Those that this policy keeps, whatever the vault does.
-    Own(&'a Keep),
+    /// Those that this policy keeps, whatever the vault does: that of the copy of this name.
+    Own(&'a str, &'a Keep),
 }
 
 /// What both stores have.
@@ -72,10 +73,11 @@ impl Both {
 }
 
 impl CopyKeep<'_> {
-    fn of(&self, source: &str) -> Option<Keep> {
+    /// The policy for a source, and what it is agreed on as.
+    fn of(&self, source: &str) -> (Option<Keep>, String) {
         match self {
-            Self::AsVault(policy) => policy(source),
-            Self::Own(keep) => Some((*keep).clone()),
+            Self::AsVault(policy) => (policy(source), source.to_owned()),
+            Self::Own(name, keep) => (Some((*keep).clone()), of_copy(name)),
         }
     }
 

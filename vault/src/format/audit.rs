@@ -32,7 +32,7 @@ pub struct AuditEntry {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deed {
     /// `backup`, `verify`, `restore`, `expire`, `prune`, `keys`, `request`, `approve`, `refuse`, `revoke`,
-    /// `break-glass`, or what a later version does.
+    /// `keep`, `release`, `break-glass`, or what a later version does.
     pub what: String,
     /// How it ended: `begun`, `done`, `partial`, `failed`, `refused`.
     pub result: String,

@@ -114,6 +114,9 @@ pub struct PersonRecord {
     /// When they were retired: RFC 3339, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retired: Option<String>,
+    /// What they could open until they were retired: what they approved then stays approved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub had: Vec<Grade>,
     /// What they sign the record with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing: Option<PersonSigning>,

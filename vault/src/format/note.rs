@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{NoteId, SnapshotId};
+use crate::{NoteId, RequestId, SnapshotId};
 
 /// The JSON inside the sealed body of `notes/ID`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,15 +28,31 @@ pub enum Says {
         /// The snapshot.
         snapshot: SnapshotId,
     },
-    /// These holds end. One that the root has signed ends only by the root.
+    /// These holds end.
     Release {
         /// The notes that said [`Says::Hold`].
         holds: Vec<NoteId>,
+        /// The request by which they end. Without one, and not signed by the root, it ends none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<RequestId>,
     },
     /// What is flagged about this snapshot has been looked at and is as it should be.
     Accept {
         /// The snapshot.
         snapshot: SnapshotId,
+    },
+    /// So much is kept, whatever a configuration says.
+    Keep {
+        /// Of what: a source's name, or `copy NAME` for what a copy keeps of every source.
+        of: String,
+        /// How much.
+        keep: KeepRule,
+        /// Notes of this kind, of the same `of`, whose place it takes.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        instead_of: Vec<NoteId>,
+        /// The request by which it takes their place. Without one, and not signed by the root, it takes none's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<RequestId>,
     },
     /// These snapshots are removed by policy. Written before their manifests are deleted, so that a
     /// snapshot that is gone without it shows.
@@ -44,4 +60,24 @@ pub enum Says {
         /// The snapshots.
         snapshots: Vec<SnapshotId>,
     },
+}
+
+/// How many snapshots stay; what is left out is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeepRule {
+    /// The newest ones.
+    pub last: u32,
+    /// The newest of each of so many days that have one.
+    pub daily: u32,
+    /// The same for weeks.
+    pub weekly: u32,
+    /// The same for months.
+    pub monthly: u32,
+    /// The same for years.
+    pub yearly: u32,
+    /// Those that were given one of these words.
+    pub tags: Vec<String>,
+    /// Nothing goes that is younger than so many days.
+    pub min_days: u32,
 }

@@ -44,6 +44,10 @@ pub enum Wish {
     Shred,
     /// Snapshots are removed by hand, whatever any rule keeps: no key is opened.
     Expire,
+    /// Less is kept from now on than was agreed: no key is opened.
+    Keep,
+    /// Holds end: no key is opened.
+    Release,
 }
 
 /// The JSON inside the sealed body of `requests/ID/approve-PERSON`.

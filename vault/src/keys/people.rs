@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::str::FromStr;
 
+use jiff::Timestamp;
+
 use super::passphrases::Remembering;
 use crate::format::keys::PersonRecord;
 use crate::{Error, Grade, Result};
@@ -56,6 +58,14 @@ impl PersonRecord {
     /// Whether they may open anything, and so are not retired.
     pub fn is_active(&self) -> bool {
         !self.grades.is_empty()
+    }
+
+    /// Puts back what they could open then, if they were retired later.
+    pub(crate) fn as_of(&mut self, at: Timestamp) {
+        let retired = self.retired.as_ref().and_then(|time| time.parse::<Timestamp>().ok());
+        if retired.is_some_and(|retired| at < retired) {
+            self.grades.clone_from(&self.had);
+        }
     }
 
     /// Whether they decide what no key opens and two people decide: who may open the most sensitive data.

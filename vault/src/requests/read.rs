@@ -34,7 +34,7 @@ pub struct RequestRecord {
 }
 
 /// What somebody answered.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Answer {
     /// Who.
     pub by: AgentId,
@@ -42,12 +42,14 @@ pub struct Answer {
     pub name: String,
     /// When, by their clock.
     pub time: String,
+    /// When the store says that it was written.
+    pub written: Timestamp,
     /// What.
     pub says: Says,
 }
 
 /// An answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Says {
     /// It is approved, with these shares.
     Approve(Vec<SealedShare>),
@@ -101,14 +103,14 @@ async fn read(vault: &Vault, id: RequestId, listed: &[Listed]) -> Result<Request
     let written = listed.iter().map(|object| object.modified).max().unwrap_or(Timestamp::UNIX_EPOCH);
     let (answers, unbelieved) = (Vec::new(), Vec::new());
     let mut record = RequestRecord { id, requester, requester_name, request, answers, unbelieved, written };
-    for Listed { name, .. } in listed {
+    for Listed { name, modified, .. } in listed {
         let Some((_, Some((verb, person)))) = names::request_part(name) else { continue };
         let answer = match vault.store().get(name).await {
             Ok(object) => read_answer(vault, id, (name, verb, person), &object),
             Err(error) => Err(error),
         };
         match answer {
-            Ok(answer) => record.answers.push(answer),
+            Ok(answer) => record.answers.push(Answer { written: *modified, ..answer }),
             Err(error) if error.is_damage() => record.unbelieved.push(error),
             Err(error) => return Err(error),
         }
@@ -166,7 +168,8 @@ pub(crate) fn read_answer(
     if request != id {
         return Err(Error::untrusted(name, format!("it answers request {}, not this one", request.short())));
     }
-    Ok(Answer { by, name: vault.person_name(by).unwrap_or_default(), time, says })
+    let (name, written) = (vault.person_name(by).unwrap_or_default(), Timestamp::UNIX_EPOCH);
+    Ok(Answer { by, name, time, written, says })
 }
 
 fn json<T: serde::de::DeserializeOwned>(name: &str, body: &[u8]) -> Result<T> {

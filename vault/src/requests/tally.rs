@@ -62,8 +62,28 @@ impl RequestRecord {
     /// # Errors
     /// Damage of the keyring's list of people.
     pub fn tally(&self, vault: &Vault, now: Timestamp) -> Result<Tally> {
-        let people = vault.people()?;
-        let counted = self.counted(vault)?;
+        self.tally_among(vault, &vault.people()?, now)
+    }
+
+    /// Whether enough people had approved it when something was written by it at `at`, by the store's clock: what
+    /// was answered later, and who left later, changes nothing of that.
+    pub(crate) fn was_approved(&self, vault: &Vault, at: Timestamp) -> Result<bool> {
+        let mut people = vault.people()?;
+        people.iter_mut().for_each(|person| person.as_of(at));
+        let answers = self.answers.iter().filter(|answer| answer.written <= at).cloned().collect();
+        let record = Self {
+            answers,
+            written: at,
+            requester_name: self.requester_name.clone(),
+            request: self.request.clone(),
+            unbelieved: Vec::new(),
+            ..*self
+        };
+        Ok(record.tally_among(vault, &people, at)?.is_enough())
+    }
+
+    fn tally_among(&self, vault: &Vault, people: &[PersonRecord], now: Timestamp) -> Result<Tally> {
+        let counted = self.counted(vault, people);
         let holders: Vec<_> = people.iter().filter(|person| self.holds_share(person)).collect();
         let own = holders.iter().any(|person| person.id() == Some(self.requester));
         let threshold = self.split_keys(vault).map(|key| usize::from(key.shares.threshold)).max();
@@ -72,7 +92,7 @@ impl RequestRecord {
         let may_still = |person: &&&PersonRecord| {
             person.id().is_some_and(|id| id != self.requester && !answered.contains(&id))
         };
-        let state = match self.closed(&people, now) {
+        let state = match self.closed(people, now) {
             Some(closed) => closed,
             None if counted.len() >= needed => RequestState::Approved,
             None => RequestState::Open,
@@ -120,8 +140,7 @@ impl RequestRecord {
 
     /// Approvals that count, each with its shares: of people who are there still, other than whoever asked, who
     /// did not take them back, and whose shares are of the splitting that is in force.
-    pub(super) fn counted(&self, vault: &Vault) -> Result<Vec<(&Answer, &[SealedShare])>> {
-        let people = vault.people()?;
+    pub(super) fn counted(&self, vault: &Vault, people: &[PersonRecord]) -> Vec<(&Answer, &[SealedShare])> {
         let holds =
             |id: AgentId| people.iter().any(|person| person.id() == Some(id) && self.holds_share(person));
         let took_back = |id: AgentId| {
@@ -141,7 +160,7 @@ impl RequestRecord {
         let counts = |(answer, shares): &(&Answer, &[SealedShare])| {
             answer.by != self.requester && holds(answer.by) && !took_back(answer.by) && fits(shares)
         };
-        Ok(approvals.filter(counts).collect())
+        approvals.filter(counts).collect()
     }
 
     /// Whether this person may answer it now.
@@ -185,14 +204,14 @@ impl RequestRecord {
         let has_all = self.request.grades.iter().all(|grade| person.grades.contains(grade));
         match self.request.kind {
             Wish::Restore => has_all,
-            Wish::Shred | Wish::Expire => has_all && person.may_decide(),
+            Wish::Shred | Wish::Expire | Wish::Keep | Wish::Release => has_all && person.may_decide(),
         }
     }
 
     fn needs_in_words(&self) -> String {
         match self.request.kind {
             Wish::Shred => "a share of the root".into(),
-            Wish::Expire => "grade high".into(),
+            Wish::Expire | Wish::Keep | Wish::Release => "grade high".into(),
             Wish::Restore => {
                 let grades: Vec<_> = self.request.grades.iter().map(|grade| grade.as_str()).collect();
                 format!("grade {}", grades.join(", "))

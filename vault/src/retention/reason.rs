@@ -42,6 +42,8 @@ pub enum Reason {
     HeldBack,
     /// There is no policy for its source.
     NoPolicy,
+    /// A rule keeps it that was agreed on and is longer than the configured one.
+    Agreed(String),
     /// It is in a copy of a vault that has it still.
     InVault,
     /// No rule keeps it, but the store does.
@@ -65,6 +67,7 @@ impl fmt::Display for Reason {
             Self::Locked { until } => {
                 write!(f, "no rule keeps it, but it is locked until {}", until.strftime("%Y-%m-%d %H:%M UTC"))
             }
+            Self::Agreed(keep) => write!(f, "as was agreed: {keep}"),
             Self::InVault => f.write_str("no rule keeps it, but the vault has it still"),
             Self::NoPolicy => f.write_str("no `keep` is configured for its source"),
         }

@@ -240,6 +240,6 @@ impl From<&PersonRecord> for Person {
 impl From<&Person> for PersonRecord {
     fn from(person: &Person) -> Self {
         let Person { name, recipient, grades } = person.clone();
-        Self { name, recipient, grades, retired: None, signing: None }
+        Self { name, recipient, grades, retired: None, had: Vec::new(), signing: None }
     }
 }

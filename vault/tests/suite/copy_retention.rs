@@ -149,7 +149,7 @@ impl Pair {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_that_keeps_less_is_freed_and_copying_brings_nothing_back() {
     let (mut pair, own) = (Pair::new().await, own(2));
-    let keep = CopyKeep::Own(&own);
+    let keep = CopyKeep::Own("barn", &own);
     pair.nights(6, &keep).await;
     assert_eq!(pair.whole().await, [1, 2, 3, 4, 5, 6], "nothing goes by itself");
     assert_eq!(pair.expire_copy(&keep).await, 4);
@@ -173,7 +173,7 @@ async fn a_copy_that_keeps_less_is_freed_and_copying_brings_nothing_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_that_keeps_more_than_the_vault_has_it_still_when_the_vault_expires_and_is_pruned() {
     let (mut pair, own) = (Pair::new().await, own(5));
-    let keep_copy = CopyKeep::Own(&own);
+    let keep_copy = CopyKeep::Own("barn", &own);
     pair.nights(6, &keep_copy).await;
     assert_eq!(expire(&pair.lab, pair.of_vault(), &keep(2)).await.unwrap().snapshots, 4);
     for hours in [24 * 8, 25] {
@@ -234,7 +234,7 @@ async fn what_the_vault_has_only_lost_stays_in_its_copy() {
     for object_store::ObjectMeta { location, .. } in manifests {
         pair.vault.delete(&location).await.unwrap();
     }
-    for keep in [everything, CopyKeep::Own(&own)] {
+    for keep in [everything, CopyKeep::Own("barn", &own)] {
         let plan = pair.copy_plan(&keep).await;
         assert!(plan.going().is_empty());
         let told = &plan.sources[0].held_back[0];
@@ -251,7 +251,7 @@ async fn a_hold_in_the_vault_holds_in_its_copy_and_one_that_comes_late_stops_the
     use lifeboat_vault::format::note::Says;
     use lifeboat_vault::{Error, NoteAuthor, write_note};
     let (mut pair, own) = (Pair::new().await, own(2));
-    let keep = CopyKeep::Own(&own);
+    let keep = CopyKeep::Own("barn", &own);
     pair.nights(4, &keep).await;
     let vault = pair.open(pair.of_vault()).await;
     let (snapshots, _) = list_snapshots(&vault).await.unwrap();

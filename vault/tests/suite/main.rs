@@ -8,6 +8,7 @@ mod copies;
 mod copy_retention;
 mod crash;
 mod damage;
+mod decisions;
 mod delta;
 mod expire;
 mod forge;

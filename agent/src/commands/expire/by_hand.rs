@@ -56,7 +56,7 @@ pub async fn run(
     let ask = format!("lifeboat-restore request-expire{shorts} --reason TEXT {place}");
     let question = Question { vault: &vault, key: &key, kind: Wish::Expire, plan: &words, deed: &deed, ask };
     let decided = question.decide(&args.deciding, json).await?;
-    let why = format!("removed by hand: {}", decided);
+    let why = format!("removed by hand: {}", decided.in_words());
     let alone = args.deleting.alone || config.deletes_alone(args.copy.as_deref());
     let claim = Claim { config, key: &key, purpose: "expiring", alone, json };
     let mut lease = claim.take(from, interrupt).await?;
@@ -70,7 +70,7 @@ pub async fn run(
     let done = interrupt.or(done).await;
     let returned = lease.give_back().await.map_err(CommandError::from);
     let ended = record::ended("expire", done.as_ref().err());
-    let detail = record::detail(args.copy.as_deref(), Some(format!("by hand: {}", decided)));
+    let detail = record::detail(args.copy.as_deref(), Some(format!("by hand: {}", decided.in_words())));
     let plan = Some(plan_id(&words));
     let deed = Deed { plan, detail, result: ended.result, kind: ended.kind, ..deed.clone() };
     record::write(&vault, &key, &deed, json).await;

@@ -67,6 +67,7 @@ mod tests {
             recipient: String::new(),
             grades: Grade::ALL.to_vec(),
             retired: None,
+            had: Vec::new(),
             signing: None,
         };
         let key = |key: WrappedKey| KeyAccess {

@@ -38,6 +38,7 @@ pub(super) fn apply(vault: &Vault, people: &mut Vec<PersonRecord>, change: &KeyC
                 };
             };
             let touched = std::mem::take(&mut person.grades);
+            person.had.clone_from(&touched);
             let realms = touched.iter().copied().map(Realm::Rows);
             let rotated = [Realm::Metadata].into_iter().chain(realms).collect();
             Ok(Effect { touched, rotated, ..Effect::default() })

@@ -200,8 +200,9 @@ async fn what_is_held_unknown_or_would_cost_another_source_is_refused() {
         write_note(&vault, NoteAuthor::Agent(&team.agent), "db1", "a lawsuit", says, now()).await.unwrap();
     let held = shred_in(team.store(), &wang, &[], "crm", &|_| {}).await;
     assert!(matches!(&held, Err(Error::HeldBack(reason)) if reason.contains("a lawsuit")), "{held:?}");
-    let says = Says::Release { holds: vec![hold] };
-    write_note(&vault, NoteAuthor::Agent(&team.agent), "db1", "settled", says, now()).await.unwrap();
+    let says = Says::Release { holds: vec![hold], request: None };
+    let by = wang.identities();
+    write_note(&vault, NoteAuthor::Person(&by), "wang", "settled", says, now()).await.unwrap();
     assert_eq!(team.wraps().await, before, "nothing was changed");
 
     // A row of the other source that cannot be read now would be lost with the keys.

@@ -5,12 +5,11 @@
 //! options, and for nothing that another command line would do. What was approved is opened only afterwards.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use age::x25519;
 use jiff::Timestamp;
 use lifeboat_connectors::{Outline, SchemaFile, Target};
-use lifeboat_console::{CommandError, Kind, ResultExt, escape};
+use lifeboat_console::{CommandError, Kind, escape};
 use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{
     GivenShares, Grade, Identities, PersonKey, RequestId, RequestRecord, Snapshot, SnapshotReader, Vault,
@@ -19,6 +18,7 @@ use lifeboat_vault::{
 use url::Url;
 
 use crate::cli::Wanted;
+use crate::one_time_key::OneTimeKey;
 use crate::restore::{Chosen, Showing, choose, for_words, require_keys};
 use crate::words;
 
@@ -38,6 +38,8 @@ pub struct Approved {
     pub plan: String,
     /// Who approved it.
     pub by: Vec<String>,
+    /// What the shares were opened with.
+    pub key: OneTimeKey,
 }
 
 impl Approved {
@@ -181,8 +183,11 @@ pub fn claim(
     (kind, proposal): (Wish, &Proposal),
     key: Option<&Path>,
 ) -> Result<(GivenShares, Approved), CommandError> {
-    let now = Timestamp::now();
-    record.check_open(vault, now)?;
+    let (now, key) = (Timestamp::now(), OneTimeKey::of(record, key));
+    if let Err(error) = record.check_open(vault, now) {
+        let removed = key.after(&record.tally(vault, now)?.state);
+        return Err(CommandError::from(error).with_hints(removed));
+    }
     if !vault.person_keys(identities)?.iter().any(|person| person.id() == record.requester) {
         let (id, name) = (record.id.short(), &record.requester_name);
         let text = format!("request {id} is {name}'s, and no identity given is theirs");
@@ -192,8 +197,8 @@ pub fn claim(
     }
     record.check_plan(kind, &proposal.words, &proposal.together)?;
     let tally = record.check_approved(vault, now)?;
-    let given = gather(vault, record, &one_time_key(record, key)?)?;
-    Ok((given, Approved { id: record.id, plan: proposal.words.clone(), by: tally.approved }))
+    let given = gather(vault, record, &key.read()?)?;
+    Ok((given, Approved { id: record.id, plan: proposal.words.clone(), by: tally.approved, key }))
 }
 
 /// Claims a request for a restore, and opens the vault as far as it reaches.
@@ -220,27 +225,4 @@ pub async fn redeem(
         return Err(told.into_iter().fold(error, |error, damage| error.hint(damage)));
     }
     Ok((unlocked, approved))
-}
-
-/// Where a request's one-time key is when nobody says otherwise.
-pub fn key_file(id: RequestId) -> PathBuf {
-    PathBuf::from(format!("lifeboat-request-{}.key", id.short()))
-}
-
-fn one_time_key(record: &RequestRecord, file: Option<&Path>) -> Result<x25519::Identity, CommandError> {
-    let file = file.map_or_else(|| key_file(record.id), Path::to_owned);
-    let hint = "it was made on the machine where the request was; say where it is with `--request-key`";
-    let text = std::fs::read_to_string(&file)
-        .context(|| format!("the request's one-time key cannot be read from {}", file.display()))
-        .kind(Kind::NoUsableKey)
-        .hint(hint)?;
-    let line = text.lines().find(|line| line.starts_with("AGE-SECRET-KEY-"));
-    let identity: Option<x25519::Identity> = line.and_then(|line| line.trim().parse().ok());
-    match identity.filter(|identity| identity.to_public().to_string() == record.request.recipient) {
-        Some(identity) => Ok(identity),
-        None => {
-            let text = format!("{} is not the one-time key of request {}", file.display(), record.id.short());
-            Err(CommandError::new(Kind::NoUsableKey, text).hint(hint))
-        }
-    }
 }

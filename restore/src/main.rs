@@ -9,6 +9,7 @@ mod cli;
 mod commands;
 mod explain;
 mod fleet;
+mod one_time_key;
 mod open;
 mod proven;
 mod record;

@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 use lifeboat_console::{CommandError, Interrupt, Kind, Progress, escape, print, print_json};
-use lifeboat_vault::{PersonKey, RequestRecord, Vault, find_request};
+use lifeboat_vault::{PersonKey, RequestRecord, RequestState, Vault, find_request};
 use serde_json::json;
 
 use super::approve::deed_about;
-use crate::approval::{key_file, one_person};
+use crate::approval::one_person;
 use crate::cli::Objecting;
+use crate::one_time_key::{OneTimeKey, usual};
 use crate::open::AtHand;
 use crate::record::{Recorder, ended, kind_of};
 use crate::words;
@@ -29,21 +30,22 @@ pub async fn revoke(args: &Objecting, json: bool) -> Result<(), CommandError> {
     answer
         .give(async |vault, record, person, now| {
             lifeboat_vault::revoke(vault, record, person, &args.reason, now).await?;
-            let id = record.id.short();
-            let text = match person.id() == record.requester {
-                true if record.request.kind.is_decision() => {
-                    return Ok(format!("request {id} is taken back: nobody approves it, and nothing is done for it any more\n"));
+            let (id, own) = (record.id.short(), person.id() == record.requester);
+            let text = match (own, record.request.kind.is_decision()) {
+                (true, true) => format!("request {id} is taken back: nobody approves it, and nothing is done for it any more\n"),
+                (false, _) => format!("your approval of request {id} counts no more\n"),
+                (true, false) => {
+                    let state = RequestState::Revoked { reason: args.reason.clone() };
+                    let key = OneTimeKey::of(record, None).after(&state);
+                    let key = key.unwrap_or_else(|| {
+                        format!("remove its one-time key, which was {}", usual(record.id).display())
+                    });
+                    format!("request {id} is taken back: nobody approves it, and nothing is restored for it any more\n{key}\n")
                 }
-                true => format!(
-                    "request {id} is taken back: nobody approves it, and nothing is restored for it any more\n\
-                     remove its one-time key, {}\n",
-                    key_file(record.id).display()
-                ),
-                false if record.request.kind.is_decision() => {
-                    return Ok(format!("your approval of request {id} counts no more\n"));
-                }
-                false => format!("your approval of request {id} counts no more\n"),
             };
+            if record.request.kind.is_decision() {
+                return Ok(text);
+            }
             let fetched = "what this does not undo: a share that was given may have been fetched and opened already, and\n\
                 opens what it opened; a new key, `lifeboat-restore keys rotate`, closes what is written from then on\n";
             Ok(text + fetched)

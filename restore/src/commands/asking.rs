@@ -3,9 +3,8 @@
 //! The one-time key is written to a file before the request is in the vault: a request without it would be
 //! approved for nothing. What people decide and no key opens needs none.
 
-use std::path::{Path, absolute};
+use std::path::Path;
 
-use age::secrecy::ExposeSecret;
 use jiff::Timestamp;
 use lifeboat_console::{CommandError, Progress, escape, print, print_json};
 use lifeboat_vault::format::audit::Deed;
@@ -13,9 +12,9 @@ use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{Asked, NewRequest, PersonKey, Vault, plan_id, read_request};
 use serde_json::json;
 
-use super::keygen::write_new;
-use crate::approval::{indented, key_file};
+use crate::approval::indented;
 use crate::cli::Access;
+use crate::one_time_key::OneTimeKey;
 use crate::record::Recorder;
 use crate::words;
 
@@ -50,7 +49,7 @@ impl Asking<'_> {
         let (kind, plan, grades) = (asked.kind, asked.plan.clone(), asked.grades.clone());
         let request = NewRequest::make(vault, self.person, asked, now)?;
         let short = request.id.short();
-        let file = if kind.is_decision() { None } else { Some(self.keep_key(&request)?) };
+        let file = if kind.is_decision() { None } else { Some(OneTimeKey::write(&request, self.key_file)?) };
         request.write(vault).await?;
         let detail = Some(format!("request {short} until {:.0}", request.expires));
         self.recorder.write_at(&Deed { detail, ..deed }, now, self.progress).await;
@@ -101,15 +100,6 @@ impl Asking<'_> {
             )),
         }
         Ok(print(&text)?)
-    }
-
-    /// Writes the request's one-time key to its file, and returns where that is.
-    fn keep_key(&self, request: &NewRequest) -> Result<String, CommandError> {
-        let file = absolute(self.key_file.map_or_else(|| key_file(request.id), Path::to_owned))?;
-        let secret = request.identity.to_string();
-        let note = format!("# one-time key of request {}, good until {:.0}\n", request.id, request.expires);
-        write_new(&file, &format!("{note}{}\n", secret.expose_secret()))?;
-        Ok(file.display().to_string())
     }
 
     /// What led to the vault, and opened it.

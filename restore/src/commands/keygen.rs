@@ -40,7 +40,7 @@ In the configuration, its owner is named by the public half:
 }
 
 /// Writes a secret key to a new file that its owner alone reads.
-pub(super) fn write_new(path: &Path, text: &str) -> Result<(), CommandError> {
+pub fn write_new(path: &Path, text: &str) -> Result<(), CommandError> {
     let write = || {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all(text.as_bytes())?;

@@ -17,6 +17,7 @@ mod show;
 mod snapshots;
 mod verify;
 
+pub use keygen::write_new;
 use lifeboat_console::CommandError;
 
 use crate::cli::{Cli, Command};

@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use lifeboat_console::{Align, CommandError, Interrupt, Kind, Progress, Table, print, print_json};
 use lifeboat_vault::format::request::Wish;
-use lifeboat_vault::{RequestRecord, RequestState, Tally, list_requests, plan_id};
+use lifeboat_vault::{PersonKey, RequestRecord, RequestState, Tally, list_requests, plan_id};
 use serde_json::{Value, json};
 
 use crate::cli::Requests;
+use crate::one_time_key::OneTimeKey;
 use crate::open::AtHand;
 use crate::words;
 
@@ -14,7 +15,9 @@ use crate::words;
 pub async fn run(args: &Requests, json: bool) -> Result<(), CommandError> {
     let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
     let progress = Progress::new(json);
-    let vault = AtHand::open(&args.access, &interrupt).await?.vault;
+    let at_hand = AtHand::open(&args.access, &interrupt).await?;
+    let vault = at_hand.vault;
+    let own: Vec<_> = vault.person_keys(&at_hand.identities)?.iter().map(PersonKey::id).collect();
     let (records, damage) = interrupt.or(list_requests(&vault)).await?;
     let now = Timestamp::now();
     let mut table = Table::with_headings([
@@ -31,6 +34,10 @@ pub async fn run(args: &Requests, json: bool) -> Result<(), CommandError> {
     }
     for record in &records {
         let tally = record.tally(&vault, now)?;
+        if own.contains(&record.requester) {
+            let removed = OneTimeKey::of(record, None).after(&tally.state);
+            removed.iter().for_each(|text| progress.note(text));
+        }
         unbelieved += record.unbelieved.len();
         for error in &record.unbelieved {
             progress.warn(&format!("an answer is not believed: {error}"));

@@ -293,11 +293,16 @@ impl Run<'_> {
             let differences = differences.context(|| "the target is complete, but it was not compared")?;
             summary.compared(differences, started.elapsed());
         }
+        let ending = summary.ending();
+        // One that was interrupted, or left something out, may be begun again until the request expires.
+        if let (Ok(()), Some(approved)) = (&ending, &self.approved) {
+            approved.key.used(&self.progress);
+        }
         self.progress.summary(&summary)?;
         if !self.json {
             print(&summary.to_string())?;
         }
-        summary.ending()
+        ending
     }
 
     /// Chooses the tables and checks what they need, as far as no row has to be read.

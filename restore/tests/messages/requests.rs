@@ -42,8 +42,14 @@ fn a_restore_is_asked_for_approved_by_others_and_done() {
     lab.check("restore-no-request-key", &format!("{restore} --request-key nothing.key"));
     lab.check("restore-other-request-key", &format!("{restore} --request-key wang.key"));
     assert!(!lab.path("new.db").exists(), "nothing was touched");
+    // A restore that fails may be begun again, so its key stays.
+    let key = lab.path(&format!("lifeboat-request-{short}.key"));
+    std::fs::write(lab.path("new.db"), "in the way").expect("a file");
+    let (code, _, stderr) = lab.run(&restore);
+    assert!(code == Some(1) && key.exists(), "{code:?} {stderr}");
+    std::fs::remove_file(lab.path("new.db")).expect("the file");
     lab.check("restore-approved", &restore);
-    assert!(lab.path("new.db").exists());
+    assert!(lab.path("new.db").exists() && !key.exists(), "the key has been used");
     let told = lab.ok("audit export VAULT WANG");
     let entries = told.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON lines"));
     let deeds: Vec<_> = entries
@@ -76,8 +82,11 @@ fn a_request_refused_or_taken_back_is_good_for_nothing() {
     lab.ok(&format!("approve {refused} --yes VAULT LI"));
     lab.check("refuse-own", &format!("refuse {refused} --reason no VAULT WANG"));
     lab.check("refuse", &format!("refuse {refused} --reason who-asked VAULT ZHAO"));
+    let key = |id: &str| lab.path(&format!("lifeboat-request-{}.key", &id[..8]));
+    assert!(key(&refused).exists(), "whoever asked has not seen it yet");
     lab.check("approve-refused", &format!("approve {refused} --yes VAULT ZHAO"));
     lab.check("restore-refused", &format!("restore crm@latest --to TARGET VAULT WANG --request {refused}"));
+    assert!(!key(&refused).exists(), "it is good for nothing more");
     lab.ok(&format!("{ask} --for 30m"));
     let revoked = newest(&lab);
     lab.ok(&format!("approve {revoked} --yes VAULT LI"));
@@ -87,8 +96,18 @@ fn a_request_refused_or_taken_back_is_good_for_nothing() {
     let restore = format!("restore crm@latest --to TARGET VAULT WANG --request {revoked}");
     lab.check("restore-approval-taken-back", &restore);
     lab.check("revoke", &format!("revoke {revoked} --reason found-it VAULT WANG"));
+    assert!(!key(&revoked).exists());
     lab.check("restore-revoked", &restore);
     lab.check("requests-ended", "requests VAULT WANG");
+    // What holds more than the key is nobody's to remove, and what others see removes nothing.
+    lab.ok(&format!("{ask} --for 30m"));
+    let (mixed, identity) = (newest(&lab), std::fs::read_to_string(lab.path("wang.key")).expect("a key"));
+    let both = std::fs::read_to_string(key(&mixed)).expect("its key") + &identity;
+    std::fs::write(key(&mixed), both).expect("two keys in one file");
+    lab.ok(&format!("refuse {mixed} --reason no VAULT LI"));
+    lab.ok("requests VAULT LI");
+    lab.check("requests-mixed-key", "requests VAULT WANG");
+    assert!(key(&mixed).exists());
 }
 
 #[test]

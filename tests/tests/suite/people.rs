@@ -2,6 +2,7 @@
 //! in the vault and in its copy, and what the record says of it afterwards.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use lifeboat_tests::{Finished, restore, run};
@@ -195,7 +196,12 @@ fn people_in_three_places_restore_together_from_the_vault_and_from_its_copy() {
     restore("vault", &to).exits(30);
     with(&company, &["zhao"], &["approve", id, "--yes"]).success();
     restore("vault", &format!("{to}2")).exits(31);
+    // The one-time key goes once it was used; whoever kept another has it until the request is over.
+    let kept = company.path("kept.key");
+    fs::copy(&key, &kept).expect("the one-time key");
     restore("vault", &to).success();
+    assert!(!Path::new(&key).exists(), "it was used");
+    fs::copy(&kept, &key).expect("the one-time key");
     assert_eq!(sqlite_dump(&company.path("new.db")), before);
     // The vault's store is lost, and the copy has the approvals too.
     sqlite(&company.path("crm.db"), "CREATE TABLE contacts (id integer PRIMARY KEY)");

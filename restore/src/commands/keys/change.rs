@@ -131,7 +131,7 @@ impl Changed {
             }
             made => made?,
         };
-        asked.extend(approved.map(|approved| format!(", {}", approved.in_words())));
+        asked.extend(approved.iter().map(|approved| format!(", {}", approved.in_words())));
         // A host that would be shut out backs nothing up until somebody goes there: that is for the operator
         // to ask for, with `rotate metadata`.
         let unreached = match change {
@@ -170,6 +170,9 @@ impl Changed {
         let result = if outcome.is_complete() { "done" } else { "partial" };
         let recorder = recorder.after_change(&identities).await;
         recorder.write_at(&Deed { result: result.into(), ..deed(detail) }, now, &progress).await;
+        if let Some(approved) = approved.filter(|_| outcome.is_complete()) {
+            approved.key.used(&progress);
+        }
         progress.finish();
         Ok(Self { plan, outcome: Some(outcome), unreached, copies_known, json })
     }

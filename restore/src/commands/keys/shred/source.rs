@@ -44,7 +44,7 @@ pub async fn run(args: &KeysShred, source: &str, json: bool) -> Result<(), Comma
         planned => planned?,
     };
     progress.finish();
-    asked.extend(approved.map(|approved| format!(", {}", approved.in_words())));
+    asked.extend(approved.iter().map(|approved| format!(", {}", approved.in_words())));
     if args.changing.dry_run {
         return match json {
             true => Ok(print_json("summary", &summary(&plan, None))?),
@@ -81,6 +81,9 @@ pub async fn run(args: &KeysShred, source: &str, json: bool) -> Result<(), Comma
     let snapshots = shredded.stores.first().map(|store| store.removed.clone()).unwrap_or_default();
     let detail = format!("{asked}: keyring {}", shredded.keys.keyring);
     recorder.write_at(&Deed { result: result.into(), snapshots, ..deed(detail) }, now, &progress).await;
+    if let Some(approved) = approved.filter(|_| shredded.is_complete()) {
+        approved.key.used(&progress);
+    }
     progress.finish();
     match json {
         true => print_json("summary", &summary(&plan, Some(&shredded)))?,

@@ -74,6 +74,8 @@ pub use retention::{Candidate, Dating, Keep, Reason, RetentionPlan, Verdict, jud
 pub use shred::{Resealed, SourceGone, SourceIn, SourcePlan, SourceShredded};
 pub use split::{Split, StreamDigests};
 pub use store::Store;
-pub use vault::{GivenShares, KeyChange, KeyOutcome, KeyPlan, NewVault, Opener, StoreOutcome, Vault, create};
+pub use vault::{
+    GivenShares, KeyChange, KeyOutcome, KeyPlan, NewVault, OldVersions, Opener, StoreOutcome, Vault, create,
+};
 pub use verify::{Covered, DamagedPart, Depth, NotOpened, SnapshotHealth, VerifyReport, verify};
 pub use write::{Comparison, Draft, Lane, SnapshotWriter, StreamWriter, StreamWritten, Written};

@@ -21,13 +21,18 @@ mod open;
 mod probe;
 mod remove;
 mod s3_locks;
+mod s3_requests;
+mod s3_versions;
 mod settings;
+mod versions;
 
 pub(crate) use lock::may_lock;
 pub use lock::{BucketLocks, LockMode, LockPolicy, ObjectLocks, Retention};
 pub use probe::Creation;
 pub use remove::{NotRemoved, Removed};
 pub use settings::{Setting, StoreSettings};
+pub(crate) use versions::Versions;
+pub use versions::{ObjectVersions, Version};
 
 /// How often, and how patiently, a failing call is tried again.
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +83,7 @@ pub struct Store {
     written: Arc<AtomicU64>,
     locks: Option<Arc<dyn ObjectLocks>>,
     locking: Option<lock::Locking>,
+    versions: Option<Arc<dyn ObjectVersions>>,
     /// The bucket has said that it locks, or that it does not.
     has_locks: Arc<AtomicBool>,
     has_no_locks: Arc<AtomicBool>,
@@ -96,6 +102,7 @@ impl Store {
             written: Arc::default(),
             locks: None,
             locking: None,
+            versions: None,
             has_locks: Arc::default(),
             has_no_locks: Arc::default(),
             looks_first: Arc::default(),
@@ -261,11 +268,10 @@ impl Store {
             Ok(found)
         };
         let found = self.retry("list", under, list).await?;
-        let own = self.prefix.as_ref().len() + usize::from(!self.prefix.as_ref().is_empty());
         Ok(found
             .into_iter()
             .filter_map(|meta| {
-                let name = meta.location.as_ref().get(own..)?.to_owned();
+                let name = self.name(&meta.location)?;
                 Some(Listed { name, bytes: meta.size, modified: modified(&meta) })
             })
             .collect())
@@ -283,6 +289,12 @@ impl Store {
         name.split('/')
             .filter(|part| !part.is_empty())
             .fold(self.prefix.clone(), |path, part| path.join(part))
+    }
+
+    /// What an object is called below the vault's prefix.
+    fn name(&self, path: &Path) -> Option<String> {
+        let own = self.prefix.as_ref().len() + usize::from(!self.prefix.as_ref().is_empty());
+        Some(path.as_ref().get(own..)?.to_owned())
     }
 
     async fn retry<T, F>(&self, operation: &'static str, name: &str, mut call: impl FnMut() -> F) -> Result<T>

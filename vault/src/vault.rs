@@ -30,7 +30,7 @@ mod unlock;
 mod wraps;
 
 pub use create::{NewVault, create};
-pub use rekey::{KeyChange, KeyOutcome, KeyPlan, StoreOutcome};
+pub use rekey::{KeyChange, KeyOutcome, KeyPlan, OldVersions, StoreOutcome};
 pub use shares::GivenShares;
 pub(crate) use shares::open_own as open_own_share;
 pub(crate) use unlock::wrap as open_wrap;

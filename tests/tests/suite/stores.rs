@@ -6,3 +6,4 @@ mod copies;
 mod faults;
 mod locks;
 mod story;
+mod versions;

@@ -13,6 +13,8 @@ use object_store::{ClientConfigKey, ObjectStore, RetryConfig};
 use url::Url;
 
 use super::s3_locks::S3Locks;
+use super::s3_requests::S3Requests;
+use super::s3_versions::S3Versions;
 use super::settings::Setting;
 use super::{Store, StoreSettings};
 use crate::{Error, Result};
@@ -56,9 +58,12 @@ impl Store {
 fn open_s3(url: &Url, settings: &StoreSettings, shown: &str) -> Result<Store> {
     let bad = |reason: String| Error::BadStore { url: shown.to_owned(), reason };
     let builder = s3_builder(url, settings).map_err(bad)?;
-    let made = S3Locks::new(&builder).and_then(|locks| Ok((builder.build()?, locks)));
-    let (inner, locks) = made.map_err(|error| bad(error.to_string()))?;
-    Ok(Store::new(Arc::new(inner), prefix(url).map_err(bad)?, shown).with_object_locks(Arc::new(locks)))
+    let made = S3Requests::new(&builder).and_then(|requests| Ok((requests, builder.clone().build()?)));
+    let (requests, inner) = made.map_err(|error| bad(error.to_string()))?;
+    let requests = Arc::new(requests);
+    let locks = S3Locks::new(&builder, Arc::clone(&requests));
+    let store = Store::new(Arc::new(inner), prefix(url).map_err(bad)?, shown);
+    Ok(store.with_object_locks(Arc::new(locks)).with_object_versions(Arc::new(S3Versions(requests))))
 }
 
 fn s3_builder(url: &Url, settings: &StoreSettings) -> Result<AmazonS3Builder, String> {

@@ -27,6 +27,7 @@ use crate::{AgentId, Error, Grade, Realm, Result};
 
 mod approvals;
 mod effect;
+mod versions;
 
 use effect::{Effect, apply, approvals_after, quorum_after};
 
@@ -105,10 +106,24 @@ pub struct StoreOutcome {
     pub removed: Vec<String>,
     /// Approvals with shares of old wraps that are gone now.
     pub approvals: Vec<String>,
-    /// Old wraps and approvals that are still there, and why.
+    /// What is known of versions that the store keeps of what was taken away.
+    pub versions: OldVersions,
+    /// Old wraps and approvals that are still there, and why; versions of them too.
     pub left: Vec<(String, Error)>,
     /// Why it was not given the new keys, or was not seen to be without the old ones.
     pub failed: Option<Error>,
+}
+
+/// What is known of versions of old wraps and approvals.
+#[derive(Debug, Default)]
+pub enum OldVersions {
+    /// So many were removed, and none is listed any more that is not told of as left.
+    Removed(u64),
+    /// This kind of store cannot be asked: there may be some.
+    #[default]
+    Unknown,
+    /// It could be asked, and did not answer.
+    Failed(Error),
 }
 
 /// A change that is in force.
@@ -120,10 +135,29 @@ pub struct KeyOutcome {
     pub stores: Vec<StoreOutcome>,
 }
 
+impl StoreOutcome {
+    /// A store of which nothing is known yet.
+    pub fn of(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            removed: Vec::new(),
+            approvals: Vec::new(),
+            versions: OldVersions::default(),
+            left: Vec::new(),
+            failed: None,
+        }
+    }
+}
+
 impl KeyOutcome {
     /// Whether an old wrap, or a copy without the new keys, is left.
     pub fn is_complete(&self) -> bool {
         self.stores.iter().all(|store| store.left.is_empty() && store.failed.is_none())
+    }
+
+    /// Whether every store that can tell of versions has told of them.
+    pub fn is_proven(&self) -> bool {
+        self.stores.iter().all(|store| !matches!(store.versions, OldVersions::Failed(_)))
     }
 }
 
@@ -228,6 +262,7 @@ impl KeyPlan {
         let in_force = super::wraps::named_by(&keyring).map(str::to_owned).collect();
         let mut own = clean(store, &before, &in_force).await;
         approvals::clean(&self.vault, store, &in_force, &mut own).await;
+        versions::clean(store, &in_force, &mut own).await;
         let mut stores = vec![own];
         for (copy, before) in copies.iter().zip(before_there) {
             let carried = match before {
@@ -235,11 +270,8 @@ impl KeyPlan {
                 Err(error) => Err(error),
             };
             stores.push(carried.unwrap_or_else(|error| StoreOutcome {
-                url: copy.url().to_owned(),
-                removed: Vec::new(),
-                approvals: Vec::new(),
-                left: Vec::new(),
                 failed: Some(error),
+                ..StoreOutcome::of(copy.url())
             }));
         }
         Ok(KeyOutcome { keyring: keyring.sequence, stores })
@@ -272,6 +304,7 @@ impl KeyPlan {
         put_in_force(copy, name, keyring).await?;
         let mut outcome = clean(copy, before, in_force).await;
         approvals::clean(&self.vault, copy, in_force, &mut outcome).await;
+        versions::clean(copy, in_force, &mut outcome).await;
         Ok(outcome)
     }
 
@@ -434,13 +467,7 @@ async fn wraps(store: &Store) -> Result<Vec<String>> {
 /// Takes away the wraps that were there before and are not in force, and asks the store what it lists then:
 /// whatever is not in force is told as left.
 async fn clean(store: &Store, before: &[String], in_force: &BTreeSet<String>) -> StoreOutcome {
-    let mut outcome = StoreOutcome {
-        url: store.url().to_owned(),
-        removed: Vec::new(),
-        approvals: Vec::new(),
-        left: Vec::new(),
-        failed: None,
-    };
+    let mut outcome = StoreOutcome::of(store.url());
     for name in before.iter().filter(|name| !in_force.contains(*name)) {
         match store.remove(name).await {
             Ok(_) => outcome.removed.push(name.clone()),

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use lifeboat_console::{CommandError, Interrupt, Kind, Progress, escape, print, print_json};
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::{
-    Error, GivenShares, KeyChange, KeyOutcome, KeyPlan, Person, Realm, StoreOutcome, WrappedKey,
+    Error, GivenShares, KeyChange, KeyOutcome, KeyPlan, OldVersions, Person, Realm, StoreOutcome, WrappedKey,
 };
 use serde_json::json;
 
@@ -167,7 +167,8 @@ impl Changed {
         };
         outcome.stores.extend(closed);
         let detail = format!("{asked}: keyring {}", outcome.keyring);
-        let result = if outcome.is_complete() { "done" } else { "partial" };
+        let proven = plan.shredded.is_empty() || outcome.is_proven();
+        let result = if outcome.is_complete() && proven { "done" } else { "partial" };
         let recorder = recorder.after_change(&identities).await;
         recorder.write_at(&Deed { result: result.into(), ..deed(detail) }, now, &progress).await;
         if let Some(approved) = approved.filter(|_| outcome.is_complete()) {
@@ -186,6 +187,7 @@ impl Changed {
         }
         match &self.outcome {
             Some(outcome) if !outcome.is_complete() => Err(incomplete(outcome)),
+            Some(outcome) if !self.plan.shredded.is_empty() && !outcome.is_proven() => Err(unproven()),
             _ => Ok(()),
         }
     }
@@ -259,6 +261,10 @@ pub(super) fn store_json(store: &StoreOutcome) -> serde_json::Value {
         "url": store.url,
         "removed": store.removed,
         "approvals": store.approvals,
+        "versions_removed": match &store.versions {
+            OldVersions::Removed(some) => Some(some),
+            OldVersions::Unknown | OldVersions::Failed(_) => None,
+        },
         "left": left.collect::<Vec<_>>(),
         "failed": store.failed.as_ref().map(ToString::to_string),
     })
@@ -295,6 +301,18 @@ pub(super) fn told_of_store(store: &StoreOutcome) -> String {
         let some = words::counted(store.approvals.len() as u64, "approval");
         text.push_str(&format!("  taken away    {some} with shares of old keys from {url}\n"));
     }
+    match &store.versions {
+        OldVersions::Removed(0) | OldVersions::Unknown => {}
+        OldVersions::Removed(some) => {
+            let some = words::counted(*some, "version");
+            text.push_str(&format!(
+                "  taken away    {some} of old wrapped keys from {url}, and none is listed\n"
+            ));
+        }
+        OldVersions::Failed(error) => {
+            text.push_str(&format!("  NOT PROVEN    versions in {url}: {}\n", escape(&error.to_string())));
+        }
+    }
     for (object, reason) in &store.left {
         text.push_str(&format!(
             "  STILL THERE   {} in {url}: {}\n",
@@ -316,7 +334,7 @@ fn keys(keys: &[WrappedKey]) -> String {
 /// A copy whose store cannot even be opened.
 fn unreachable(url: &str, error: &CommandError) -> StoreOutcome {
     let failed = Some(Error::BadStore { url: url.to_owned(), reason: error.error().to_string() });
-    StoreOutcome { url: url.to_owned(), removed: Vec::new(), approvals: Vec::new(), left: Vec::new(), failed }
+    StoreOutcome { failed, ..StoreOutcome::of(url) }
 }
 
 pub(super) fn needs_the_root(error: Error) -> CommandError {
@@ -330,6 +348,13 @@ pub(super) fn needs_the_root(error: Error) -> CommandError {
         _ => return error.into(),
     };
     CommandError::new(Kind::NoUsableKey, error).hint(hint)
+}
+
+/// What was destroyed may be left in versions of a bucket.
+pub(super) fn unproven() -> CommandError {
+    let text = "keys are destroyed, but whether a bucket keeps versions of their wraps could not be asked";
+    CommandError::new(Kind::Partial, text)
+        .hint("with credentials that may list and delete versions (s3:ListBucketVersions, s3:DeleteObjectVersion): lifeboat-restore keys rewrap")
 }
 
 pub(super) fn incomplete(outcome: &KeyOutcome) -> CommandError {

@@ -1,7 +1,7 @@
 //! What retiring a person and shredding do not undo: said in full, so that nobody relies on more than there is.
 
 use lifeboat_console::escape;
-use lifeboat_vault::{KeyOutcome, KeyPlan, Realm, WrappedKey};
+use lifeboat_vault::{KeyOutcome, KeyPlan, OldVersions, Realm, StoreOutcome, WrappedKey};
 
 /// What a retired person may still open, and what to do about it.
 pub fn about_retired(name: &str, plan: &KeyPlan, outcome: Option<&KeyOutcome>) -> String {
@@ -75,10 +75,11 @@ where {keys} may be left:
     text
 }
 
-/// A bucket may keep what was deleted, and this program cannot see it.
+/// A bucket may keep what was deleted, and this program cannot see it in every kind of store.
 fn versions(outcome: Option<&KeyOutcome>) -> String {
     let Some(outcome) = outcome else { return String::new() };
-    let buckets = outcome.stores.iter().filter(|store| !store.url.starts_with("file:"));
+    let asked = |store: &&StoreOutcome| matches!(store.versions, OldVersions::Removed(_));
+    let buckets = outcome.stores.iter().filter(|store| !asked(store));
     let buckets = buckets.filter(|store| !store.removed.is_empty() || !store.approvals.is_empty());
     let told = buckets.map(|store| {
         let objects =

@@ -1,6 +1,87 @@
 //! Keys that are destroyed: for everybody, in every copy, and for runs that began before it.
 
+use std::sync::Mutex;
+
+use lifeboat_vault::OldVersions;
+use lifeboat_vault::store::{ObjectVersions, Version};
+
 use super::*;
+
+/// A bucket's versions of wraps, which it lists and removes as it is told to.
+#[derive(Debug)]
+struct Kept {
+    versions: Mutex<Vec<Version>>,
+    lists: bool,
+    removes: bool,
+}
+
+#[async_trait::async_trait]
+impl ObjectVersions for Kept {
+    async fn list(&self, folder: &Path) -> object_store::Result<Vec<Version>> {
+        match self.lists {
+            true => {
+                let kept = self.versions.lock().unwrap();
+                Ok(kept.iter().filter(|one| one.path.prefix_matches(folder)).cloned().collect())
+            }
+            false => Err(denied(folder)),
+        }
+    }
+
+    async fn remove(&self, version: &Version) -> object_store::Result<()> {
+        match self.removes {
+            true => self.versions.lock().unwrap().retain(|kept| kept != version),
+            false => return Err(denied(&version.path)),
+        }
+        Ok(())
+    }
+}
+
+fn denied(path: &Path) -> object_store::Error {
+    let source = "these credentials may not".into();
+    object_store::Error::PermissionDenied { path: path.to_string(), source }
+}
+
+/// Shreds in a bucket that keeps versions of a wrap that is deleted, of one in force and of one that another
+/// change has just written; returns what is known of versions, what is left, and the versions then.
+async fn shred_where(lists: bool, removes: bool) -> (OldVersions, usize, Vec<String>) {
+    let wang = Member::native("wang", &Grade::ALL);
+    let team = Team::new(&[&wang]).await;
+    let version = |path: &str, id: &str, latest, is_marker| Version {
+        path: Path::from(path),
+        id: id.into(),
+        latest,
+        is_marker,
+    };
+    let in_force = team.wraps().await.into_iter().find(|wrap| wrap.contains("low-1")).unwrap();
+    let versions = vec![
+        version("keys/high-1-00000000.age", "deleted", true, true),
+        version("keys/high-1-00000000.age", "old", false, false),
+        version(&in_force, "in force", true, false),
+        version("keys/high-9-00000000.age", "another change's", true, false),
+        version("keys/keyring-00000001", "keyring", false, false),
+        version("requests/ab/approve-cd", "no name of ours", false, false),
+    ];
+    let kept = Arc::new(Kept { versions: Mutex::new(versions), lists, removes });
+    let store = team.store().with_object_versions(kept.clone());
+    let shred = KeyChange::Shred { grade: Grade::High, epoch: None };
+    let outcome = change_in(store, &wang, &shred, &[]).await.unwrap();
+    let own = outcome.stores.into_iter().next().unwrap();
+    let kept = kept.versions.lock().unwrap().iter().map(|version| version.id.clone()).collect();
+    (own.versions, own.left.len(), kept)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_of_destroyed_wraps_go_and_what_cannot_be_proven_is_told() {
+    let others = ["in force", "another change's", "keyring", "no name of ours"];
+    let (known, left, kept) = shred_where(true, true).await;
+    assert!(matches!(known, OldVersions::Removed(1)) && left == 0, "{known:?}");
+    assert_eq!(kept, others);
+    let (known, left, kept) = shred_where(true, false).await;
+    assert!(matches!(known, OldVersions::Removed(0)), "{known:?}");
+    assert_eq!((left, kept.len()), (1, 6), "a version that stays keeps the mark that hides it");
+    let (known, left, _) = shred_where(false, false).await;
+    assert!(matches!(known, OldVersions::Failed(Error::Denied { .. })) && left == 0, "{known:?}");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_shredded_opens_for_nobody_from_no_copy_and_is_stored_anew() {

@@ -8,7 +8,7 @@ use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::{GivenShares, SourceGone, SourceIn, SourcePlan, SourceShredded};
 use serde_json::json;
 
-use super::super::change::{epochs, incomplete, needs_the_root, store_json, told_of_store};
+use super::super::change::{epochs, incomplete, needs_the_root, store_json, told_of_store, unproven};
 use super::super::honest;
 use super::{ByRequest, What};
 use crate::approval::Approved;
@@ -77,7 +77,7 @@ pub async fn run(args: &KeysShred, source: &str, json: bool) -> Result<(), Comma
         Ok(shredded) => shredded,
     };
     let recorder = recorder.after_change(&at_hand.identities).await;
-    let result = if shredded.is_complete() { "done" } else { "partial" };
+    let result = if shredded.is_complete() && shredded.keys.is_proven() { "done" } else { "partial" };
     let snapshots = shredded.stores.first().map(|store| store.removed.clone()).unwrap_or_default();
     let detail = format!("{asked}: keyring {}", shredded.keys.keyring);
     recorder.write_at(&Deed { result: result.into(), snapshots, ..deed(detail) }, now, &progress).await;
@@ -202,6 +202,9 @@ fn summary(plan: &SourcePlan, shredded: Option<&SourceShredded>) -> serde_json::
 fn left_over(plan: &SourcePlan, shredded: &SourceShredded) -> Result<(), CommandError> {
     if !shredded.keys.is_complete() {
         return Err(incomplete(&shredded.keys));
+    }
+    if !shredded.keys.is_proven() {
+        return Err(unproven());
     }
     if shredded.is_complete() {
         return Ok(());

@@ -238,11 +238,12 @@ impl Lab {
     /// the vault, a person's key and a new file, LI and ZHAO for those of two more people.
     pub fn run(&self, args: &str) -> (Option<i32>, String, String) {
         let dir = self.dir();
+        // The folder's name is drawn by chance, and may hold a person's.
         let args = args
-            .replace("VAULT", &format!("--vault file://{dir}/vault"))
             .replace("WANG", "--identity wang.key")
             .replace("LI", "--identity li.key")
             .replace("ZHAO", "--identity zhao.key")
+            .replace("VAULT", &format!("--vault file://{dir}/vault"))
             .replace("TARGET", &format!("sqlite://{dir}/new.db"));
         let output = Command::new(env!("CARGO_BIN_EXE_lifeboat-restore"))
             .args(args.split_whitespace())

@@ -13,7 +13,7 @@ use lifeboat_vault::{
 
 use crate::cli::Deciding;
 use crate::copies::own_keep;
-use crate::decision::{Decided, Question};
+use crate::decision::{Decided, Question, place};
 use crate::record;
 use crate::retention::keep_of;
 
@@ -48,6 +48,14 @@ pub async fn take_longer(
         agree_to_keep(vault, key, &notes, (&of, &keep), Timestamp::now()).await?;
     }
     Ok(())
+}
+
+/// What the configuration keeps less of than was agreed on, each with what asks another person for it.
+pub async fn shorter(config: &Config, vault: &Vault) -> Result<Vec<(String, String)>, CommandError> {
+    let (notes, _) = list_notes(vault).await?;
+    let is_shorter = |rule: &Rule| !notes.shortened_by(&rule.of, &rule.keep).is_empty();
+    let shorter = rules(config, |_| true).into_iter().filter(is_shorter);
+    Ok(shorter.map(|rule| (rule.of.clone(), ask(vault, &rule))).collect())
 }
 
 /// Where the configuration keeps less than was agreed on.
@@ -107,7 +115,7 @@ impl Shortened<'_> {
                 kind: Wish::Keep,
                 plan: &words,
                 deed: &deed,
-                ask: self.ask(rule),
+                ask: ask(self.vault, rule),
             };
             let decided = question.decide(&Deciding { request, ..by.clone() }, self.json).await?;
             self.shorten(rule, &notes, &decided).await?;
@@ -160,30 +168,32 @@ impl Shortened<'_> {
         );
         let mut error = CommandError::new(Kind::ApprovalMissing, text);
         for rule in &rules {
-            error = error.hint(format!("ask another person, on a machine of your own: {}", self.ask(rule)));
+            error = error
+                .hint(format!("ask another person, on a machine of your own: {}", ask(self.vault, rule)));
         }
         Err(error
             .hint("approved, the next `lifeboat-agent expire` goes by it")
             .hint("or put `keep` back in the configuration"))
     }
+}
 
-    fn ask(&self, Rule { of, keep }: &Rule) -> String {
-        let of = match of.strip_prefix("copy ") {
-            Some(copy) => format!("--copy {copy}"),
-            None => of.clone(),
-        };
-        let mut text = format!("lifeboat-restore request-keep {of}");
-        let counts = [
-            ("last", keep.last),
-            ("daily", keep.daily),
-            ("weekly", keep.weekly),
-            ("monthly", keep.monthly),
-            ("yearly", keep.yearly),
-            ("min-days", keep.min_days),
-        ];
-        let counts = counts.iter().filter(|(_, count)| *count > 0);
-        text.extend(counts.map(|(option, count)| format!(" --{option} {count}")));
-        text.extend(keep.tags.iter().map(|tag| format!(" --tag {tag}")));
-        text + &format!(" --reason TEXT --vault {} --identity YOUR.key", self.vault.store().url())
-    }
+/// What asks another person to approve a rule, as it is typed.
+fn ask(vault: &Vault, Rule { of, keep }: &Rule) -> String {
+    let of = match of.strip_prefix("copy ") {
+        Some(copy) => format!("--copy {copy}"),
+        None => of.clone(),
+    };
+    let mut text = format!("lifeboat-restore request-keep {of}");
+    let counts = [
+        ("last", keep.last),
+        ("daily", keep.daily),
+        ("weekly", keep.weekly),
+        ("monthly", keep.monthly),
+        ("yearly", keep.yearly),
+        ("min-days", keep.min_days),
+    ];
+    let counts = counts.iter().filter(|(_, count)| *count > 0);
+    text.extend(counts.map(|(option, count)| format!(" --{option} {count}")));
+    text.extend(keep.tags.iter().map(|tag| format!(" --tag {tag}")));
+    text + &format!(" --reason TEXT {}", place(vault))
 }

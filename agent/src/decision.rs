@@ -29,6 +29,11 @@ pub struct Question<'a> {
     pub ask: String,
 }
 
+/// What leads another person to the vault, as it is typed.
+pub fn place(vault: &Vault) -> String {
+    format!("--vault {} --root {} --identity YOUR.key", vault.store().url(), vault.fingerprint())
+}
+
 /// Who decided it.
 pub enum Decided {
     /// Whoever asked, and those who approved it.

@@ -10,7 +10,7 @@ use lifeboat_vault::store::{BucketLocks, Creation};
 use lifeboat_vault::{AgentKey, Error, Snapshot, Store, Vault, list_snapshots};
 
 use super::Findings;
-use crate::{copies, grades, host, locks};
+use crate::{agreement, copies, grades, host, locks};
 
 /// Clocks that differ by less need no one's attention.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
@@ -34,6 +34,9 @@ pub async fn all(config: &Config, path: &Path, sources: &[&Source], findings: &m
     }
     if let Err(error) = writable(&vault, findings).await {
         findings.error(None, "store", error);
+    }
+    if let Err(error) = kept(config, &vault, findings).await {
+        findings.error(None, "retention", error);
     }
     copies(config, findings).await;
     match list_snapshots(&vault).await {
@@ -138,6 +141,15 @@ async fn keys(vault: &Vault, findings: &mut Findings) -> Result<(), CommandError
     }
     for error in lost {
         findings.error(None, "keys", error);
+    }
+    Ok(())
+}
+
+/// What the configuration keeps, held against what was agreed on.
+async fn kept(config: &Config, vault: &Vault, findings: &mut Findings) -> Result<(), CommandError> {
+    for (of, ask) in agreement::shorter(config, vault).await? {
+        let text = format!("the configuration keeps less of {of} than was agreed on, which is kept still");
+        findings.warning("retention", text, Some(format!("another person approves it: {ask}")));
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::enroll::read_identities;
 use crate::cli::{Noted, Release};
-use crate::decision::{Decided, Question};
+use crate::decision::{Decided, Question, place};
 use crate::event::Check;
 use crate::host;
 use crate::notify::{Pace, Router};
@@ -51,14 +51,13 @@ pub async fn release(path: &Path, args: &Release, json: bool) -> Result<(), Comm
         ..Deed::default()
     };
     let (vault, short) = (&looked.vault, looked.snapshot.id.short());
-    let place = format!("--vault {} --identity YOUR.key", vault.store().url());
     let question = Question {
         vault,
         key: &looked.key,
         kind: Wish::Release,
         plan: &words,
         deed: &deed,
-        ask: format!("lifeboat-restore request-release {short} --reason TEXT {place}"),
+        ask: format!("lifeboat-restore request-release {short} --reason TEXT {}", place(vault)),
     };
     let decided = question.decide(&args.deciding, json).await?;
     let (author, request) = match &decided {

@@ -206,6 +206,8 @@ fn less_is_kept_when_another_person_has_approved_it_and_more_at_once() {
     keep(&company, "3", "1");
     let told = on_host(&company, &["expire"]).exits(30).stderr;
     assert!(told.contains("lifeboat-restore request-keep crm --last 1 --reason TEXT"), "{told}");
+    let checked = on_host(&company, &["check"]).success().stdout;
+    assert!(checked.contains("keeps less of crm than was agreed on"), "{checked}");
     let preview = on_host(&company, &["retention", "preview"]).success().stdout;
     assert!(preview.contains("as was agreed: last 3"), "{preview}");
     // Another rule that is approved, one's own approval, and none are all the same.

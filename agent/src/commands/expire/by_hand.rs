@@ -15,7 +15,7 @@ use super::{is_gone, not_removed};
 use crate::cli::Expire;
 use crate::commands::first_of;
 use crate::copies::OpenCopy;
-use crate::decision::Question;
+use crate::decision::{Question, place};
 use crate::host;
 use crate::lease::Claim;
 use crate::record;
@@ -52,8 +52,7 @@ pub async fn run(
         return all_go(&plan);
     }
     let shorts: String = ids.iter().map(|id| format!(" {}", id.short())).collect();
-    let place = format!("--vault {} --identity YOUR.key", vault.store().url());
-    let ask = format!("lifeboat-restore request-expire{shorts} --reason TEXT {place}");
+    let ask = format!("lifeboat-restore request-expire{shorts} --reason TEXT {}", place(&vault));
     let question = Question { vault: &vault, key: &key, kind: Wish::Expire, plan: &words, deed: &deed, ask };
     let decided = question.decide(&args.deciding, json).await?;
     let why = format!("removed by hand: {}", decided.in_words());

@@ -296,3 +296,30 @@ fn a_hold_ends_when_another_person_has_approved_it() {
     on_host(&company, &["expire"]).success();
     assert_eq!(company.snapshots(), snapshots[2..]);
 }
+
+#[test]
+fn the_glass_is_broken_to_keep_less_but_not_where_the_root_is_split() {
+    let company = company_that_keeps(Some(3));
+    let [wang, li] = ["wang", "li"].map(|person| company.identity(person).display().to_string());
+    keep(&company, "3", "1");
+    let glass = ["expire", "--identity", wang.as_str(), "--break-glass"];
+    on_host(&company, &glass).exits(2);
+    let because = [&glass[..], &["--reason", "the disk is full"]].concat();
+    let told = on_host(&company, &because).success();
+    assert!(told.stderr.contains("THE GLASS IS BROKEN"), "{}", told.stderr);
+    assert_eq!(company.snapshots().len(), 1);
+    let broken = recorded(&company, "break-glass");
+    assert!(matches!(&broken[..], [(by, result, _)] if by == "wang" && result == "begun"), "{broken:?}");
+    // What was decided so is agreed on, and the next expiry needs no glass.
+    company.back_up(DB1);
+    on_host(&company, &["expire"]).success();
+    assert_eq!(company.snapshots().len(), 1);
+    keep(&company, "1", "2");
+    company.back_up(DB1);
+    keep(&company, "2", "1");
+    as_person(&company, "wang", &["keys", "quorum", "high", "2"]).success();
+    on_host(&company, &because).exits(12);
+    assert_eq!(company.snapshots().len(), 2, "one person does not open the root");
+    on_host(&company, &["expire", "--identity", &wang, "--identity", &li]).success();
+    assert_eq!(company.snapshots().len(), 1);
+}

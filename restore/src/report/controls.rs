@@ -11,6 +11,8 @@ mod keys;
 mod proof;
 mod watch;
 
+use std::time::Duration;
+
 use super::control::{Control, Judgement};
 use super::facts::Facts;
 use super::said::said;
@@ -50,6 +52,8 @@ pub static ALL: [&Control; 32] = [
     &watch::MON_04,
     &watch::GOV_03,
 ];
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Names, for a sentence.
 fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {

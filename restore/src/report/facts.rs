@@ -22,6 +22,47 @@ pub struct Facts {
     pub host: Option<HostFacts>,
     /// The vault's record of who did what.
     pub audit: AuditFacts,
+    /// What it says of restores and of what was destroyed.
+    pub deeds: DeedFacts,
+}
+
+/// What was restored and destroyed, by the record and the requests beside it.
+#[derive(Debug, Clone)]
+pub struct DeedFacts {
+    /// The requests that were read.
+    pub read: Evidence,
+    /// Restores, as they began.
+    pub begun: Vec<Restored>,
+    /// Restores that were whole: every table's rows were compared with the manifest.
+    pub done: Vec<Restored>,
+    /// How long ago somebody last went without the approval that was needed.
+    pub glass: Option<Duration>,
+    /// What was destroyed by hand.
+    pub destroyed: Vec<Destroyed>,
+    /// How long ago somebody who is called an escrow last opened rows.
+    pub escrow: Option<Duration>,
+}
+
+/// A restore.
+#[derive(Debug, Clone)]
+pub struct Restored {
+    /// How long ago, by the clock of whoever did it.
+    pub age: Duration,
+    /// Grades of the rows that it opened.
+    pub grades: Vec<String>,
+    /// How many others approved it, or gave their identities to it.
+    pub others: u64,
+}
+
+/// Keys or snapshots that were destroyed by hand.
+#[derive(Debug, Clone)]
+pub struct Destroyed {
+    /// Which, in words.
+    pub what: String,
+    /// How long ago.
+    pub age: Duration,
+    /// How many others agreed.
+    pub others: u64,
 }
 
 /// What the record holds.
@@ -63,6 +104,8 @@ pub struct Planned {
     pub name: String,
     /// The longest time between two slots of its schedule in the next sixty days; none without a schedule.
     pub gap: Option<Duration>,
+    /// Columns of its newest snapshot that the configuration grades by no pattern; nothing when they are not known.
+    pub ungraded: Option<Vec<String>>,
 }
 
 /// What the vault holds.
@@ -86,6 +129,12 @@ pub struct VaultFacts {
     pub people: Vec<(String, String)>,
     /// The keys that seal what is written now.
     pub keys: Vec<KeyFacts>,
+    /// How many others must open grade high with whoever restores it, or approve that.
+    pub others_for_high: u64,
+    /// How many people open the root together.
+    pub root_people: u64,
+    /// Grades that the newest snapshots have; none when not all of them could be asked.
+    pub grades: Vec<String>,
     /// Those of them, and the root, that are wrapped to somebody whom the keyring does not list for them.
     pub strangers: Vec<String>,
     /// Those of them, and the root, whose wraps could not be read.

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::evidence::{Evidence, sha256};
 use super::facts::{
-    AuditFacts, ConfigFacts, Facts, HostFacts, KeyFacts, Listing, Locks, Planned, SnapshotFacts, StoreFacts,
-    VaultFacts,
+    AuditFacts, ConfigFacts, DeedFacts, Destroyed, Facts, HostFacts, KeyFacts, Listing, Locks, Planned,
+    Restored, SnapshotFacts, StoreFacts, VaultFacts,
 };
 
 pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -20,7 +20,7 @@ pub fn good() -> Facts {
         config: Some(ConfigFacts {
             read: read("config", "/etc/lifeboat/lifeboat.toml", now),
             branch: "hamburg".into(),
-            sources: vec![Planned { name: "crm".into(), gap: Some(DAY) }],
+            sources: vec![Planned { name: "crm".into(), gap: Some(DAY), ungraded: Some(Vec::new()) }],
             people: people(),
             channels: vec![("ops".into(), "email"), ("robot".into(), "dingtalk"), ("alive".into(), "ping")],
             suppressions: Vec::new(),
@@ -35,6 +35,9 @@ pub fn good() -> Facts {
             keyring: read("vault.keys", "s3://crm-backups/hamburg/keys, keyring 1", now),
             people: people(),
             keys: ["metadata", "high", "medium", "low"].map(key).into(),
+            others_for_high: 2,
+            root_people: 3,
+            grades: vec!["high".into(), "low".into()],
             strangers: Vec::new(),
             unread_keys: Vec::new(),
         },
@@ -51,6 +54,14 @@ pub fn good() -> Facts {
             verified: Some(DAY),
             rows_verified: Some(DAY * 20),
         },
+        deeds: DeedFacts {
+            read: read("vault.requests", "s3://crm-backups/hamburg/requests, 2 read", now),
+            begun: vec![restored(20, &["high", "low"], 2), restored(10, &["low"], 0)],
+            done: vec![restored(20, &["high", "low"], 2), restored(10, &["low"], 0)],
+            glass: None,
+            destroyed: vec![Destroyed { what: "shred high 1".into(), age: DAY * 30, others: 1 }],
+            escrow: Some(DAY * 100),
+        },
     }
 }
 
@@ -65,7 +76,16 @@ pub fn bare() -> Facts {
     facts.audit.entries = 0;
     facts.audit.verified = None;
     facts.audit.rows_verified = None;
+    facts.deeds.begun.clear();
+    facts.deeds.done.clear();
+    facts.deeds.destroyed.clear();
+    facts.deeds.escrow = None;
     facts
+}
+
+pub fn restored(days: u32, grades: &[&str], others: u64) -> Restored {
+    let grades = grades.iter().map(|grade| (*grade).to_owned()).collect();
+    Restored { age: DAY * days, grades, others }
 }
 
 fn read(kind: &'static str, from: &str, at: Timestamp) -> Evidence {
@@ -99,7 +119,7 @@ fn store(name: &str, region: &str, now: Timestamp) -> StoreFacts {
     let url = format!("s3://crm-{name}/hamburg");
     StoreFacts {
         name: name.to_owned(),
-        provider: format!("s3.{region}.example.com"),
+        provider: format!("{name}.example"),
         account: sha256(name.as_bytes()),
         account_is_known: false,
         region: Some(region.to_owned()),

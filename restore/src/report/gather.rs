@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use lifeboat_config::{Config, Source};
 use lifeboat_console::CommandError;
 use lifeboat_vault::store::{Listed, StoreSettings};
-use lifeboat_vault::{Notes, Snapshot, Store, Vault, list_notes, read_audit};
+use lifeboat_vault::{AuditReport, Grade, Notes, Snapshot, Store, Vault, list_notes, read_audit};
 use url::Url;
 
 use super::evidence::{Evidence, sha256};
@@ -20,10 +20,12 @@ use crate::fleet;
 use crate::open::{Opened, settings_of};
 use crate::proven::Proven;
 
+mod deeds;
 mod host;
 mod keys;
 mod locks;
 mod sealed;
+mod tables;
 
 /// Over so many days a schedule's longest gap is looked for: a change of the clock lies within.
 const SCHEDULE_DAYS: i64 = 60;
@@ -44,13 +46,23 @@ pub async fn gather(
     let path = access.config.as_deref();
     let (config, digest) = config.unzip();
     let here = config.zip(path);
+    let tables = tables::of(opened, config, access.scratch.as_deref()).await?;
     let own = here.zip(digest).map(|((config, path), digest)| of_config(config, path, digest, now));
+    let own = own.map(|mut own| {
+        for source in &mut own.sources {
+            source.ungraded = tables.ungraded.get(&source.name).cloned();
+        }
+        own
+    });
     let (notes, unread) = list_notes(&opened.vault).await?;
     let mut vault = of_vault(opened, &notes, now).await?;
+    vault.grades = tables.grades;
     vault.damage.extend(unread.iter().map(ToString::to_string));
+    let report = read_audit(&opened.vault).await?;
     Ok(Facts {
         now,
-        audit: audit(&opened.vault, now).await?,
+        audit: audit(&opened.vault, &report, now),
+        deeds: deeds::of(&opened.vault, &report, now).await?,
         stores: stores(access, config, &opened.vault, now).await?,
         host: here.and_then(|(config, path)| host::look(config, path, &access.identity, now)),
         config: own,
@@ -60,8 +72,11 @@ pub async fn gather(
 
 fn of_config(config: &Config, path: &Path, digest: String, now: Timestamp) -> ConfigFacts {
     let zone = config.agent.zone();
-    let planned =
-        |source: &Source| Planned { name: source.name.clone(), gap: longest_gap(source, &zone, now) };
+    let planned = |source: &Source| Planned {
+        name: source.name.clone(),
+        gap: longest_gap(source, &zone, now),
+        ungraded: None,
+    };
     let people = config.people.iter().map(|(name, person)| (name.clone(), person.recipient.clone()));
     let channels = config.notify.iter().map(|target| (target.name.clone(), target.channel.kind()));
     ConfigFacts {
@@ -110,6 +125,11 @@ async fn of_vault(opened: &Opened, notes: &Notes, now: Timestamp) -> Result<Vaul
         keyring,
         people: people.collect(),
         keys: keys::newest(&access, &since),
+        others_for_high: u64::from(
+            vault.quorum(Grade::High).saturating_sub(1).max(vault.approvers(Grade::High)),
+        ),
+        grades: Vec::new(),
+        root_people: if vault.splits_root() { u64::from(vault.quorum(Grade::High)) } else { 1 },
         strangers: keys::with_strangers(&access),
         unread_keys: keys::unread(&access),
     })
@@ -126,12 +146,11 @@ fn of_snapshot(snapshot: &Snapshot, notes: &Notes, now: Timestamp) -> SnapshotFa
     }
 }
 
-async fn audit(vault: &Vault, now: Timestamp) -> Result<AuditFacts, CommandError> {
-    let report = read_audit(vault).await?;
-    let proven = Proven::by(&report);
+fn audit(vault: &Vault, report: &AuditReport, now: Timestamp) -> AuditFacts {
+    let proven = Proven::by(report);
     let age = |time: Timestamp| Duration::try_from(now.duration_since(time)).unwrap_or_default();
     let hashes: Vec<_> = report.records.iter().map(|record| record.hash.as_str()).collect();
-    Ok(AuditFacts {
+    AuditFacts {
         read: Evidence {
             kind: "vault.audit",
             from: format!("{}/audit, {} entries", vault.store().url(), hashes.len()),
@@ -142,7 +161,7 @@ async fn audit(vault: &Vault, now: Timestamp) -> Result<AuditFacts, CommandError
         broken: report.findings.iter().map(ToString::to_string).collect(),
         verified: proven.structure.map(age),
         rows_verified: proven.rows.map(age),
-    })
+    }
 }
 
 async fn stores(
@@ -241,11 +260,62 @@ fn facts(name: &str, url: &str, settings: &StoreSettings) -> StoreFacts {
     StoreFacts {
         name: name.to_owned(),
         url: url.to_owned(),
-        provider: host.unwrap_or_else(|| scheme.to_owned()),
+        provider: host.map_or_else(|| by_itself(scheme).to_owned(), |host| provider(&host)),
         account_is_known: account.is_some(),
         account: account.or_else(key).map(|account| sha256(account.as_bytes())).unwrap_or_default(),
         region: plain(&["AWS_REGION", "AWS_DEFAULT_REGION"]).filter(|_| scheme == "s3"),
         in_part: false,
         found: Err(String::new()),
+    }
+}
+
+/// Who runs the stores of a kind, where no endpoint is named.
+fn by_itself(scheme: &str) -> &str {
+    match scheme {
+        "s3" => "amazonaws.com",
+        "az" => "windows.net",
+        "gs" => "googleapis.com",
+        other => other,
+    }
+}
+
+/// Whose an endpoint is: the end of its host's name that somebody registers. Each region, and each style of address,
+/// has a host of its own.
+fn provider(host: &str) -> String {
+    /// Registered below these names of countries, and not themselves.
+    const SECOND: [&str; 7] = ["com", "net", "org", "gov", "edu", "co", "ac"];
+    if host.parse::<std::net::IpAddr>().is_ok() || host.starts_with('[') {
+        return host.to_owned();
+    }
+    let host = host.trim_end_matches('.').to_lowercase();
+    let labels: Vec<_> = host.split('.').collect();
+    let own = match labels[..] {
+        [.., second, country] if country.len() == 2 && SECOND.contains(&second) => 3,
+        _ => 2,
+    };
+    match labels[labels.len().saturating_sub(own)..].join(".") {
+        // Amazon's in China are run by others, and are still one name to move a copy away from.
+        chinese if chinese == "amazonaws.com.cn" => "amazonaws.com".into(),
+        provider => provider,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{by_itself, provider};
+
+    #[test]
+    fn two_endpoints_of_one_provider_are_one_provider() {
+        let check = |hosts: &[&str], expected: &str| {
+            hosts.iter().for_each(|host| assert_eq!(provider(host), expected, "{host}"));
+        };
+        let amazons =
+            ["s3.eu-central-1.amazonaws.com", "b.s3.amazonaws.com", "s3.cn-north-1.amazonaws.com.cn"];
+        check(&amazons, by_itself("s3"));
+        check(&["oss-cn-shanghai.aliyuncs.com", "OSS-EU-CENTRAL-1.aliyuncs.com."], "aliyuncs.com");
+        check(&["a.blob.core.windows.net"], by_itself("az"));
+        check(&["s3.branch.com.cn", "minio.branch.com.cn"], "branch.com.cn");
+        check(&["127.0.0.1"], "127.0.0.1");
+        check(&["minio"], "minio");
     }
 }

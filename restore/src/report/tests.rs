@@ -6,16 +6,13 @@ use std::path::PathBuf;
 use lifeboat_config::{Config, Suppression};
 
 use super::control::Status::{self, Fail, NotApplicable, Pass, Suppressed, Unknown};
-use super::facts::{Facts, Locks, Planned};
-use super::fixture::{DAY, bare, good};
+use super::facts::{Destroyed, Facts, Locks, Planned};
+use super::fixture::{DAY, bare, good, restored};
 use super::said::Language;
 use super::{Report, controls, html, json, text};
 
 /// Controls that nothing in this version can answer.
-const UNANSWERED: [&str; 12] = [
-    "CRY-06", "CRY-09", "ACC-01", "ACC-02", "ACC-06", "VER-02", "VER-03", "VER-04", "CLS-01", "XBR-01",
-    "RET-02", "MON-04",
-];
+const UNANSWERED: [&str; 7] = ["CRY-09", "ACC-06", "VER-03", "VER-04", "XBR-01", "RET-02", "MON-04"];
 
 /// Spoils good facts and compares how one control comes out.
 #[track_caller]
@@ -53,8 +50,9 @@ fn a_source_without_a_schedule_or_a_snapshot_fails() {
     check("COV-01", Fail, |facts| config(facts).sources.clear());
     check("COV-01", Unknown, no_config);
     check("COV-02", Pass, |_| {});
-    let add_shop =
-        |facts: &mut Facts| config(facts).sources.push(Planned { name: "shop".into(), gap: Some(DAY) });
+    let add_shop = |facts: &mut Facts| {
+        config(facts).sources.push(Planned { name: "shop".into(), gap: Some(DAY), ungraded: None })
+    };
     check("COV-02", Fail, add_shop);
     check("COV-02", Unknown, |facts| {
         add_shop(facts);
@@ -129,13 +127,17 @@ fn a_copy_that_was_not_reached_is_no_copy_that_passes() {
 fn folders_lock_nothing_and_only_a_lock_that_was_read_back_counts() {
     check("IMM-01", Fail, only_folders);
     check("IMM-02", Fail, only_folders);
-    check("IMM-02", Unknown, |_| {});
+    check("IMM-02", Pass, |_| {});
     let say = |facts: &mut Facts, locks: [Locks; 2]| {
         for (store, locks) in facts.stores.iter_mut().zip(locks) {
             store.found.as_mut().expect("a listing").locks = locks;
         }
     };
     let read = |open: usize| Locks::Read { asked: 3, open: vec!["packs/00/aa".into(); open] };
+    check("IMM-02", Unknown, |facts| say(facts, [read(0), read(1)]));
+    check("IMM-02", Unknown, |facts| say(facts, [read(0), Locks::Read { asked: 0, open: Vec::new() }]));
+    check("IMM-02", Unknown, |facts| lose(facts, 1));
+    check("IMM-02", Unknown, |facts| facts.stores.clear());
     check("IMM-01", Pass, |_| {});
     check("IMM-01", Pass, |facts| say(facts, [read(0), Locks::NotRead("denied".into())]));
     check("IMM-01", Unknown, |facts| say(facts, [read(1), Locks::Impossible]));
@@ -229,6 +231,50 @@ fn what_the_record_says_counts_only_while_it_is_whole() {
 }
 
 #[test]
+fn what_two_people_must_decide_passes_only_where_they_had_to_and_did() {
+    let broken = |facts: &mut Facts| facts.audit.broken.push("entry 3 of 1a2b is missing".into());
+    check("ACC-01", Pass, |_| {});
+    check("ACC-01", Fail, |facts| facts.deeds.begun.push(restored(300, &["medium", "high"], 1)));
+    check("ACC-01", Pass, |facts| facts.deeds.begun.push(restored(366, &["high"], 0)));
+    check("ACC-01", Fail, |facts| facts.deeds.glass = Some(DAY));
+    check("ACC-01", Fail, |facts| facts.vault.others_for_high = 1);
+    check("ACC-01", Unknown, broken);
+    let destroy = |facts: &mut Facts, others| {
+        facts.deeds.destroyed.push(Destroyed { what: "expire".into(), age: DAY, others });
+    };
+    check("ACC-02", Pass, |_| {});
+    check("ACC-02", Pass, |facts| destroy(facts, 1));
+    check("ACC-02", Fail, |facts| destroy(facts, 0));
+    check("ACC-02", Fail, |facts| facts.vault.root_people = 1);
+    check("ACC-02", Unknown, broken);
+}
+
+#[test]
+fn restores_count_by_grade_and_an_escrow_by_its_name() {
+    check("VER-02", Pass, |_| {});
+    check("VER-02", Fail, |facts| facts.deeds.done.remove(0).age = DAY);
+    check("VER-02", Fail, |facts| facts.deeds.done[0].age = DAY * 31);
+    check("VER-02", Fail, |facts| facts.vault.grades.push("medium".into()));
+    check("VER-02", Unknown, |facts| facts.vault.grades.clear());
+    check("VER-02", Unknown, |facts| facts.audit.entries = 0);
+    check("CRY-06", Pass, |_| {});
+    check("CRY-06", Fail, |facts| facts.deeds.escrow = None);
+    check("CRY-06", Fail, |facts| facts.deeds.escrow = Some(DAY * 181));
+    check("CRY-06", Unknown, |facts| drop(facts.vault.people.pop()));
+    check("CRY-06", Unknown, |facts| facts.audit.entries = 0);
+}
+
+#[test]
+fn a_column_that_nobody_graded_fails() {
+    check("CLS-01", Pass, |_| {});
+    let say = |facts: &mut Facts, ungraded| config(facts).sources[0].ungraded = ungraded;
+    check("CLS-01", Fail, |facts| say(facts, Some(vec!["public.contacts.phone".into()])));
+    check("CLS-01", Unknown, |facts| say(facts, None));
+    check("CLS-01", Unknown, |facts| config(facts).sources.clear());
+    check("CLS-01", Unknown, no_config);
+}
+
+#[test]
 fn what_nothing_here_can_answer_is_unknown_whatever_the_facts_are() {
     for id in UNANSWERED {
         for facts in [good(), bare()] {
@@ -279,8 +325,8 @@ fn a_suppression_counts_until_its_last_day_and_never_without_one() {
     check_suppressed(suppress("ZZZ-99", Some("2027-03-31"), &two), (Unknown, Fail));
     // What passes stays passed, what is unknown may be left aside, and past the day it fails.
     check_suppressed(suppress("COV-01", Some("2027-03-31"), &two), (Pass, Pass));
-    check_suppressed(suppress("VER-02", Some("2027-03-31"), &two), (Suppressed, Pass));
-    check_suppressed(suppress("VER-02", Some("2026-11-22"), &two), (Fail, Fail));
+    check_suppressed(suppress("VER-03", Some("2027-03-31"), &two), (Suppressed, Pass));
+    check_suppressed(suppress("VER-03", Some("2026-11-22"), &two), (Fail, Fail));
     check_suppressed(suppress("GOV-03", Some("2027-03-31"), &two), (Fail, Fail));
     check("GOV-03", Unknown, no_config);
 }

@@ -203,6 +203,21 @@ fn people_in_three_places_restore_together_from_the_vault_and_from_its_copy() {
     assert!(!Path::new(&key).exists(), "it was used");
     fs::copy(&kept, &key).expect("the one-time key");
     assert_eq!(sqlite_dump(&company.path("new.db")), before);
+    let report = with(&company, &["wang"], &["report", "--json"]).exits(1).stdout;
+    let mut lines = report.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON lines"));
+    let report = lines.find(|line| line["type"] == "report").expect("a report");
+    let told = |id: &str| {
+        let mut controls = report["results"].as_array().expect("a list").iter();
+        let control = controls.find(|control| control["check"] == id).expect("the control");
+        format!("{}: {}", control["status"].as_str().expect("a word"), control["message"]["en"])
+    };
+    let approved =
+        "pass: \"a restore of high data needs 2 others; restores of it within a year, each approved: 1\"";
+    assert_eq!(told("ACC-01"), approved);
+    assert_eq!(told("VER-02"), "pass: \"restored whole in time: high\"");
+    for (id, status) in [("ACC-02", "pass"), ("CLS-01", "fail"), ("CRY-06", "unknown")] {
+        assert!(told(id).starts_with(status), "{id}: {}", told(id));
+    }
     // The vault's store is lost, and the copy has the approvals too.
     sqlite(&company.path("crm.db"), "CREATE TABLE contacts (id integer PRIMARY KEY)");
     company.back_up(DB1);

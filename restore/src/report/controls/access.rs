@@ -1,9 +1,25 @@
-//! Who may restore and delete, what is graded, where copies lie: controls that wait for a record to be kept.
+//! Who may restore and delete, what is graded, where copies lie.
 //!
-//! Nothing of this version can answer them, so each is unknown, and says what was not seen.
+//! Of branches, regions and erasures nothing of this version can answer: each is unknown, and says what was
+//! not seen.
 
-use super::super::control::{Control, Judgement, Severity};
-use super::super::said::words;
+use std::time::Duration;
+
+use super::super::control::{Control, Depth, Judgement, Severity, without_config};
+use super::super::facts::{Facts, Restored};
+use super::super::said::{said, words};
+use super::{DAY, list};
+
+/// So long a restore that too few approved is held against this vault.
+const RESTORES_DAYS: u32 = 365;
+
+/// What is said where the record cannot be relied upon.
+fn unrecorded(facts: &Facts) -> Option<Judgement> {
+    (facts.audit.entries == 0 || !facts.audit.broken.is_empty()).then(|| {
+        let said = words("the record is empty or broken", "审计记录为空或已损坏");
+        Judgement::unknown(said).seen([&facts.audit.read])
+    })
+}
 
 pub static ACC_01: Control = Control {
     id: "ACC-01",
@@ -11,9 +27,52 @@ pub static ACC_01: Control = Control {
     title: words("A restore of high data was approved by two others", "恢复高敏感数据须经另外两人批准"),
     supports: &["GB/T 22239-2019 8.1.4.2", "NIST SP 800-53 r5 CP-9(7)"],
     rationale: words("One person alone must not carry the customers away.", "不应由一人独自带走客户数据。"),
-    does_not_show: words("anything yet: no record of approvals is read", "暂无：未读取审批记录"),
+    does_not_show: words(
+        "restores with another program by whoever opens the grade alone, or with credentials that may not write the \
+         record; whether the others looked",
+        "能独自打开该级别者使用其他程序的恢复，或使用无权写入审计记录的凭据的恢复；批准人是否认真核对",
+    ),
     valid_hours: 24,
-    judge: |_| Judgement::unknown(words("the report reads no record of approvals", "报告未读取审批记录")),
+    judge: |facts| {
+        let evidence = [&facts.audit.read, &facts.deeds.read, &facts.vault.keyring];
+        let lately = |age: Duration| age <= DAY * RESTORES_DAYS;
+        if facts.deeds.glass.is_some_and(lately) {
+            let said = words(
+                "within a year somebody broke the glass: it was done without the approvals that it needed",
+                "一年内有人执行紧急破窗：未取得所需批准即执行",
+            );
+            return Judgement::fail(Depth::Probe, said).seen(evidence);
+        }
+        let of_high = |restored: &&Restored| restored.grades.iter().any(|grade| grade == "high");
+        let restores = || facts.deeds.begun.iter().filter(of_high).filter(|restored| lately(restored.age));
+        let (all, alone) = (restores().count(), restores().filter(|restored| restored.others < 2).count());
+        if alone > 0 {
+            let said = said!(
+                "restores of high data within a year that fewer than two others approved: {alone} of {all}",
+                "一年内恢复高敏感数据且批准人少于两名：{all} 次中有 {alone} 次"
+            );
+            return Judgement::fail(Depth::Probe, said).seen(evidence);
+        }
+        let needed = facts.vault.others_for_high;
+        if needed < 2 {
+            let said = said!(
+                "a restore of high data needs others: {needed}",
+                "恢复高敏感数据所需的其他人数：{needed}"
+            );
+            return Judgement::fail(Depth::Config, said).seen(evidence).fix(words(
+                "`lifeboat-restore keys approvals high 2`, or `keys quorum high 3`",
+                "运行 lifeboat-restore keys approvals high 2 或 keys quorum high 3",
+            ));
+        }
+        if let Some(unknown) = unrecorded(facts) {
+            return unknown;
+        }
+        let said = said!(
+            "a restore of high data needs {needed} others; restores of it within a year, each approved: {all}",
+            "恢复高敏感数据需另外 {needed} 人；一年内此类恢复 {all} 次，均经批准"
+        );
+        Judgement::pass(Depth::Probe, said).seen(evidence)
+    },
 };
 
 pub static ACC_02: Control = Control {
@@ -25,9 +84,41 @@ pub static ACC_02: Control = Control {
     ),
     supports: &["NIST SP 800-53 r5 CP-9(7)"],
     rationale: words("One person alone must not destroy the past.", "不应由一人独自销毁历史备份。"),
-    does_not_show: words("anything yet: no record of approvals is read", "暂无：未读取审批记录"),
+    does_not_show: words(
+        "deletions past these programs, by whoever has credentials of the store: see IMM-01; a shorter policy in a \
+         configuration",
+        "持有存储凭据者绕过本程序的删除（参见 IMM-01）；配置文件中缩短的保留策略",
+    ),
     valid_hours: 24,
-    judge: |_| Judgement::unknown(words("the report reads no record of approvals", "报告未读取审批记录")),
+    judge: |facts| {
+        let evidence = [&facts.audit.read, &facts.vault.keyring];
+        let lately = facts.deeds.destroyed.iter().filter(|one| one.age <= DAY * RESTORES_DAYS);
+        let alone = lately.clone().filter(|one| one.others == 0).map(|one| one.what.as_str());
+        let (alone, all) = (list(alone), lately.count());
+        if !alone.is_empty() {
+            let said = said!("within a year, by one person alone: {alone}", "一年内由一人独自执行：{alone}");
+            return Judgement::fail(Depth::Probe, said).seen(evidence);
+        }
+        let people = facts.vault.root_people;
+        if people < 2 {
+            let said = words(
+                "one person opens the root alone, and destroys keys with it",
+                "一人即可独自打开根密钥并据此销毁密钥",
+            );
+            return Judgement::fail(Depth::Config, said).seen(evidence).fix(words(
+                "`lifeboat-restore keys quorum high 2` splits it",
+                "运行 lifeboat-restore keys quorum high 2 进行拆分",
+            ));
+        }
+        if let Some(unknown) = unrecorded(facts) {
+            return unknown;
+        }
+        let said = said!(
+            "the root takes {people} people; destroyed by hand within a year, each by two or more: {all}",
+            "打开根密钥需 {people} 人；一年内人工销毁 {all} 次，均由两人以上执行"
+        );
+        Judgement::pass(Depth::Probe, said).seen(evidence)
+    },
 };
 
 pub static ACC_06: Control = Control {
@@ -58,13 +149,37 @@ pub static CLS_01: Control = Control {
     title: words("Every table and column is graded", "所有表与列均已分级"),
     supports: &["Data Security Law (CN) art. 21", "GB/T 43697-2024", "PIPL (CN) art. 51(2)"],
     rationale: words("Protection follows the grade.", "保护措施取决于级别。"),
-    does_not_show: words("anything yet: grades are not compared", "暂无：未比较分级"),
+    does_not_show: words(
+        "that the grades are right; tables made after the last snapshot",
+        "分级是否正确；最近一次快照之后新建的表",
+    ),
     valid_hours: 24,
-    judge: |_| {
-        Judgement::unknown(words(
-            "the report does not compare grades with tables; what nobody graded is high",
-            "报告未将分级与表进行比较；未分级的内容按高级别处理",
-        ))
+    judge: |facts| {
+        let Some(config) = &facts.config else { return without_config() };
+        let evidence = [&config.read, &facts.vault.manifests];
+        let ungraded = config.sources.iter().filter_map(|source| source.ungraded.as_ref());
+        let ungraded: Vec<_> = ungraded.flatten().map(String::as_str).collect();
+        if let Some(first) = ungraded.first() {
+            let count = ungraded.len();
+            let said = said!(
+                "columns that nobody graded, which are high: {count}, such as {first}",
+                "未分级而按高级别处理的列：{count} 个，例如 {first}"
+            );
+            return Judgement::fail(Depth::Config, said).seen(evidence).fix(words(
+                "`lifeboat-agent classify` proposes [source.grades]",
+                "用 lifeboat-agent classify 生成 [source.grades] 建议",
+            ));
+        }
+        let unread = config.sources.iter().filter(|source| source.ungraded.is_none());
+        let unread = list(unread.map(|source| source.name.as_str()));
+        if !unread.is_empty() || config.sources.is_empty() {
+            let said = said!("no catalogue was read of: {unread}", "未读取以下数据源的目录：{unread}");
+            return Judgement::unknown(said).seen(evidence);
+        }
+        let count = config.sources.len();
+        let said =
+            said!("sources of which every column is graded: {count}", "所有列均已分级的数据源：{count} 个");
+        Judgement::pass(Depth::Config, said).seen(evidence)
     },
 };
 

@@ -28,6 +28,12 @@ fn holds(store: &StoreFacts) -> bool {
     store.found.as_ref().is_ok_and(|listing| listing.snapshots > 0)
 }
 
+/// Whether every object sampled in a store, which holds something, is under a lock that nobody can lift.
+fn is_locked(store: &StoreFacts) -> bool {
+    let locks = store.found.as_ref().map(|listing| &listing.locks);
+    holds(store) && matches!(locks, Ok(Locks::Read { asked: 1.., open }) if open.is_empty())
+}
+
 /// How many providers and accounts some stores are with for certain, and how many at most: two keys may be of
 /// one account.
 fn owners<'a>(stores: impl IntoIterator<Item = &'a StoreFacts>) -> (usize, usize) {
@@ -254,7 +260,11 @@ pub static IMM_02: Control = Control {
         "Whoever takes over the agent's host must not destroy the past.",
         "攻陷代理主机者不应能够销毁历史备份。",
     ),
-    does_not_show: words("what other credentials of the account may do", "该账户其他凭据的权限"),
+    does_not_show: words(
+        "what other credentials of the account may do; where locks stand for it, that a delete, which hides a version, \
+         is refused as well",
+        "该账户其他凭据的权限；以锁为证时，仅隐藏版本的删除操作是否也会被拒绝",
+    ),
     valid_hours: 24,
     judge: |facts| {
         if only_folders(facts) {
@@ -262,10 +272,21 @@ pub static IMM_02: Control = Control {
                 words("whoever writes into a folder can delete in it", "能写入文件夹者即可删除其中内容");
             return Judgement::fail(Depth::Config, said).seen(listings(facts));
         }
-        Judgement::unknown(words(
-            "a report writes nothing, and so tries no delete",
-            "报告不写入任何内容，因此未尝试删除",
+        // What nobody may delete or overwrite, the writer may not.
+        let open = facts.stores.iter().filter(|store| !is_locked(store));
+        let open = list(open.map(|store| store.name.as_str()));
+        if open.is_empty() && !facts.stores.is_empty() {
+            let said = words(
+                "every object sampled in every store is under a lock that nobody can lift",
+                "各存储的抽样对象均处于任何人不可解除的锁之下",
+            );
+            return Judgement::pass(Depth::Probe, said).seen(listings(facts));
+        }
+        Judgement::unknown(said!(
+            "a report writes nothing, and so tries no delete; without a lock that nobody can lift: {open}",
+            "报告不写入任何内容，因此未尝试删除；没有任何人不可解除的锁的存储：{open}"
         ))
+        .seen(listings(facts))
         .fix(words("try a delete with the agent's credential by hand", "请用代理的凭据手工尝试删除"))
     },
 };

@@ -1,10 +1,11 @@
 //! Keys: what is sealed, who can open it, and where identities must not be.
 
 use jiff::SignedDuration;
+use lifeboat_console::human_duration;
 
 use super::super::control::{Control, Depth, Judgement, Severity, without_config};
 use super::super::said::{said, words};
-use super::list;
+use super::{DAY, list};
 
 /// A sealing key that is older belongs to people of another time.
 const KEY_AGE_MAX: SignedDuration = SignedDuration::from_hours(365 * 24);
@@ -214,9 +215,34 @@ pub static CRY_06: Control = Control {
     title: words("The escrow identity opened a snapshot within 180 days", "托管密钥在 180 天内打开过快照"),
     supports: &["NIST SP 800-53 r5 SC-12(1)", "CIS Controls v8 11.5"],
     rationale: words("A key in a safe may be the wrong one.", "保险柜中的密钥可能是错的。"),
-    does_not_show: words("anything yet: no record of drills is read", "暂无：未读取演练记录"),
+    does_not_show: words(
+        "use with credentials that may not write the record; that it lay in the safe before",
+        "使用无权写入审计记录的凭据的情况；密钥此前是否存放于保险柜",
+    ),
     valid_hours: 24,
-    judge: |_| Judgement::unknown(words("this version reads no record of drills", "本版本不读取演练记录")),
+    judge: |facts| {
+        let evidence = [&facts.audit.read];
+        if facts.audit.entries == 0 || !facts.audit.broken.is_empty() {
+            let said = words("the record is empty or broken", "审计记录为空或已损坏");
+            return Judgement::unknown(said).seen(evidence);
+        }
+        if !facts.vault.people.iter().any(|(name, _)| name.contains("escrow")) {
+            let said = words("none of the people is called an escrow", "没有名称含 escrow 的人员");
+            return Judgement::unknown(said).seen(evidence);
+        }
+        let age = facts.deeds.escrow.map_or("-".to_owned(), human_duration);
+        let said = said!(
+            "the escrow last opened rows, in a restore or a verification, {age} ago",
+            "托管密钥上次在恢复或校验中打开数据行距今 {age}"
+        );
+        if facts.deeds.escrow.is_some_and(|age| age <= DAY * 180) {
+            return Judgement::pass(Depth::Config, said).seen(evidence);
+        }
+        Judgement::fail(Depth::Config, said).seen(evidence).fix(words(
+            "`lifeboat-restore verify --read-data --identity ESCROW.key`",
+            "运行 lifeboat-restore verify --read-data --identity ESCROW.key",
+        ))
+    },
 };
 
 pub static CRY_09: Control = Control {

@@ -6,8 +6,7 @@ use lifeboat_console::human_duration;
 
 use super::super::control::{Control, Depth, Judgement, Severity};
 use super::super::said::{said, words};
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+use super::{DAY, list};
 
 pub static VER_01: Control = Control {
     id: "VER-01",
@@ -66,9 +65,47 @@ pub static VER_02: Control = Control {
         "GB/T 22239-2019 8.1.10.13",
     ],
     rationale: words("Only a restore proves a backup.", "只有恢复才能证明备份。"),
-    does_not_show: words("anything yet: no record of drills is read", "暂无：未读取演练记录"),
+    does_not_show: words(
+        "where it was restored to, and that applications start on it; restores whose credentials may not write the \
+         record; grades that no snapshot has, which no restore opens",
+        "恢复到何处、应用能否在其上启动；无权写入审计记录的凭据所做的恢复；快照中不存在的级别（任何恢复都不会打开）",
+    ),
     valid_hours: 24,
-    judge: |_| Judgement::unknown(words("this version reads no record of drills", "本版本不读取演练记录")),
+    judge: |facts| {
+        let evidence = [&facts.audit.read];
+        if facts.audit.entries == 0 || !facts.audit.broken.is_empty() {
+            let said = words("the record is empty or broken", "审计记录为空或已损坏");
+            return Judgement::unknown(said).seen(evidence);
+        }
+        let restored = |grade: &str| {
+            let of_grade = facts.deeds.done.iter().filter(|one| one.grades.iter().any(|own| own == grade));
+            of_grade.map(|one| one.age).min()
+        };
+        let late = |(grade, days): &(&'static str, u32)| {
+            facts.vault.grades.iter().any(|used| used == grade)
+                && restored(grade).is_none_or(|age| age > DAY * *days)
+        };
+        let due = [("high", 30), ("medium", 90), ("low", 180)];
+        let late = list(due.iter().filter(|one| late(one)).map(|(grade, _)| *grade));
+        let used = list(facts.vault.grades.iter().map(String::as_str));
+        if used.is_empty() {
+            let said =
+                words("no backup of the record says which grades there are", "记录中的备份未说明有哪些级别");
+            return Judgement::unknown(said).seen(evidence);
+        }
+        if late.is_empty() {
+            let said = said!("restored whole in time: {used}", "均已按期完整恢复：{used}");
+            return Judgement::pass(Depth::Config, said).seen(evidence);
+        }
+        let said = said!(
+            "no whole restore in time of grade {late}; grades that there are: {used}",
+            "未按期完整恢复的级别：{late}；现有级别：{used}"
+        );
+        Judgement::fail(Depth::Config, said).seen(evidence).fix(words(
+            "restore the newest snapshot into an empty database: `lifeboat-restore restore SOURCE@latest --to URL`",
+            "将最新快照恢复到空数据库：lifeboat-restore restore SOURCE@latest --to URL",
+        ))
+    },
 };
 
 pub static VER_03: Control = Control {

@@ -121,9 +121,17 @@ pub static MON_04: Control = Control {
         "A backup is the easiest way to carry everything away.",
         "备份是带走全部数据的最便捷途径。",
     ),
-    does_not_show: words("anything yet: no record of restores is read", "暂无：未读取恢复记录"),
+    does_not_show: words(
+        "anything yet: no record of alerts is kept in the vault",
+        "暂无：保险库中未保存告警记录",
+    ),
     valid_hours: 24,
-    judge: |_| Judgement::unknown(words("the report reads no record of restores", "报告未读取恢复记录")),
+    judge: |_| {
+        Judgement::unknown(words(
+            "what an agent has told of a restore is known on its host alone",
+            "代理就恢复操作发出的告警，仅代理主机知晓",
+        ))
+    },
 };
 
 pub static GOV_03: Control = Control {

@@ -3,6 +3,8 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use lifeboat_config::Config;
 use lifeboat_vault::AgentKey;
@@ -103,7 +105,25 @@ fn is_identity(file: &Path, recipients: &[&str]) -> io::Result<bool> {
     };
     let key = |text: &str| text.split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>();
     let public = key(&public);
-    Ok(public.len() == 2 && recipients.iter().any(|recipient| key(recipient) == public))
+    let is_beside = public.len() == 2 && recipients.iter().any(|recipient| key(recipient) == public);
+    Ok(is_beside || openssh(&bytes).is_some_and(|private| holds_public(&private, recipients)))
+}
+
+/// What is inside a private key of OpenSSH: its public half stands there in the clear, whatever passphrase it has.
+fn openssh(file: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(file).ok()?;
+    let (_, text) = text.split_once("-----BEGIN OPENSSH PRIVATE KEY-----")?;
+    let (text, _) = text.split_once("-----END OPENSSH PRIVATE KEY-----")?;
+    BASE64_STANDARD.decode(text.split_whitespace().collect::<String>()).ok()
+}
+
+fn holds_public(private: &[u8], recipients: &[&str]) -> bool {
+    let blobs = recipients.iter().filter_map(|recipient| {
+        let mut words = recipient.split_whitespace();
+        let kind = words.next().filter(|kind| kind.starts_with("ssh-"))?;
+        BASE64_STANDARD.decode(words.next()?).ok().filter(|blob| blob.len() > kind.len())
+    });
+    blobs.into_iter().any(|blob| private.windows(blob.len()).any(|window| window == blob))
 }
 
 #[cfg(test)]
@@ -125,5 +145,24 @@ mod tests {
         assert!(files_of(folder.path(), &mut files).is_err(), "more than are looked through");
         let missing = files_of(&folder.path().join("none"), &mut files).expect_err("it is not there");
         assert_eq!(missing.kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn an_ssh_key_is_known_by_what_is_in_it_with_a_public_half_beside_it_or_none() {
+        const KEY: &str = "-----BEGIN OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW
+QyNTUxOQAAACDf3djAnSMwAWSCsnAII2bc/RZjSyAtoRmwL4ScWuvpJgAAAIgPAD30DwA9
+9AAAAAtzc2gtZWQyNTUxOQAAACDf3djAnSMwAWSCsnAII2bc/RZjSyAtoRmwL4ScWuvpJg
+AAAEAcZKeNJsyhG61KEzJCvdhSHLeATEYaeXb+VxFSt6RqmN/d2MCdIzABZIKycAgjZtz9
+FmNLIC2hGbAvhJxa6+kmAAAABHRlc3QB
+-----END OPENSSH PRIVATE KEY-----
+";
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("copied-without-its-public-half");
+        std::fs::write(&file, KEY).expect("a file");
+        let own = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN/d2MCdIzABZIKycAgjZtz9FmNLIC2hGbAvhJxa6+km somebody";
+        let other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGg0szyzWoi7NnpXGH5Xlu4ds/EfxwphMJ1M+vYiJPb9";
+        assert!(is_identity(&file, &[other, own]).expect("it is read"));
+        assert!(!is_identity(&file, &[other, "age1wang"]).expect("it is read"));
     }
 }

@@ -1,0 +1,134 @@
+//! What the record says of restores and of what was destroyed: when, by whom, and how many others agreed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lifeboat_vault::format::request::Wish;
+use lifeboat_vault::{
+    AuditRecord, AuditReport, Grade, RequestRecord, Result, Says, Vault, list_requests, plan_id,
+};
+
+use super::super::evidence::{Evidence, sha256};
+use super::super::facts::{DeedFacts, Destroyed, Restored};
+
+/// Reads the requests, and sets the record's deeds beside them.
+pub async fn of(vault: &Vault, report: &AuditReport, now: Timestamp) -> Result<DeedFacts> {
+    let (requests, _) = list_requests(vault).await?;
+    let ids: String = requests.iter().map(|request| format!("{}\n", request.id)).collect();
+    let read = Evidence {
+        kind: "vault.requests",
+        from: format!("{}/requests, {} read", vault.store().url(), requests.len()),
+        at: now,
+        digest: sha256(ids.as_bytes()),
+    };
+    let age = |record: &AuditRecord| {
+        let time: Option<Timestamp> = record.entry.time.parse().ok();
+        time.map_or(Duration::MAX, |time| Duration::try_from(now.duration_since(time)).unwrap_or_default())
+    };
+    let records = || report.records.iter();
+    // Before the first row is opened: what was tried counts.
+    let begun = records().filter(|record| is(record, "restore", "begun"));
+    let done = records().filter(|record| is(record, "restore", "done"));
+    let broken = records().filter(|record| record.entry.deed.what == "break-glass");
+    let destroying = records().filter_map(|record| destroyed(record, age(record)));
+    let escrow = records().filter(|record| opened_rows(record) && names_escrow(record));
+    Ok(DeedFacts {
+        read,
+        begun: begun.map(|record| restored(record, age(record), &requests)).collect(),
+        done: done.map(|record| restored(record, age(record), &requests)).collect(),
+        glass: broken.map(age).min(),
+        destroyed: destroying.collect(),
+        escrow: escrow.map(age).min(),
+    })
+}
+
+fn is(record: &AuditRecord, what: &str, result: &str) -> bool {
+    record.entry.deed.what == what && record.entry.deed.result == result
+}
+
+fn restored(record: &AuditRecord, age: Duration, requests: &[RequestRecord]) -> Restored {
+    let deed = &record.entry.deed;
+    let asked = requests.iter().filter(|request| request.request.kind == Wish::Restore);
+    let asked = asked.filter(|request| deed.plan.as_ref() == Some(&plan_id(&request.request.plan)));
+    let approved = asked.map(approvals).max().unwrap_or(0);
+    let grades: BTreeSet<Grade> = deed.grades.iter().copied().collect();
+    let detail = deed.detail.as_deref().unwrap_or_default();
+    Restored {
+        age,
+        grades: grades.iter().map(|grade| grade.as_str().to_owned()).collect(),
+        others: approved.max(listed_after(detail, "together with ")),
+    }
+}
+
+/// How many people other than whoever asked have approved a request and did not take that back.
+fn approvals(request: &RequestRecord) -> u64 {
+    let said = |by, revoked: bool| {
+        request.answers.iter().any(|answer| {
+            answer.by == by
+                && match answer.says {
+                    Says::Approve(_) => !revoked,
+                    Says::Revoke(_) => revoked,
+                    Says::Refuse(_) => false,
+                }
+        })
+    };
+    let people: BTreeSet<_> = request.answers.iter().map(|answer| answer.by).collect();
+    let others = people.into_iter().filter(|by| *by != request.requester);
+    others.filter(|by| said(*by, false) && !said(*by, true)).count() as u64
+}
+
+/// What cannot be undone and was done by hand.
+fn destroyed(record: &AuditRecord, age: Duration) -> Option<Destroyed> {
+    let deed = &record.entry.deed;
+    let detail = deed.detail.as_deref().unwrap_or_default();
+    let by_hand = match deed.what.as_str() {
+        "keys" => detail.starts_with("shred "),
+        "expire" => detail.contains("decided by ") || detail.contains("approved by "),
+        _ => false,
+    };
+    let happened = matches!(deed.result.as_str(), "done" | "partial");
+    let others = listed_after(detail, "approved by ")
+        .max(listed_after(detail, "together with "))
+        .max(listed_after(detail, "decided by ").saturating_sub(1));
+    let what = if deed.what == "keys" { detail.to_owned() } else { deed.what.clone() };
+    (by_hand && happened).then_some(Destroyed { what, age, others })
+}
+
+/// Whether rows were read in it.
+fn opened_rows(record: &AuditRecord) -> bool {
+    let deed = &record.entry.deed;
+    is(record, "restore", "done") || (is(record, "verify", "done") && deed.depth.is_some())
+}
+
+fn names_escrow(record: &AuditRecord) -> bool {
+    let detail = record.entry.deed.detail.as_deref().unwrap_or_default();
+    let with = detail.split_once("together with ").map_or("", |(_, with)| with);
+    record.by_person && (record.name.contains("escrow") || with.contains("escrow"))
+}
+
+/// How many names stand behind these words of the program's own, parted by commas, up to another word of it.
+fn listed_after(detail: &str, words: &str) -> u64 {
+    let Some((_, names)) = detail.split_once(words) else { return 0 };
+    let end =
+        [": ", ", together with ", ", approved by ", " alone"].iter().filter_map(|end| names.find(end)).min();
+    names[..end.unwrap_or(names.len())].split(", ").filter(|name| !name.is_empty()).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_agreed_are_counted_by_the_words_that_the_programs_write() {
+        let check = |detail: &str, words: &str, expected: u64| {
+            assert_eq!(listed_after(detail, words), expected, "{detail}");
+        };
+        check("shred high, request 1a2b, approved by li, zhao: keyring 3", "approved by ", 2);
+        check("shred high: keyring 3, together with li", "together with ", 1);
+        check("2 snapshots, decided by wang, li", "decided by ", 2);
+        check("2 snapshots, decided by wang alone: nobody else could", "decided by ", 1);
+        check("contacts, request 1a2b, approved by li, together with zhao", "approved by ", 1);
+        check("2 snapshots", "approved by ", 0);
+    }
+}

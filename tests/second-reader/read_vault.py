@@ -272,9 +272,8 @@ class Vault:
     # --- what chunks make ---
 
     def text(self, text):
-        if "inline" in text:
-            return text["inline"]
-        return b"".join(self.chunk(chunk, "metadata") for chunk in text["chunks"]).decode()
+        chunks = b"".join(self.chunk(chunk, "metadata") for chunk in text.get("chunks", []))
+        return chunks.decode() + text.get("inline", "")
 
     def manifests(self):
         """Every snapshot, oldest first."""
@@ -288,14 +287,32 @@ class Vault:
         # Not splitlines(): a name may hold characters that Python takes for ends of lines.
         lines = self.text(manifest["catalogue"]).split("\n")
         tables = [json.loads(line) for line in lines if line]
+        for line in self.text({"chunks": manifest["catalogue"].get("changes", [])}).splitlines():
+            self.change(tables, json.loads(line))
         if len(tables) != manifest["tables"]:
             raise Unreadable(f"the catalogue has {len(tables)} of {manifest['tables']} tables")
         return tables
 
+    def change(self, tables, change):
+        """What a later run found different of a table."""
+        table = tables[change["table"]]
+        table.update(rows=change["rows"], digest=change["digest"])
+        for stream, changed in zip(table["streams"], change["streams"], strict=True):
+            stream["digest"] = changed["digest"]
+            for part in changed.get("parts", []):
+                if part.get("anew"):
+                    stream["parts"][part["part"]:part["part"] + 1] = [part]
+                    continue
+                old = stream["parts"][part["part"]]
+                old.update(rows=part["rows"], bytes=part["bytes"])
+                for name in "chunks", "gone":
+                    old.setdefault(name, {}).setdefault("inline", "")
+                    old[name]["inline"] += part.get(name, {}).get("inline", "")
+
     def gone(self, part):
         """What is gone of a part: places of whole chunks, and rows by the place of their chunk."""
         chunks, rows = set(), collections.defaultdict(set)
-        for line in self.text(part.get("gone", {"inline": ""})).splitlines():
+        for line in self.text(part.get("gone", {})).splitlines():
             place, *which = map(int, line.split(" "))
             if not which:
                 chunks.add(place)

@@ -104,17 +104,26 @@ impl Cutter {
     /// Cuts bytes that are not rows, such as a file. Newlines count as ends of rows all the same: a
     /// chunk of equal bytes may stand in a table too.
     pub(crate) fn cut_bytes(&self, bytes: &[u8]) -> Vec<Cut> {
-        let mut cuts = Vec::new();
-        let mut start = 0;
-        while start < bytes.len() {
-            let end = start + self.propose(&bytes[start..]);
-            let rows = memchr::memchr_iter(b'\n', &bytes[start..end]).count();
-            let rows = u32::try_from(rows).expect("a chunk has fewer rows than bytes");
-            cuts.push(Cut { range: start..end, rows, continues: false });
-            start = end;
-        }
-        cuts
+        cut_at(bytes, |rest| self.propose(rest))
     }
+
+    /// Cuts bytes that will never change into pieces of the largest size.
+    pub(crate) fn cut_evenly(&self, bytes: &[u8]) -> Vec<Cut> {
+        cut_at(bytes, |rest| rest.len().min(self.sizes.max as usize))
+    }
+}
+
+fn cut_at(bytes: &[u8], length: impl Fn(&[u8]) -> usize) -> Vec<Cut> {
+    let mut cuts = Vec::new();
+    let mut start = 0;
+    while start < bytes.len() {
+        let end = start + length(&bytes[start..]);
+        let rows = memchr::memchr_iter(b'\n', &bytes[start..end]).count();
+        let rows = u32::try_from(rows).expect("a chunk has fewer rows than bytes");
+        cuts.push(Cut { range: start..end, rows, continues: false });
+        start = end;
+    }
+    cuts
 }
 
 #[cfg(test)]

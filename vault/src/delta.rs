@@ -21,7 +21,7 @@ mod proof;
 mod record;
 mod rules;
 
-pub(crate) use base::OldPart;
+pub(crate) use base::{Before, OldPart};
 pub(crate) use bits::Bits;
 pub(crate) use fingerprint::{RowKey, Tally};
 pub(crate) use memory::{Memory, Recalled};

@@ -6,6 +6,7 @@
 //! a person with `age` and `zstd` can read it.
 
 pub mod audit;
+pub mod changes;
 pub mod contents;
 pub mod copies;
 pub mod envelope;

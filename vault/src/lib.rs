@@ -10,6 +10,7 @@
 mod access;
 mod agreed;
 mod audit;
+mod catalogue;
 mod chunker;
 mod copy;
 mod decisions;

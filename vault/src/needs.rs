@@ -1,14 +1,14 @@
 //! What a snapshot needs: the ids of all its chunks, whether they are there or not.
 
-use crate::format::manifest::FileRecord;
-use crate::format::recipe::{Part, Text, chunks_from_text, gone_from_text};
+use crate::format::manifest::{Catalogue, FileRecord};
+use crate::format::recipe::{Part, chunks_from_text, gone_from_text};
 use crate::recipe::Left;
 use crate::{ChunkId, Error, Result, SnapshotReader};
 
 /// The chunks that a manifest names itself: those of its files and of its catalogue.
-pub(crate) fn of_manifest(files: &[FileRecord], catalogue: &Text) -> Vec<ChunkId> {
+pub(crate) fn of_manifest(files: &[FileRecord], catalogue: &Catalogue) -> Vec<ChunkId> {
     let files = files.iter().flat_map(|file| &file.chunks);
-    files.chain(of_text(catalogue)).copied().collect()
+    files.copied().chain(catalogue.chunks()).collect()
 }
 
 /// The chunks of a part of a stream: those that its lists are in, and those that are not gone as a whole.
@@ -20,14 +20,7 @@ pub(crate) async fn of_part(reader: &SnapshotReader, what: &str, part: &Part) ->
     let gone = gone_from_text(what, &reader.text(what, &part.gone).await?)?;
     let left = Left::new(ids.len(), &gone).map_err(|reason| Error::damaged(what, reason))?;
     let mut needed: Vec<_> = left.places().map(|place| ids[place]).collect();
-    needed.extend(of_text(&part.chunks));
-    needed.extend(of_text(&part.gone));
+    needed.extend(&part.chunks.chunks);
+    needed.extend(&part.gone.chunks);
     Ok(needed)
-}
-
-fn of_text(text: &Text) -> &[ChunkId] {
-    match text {
-        Text::Inline(_) => &[],
-        Text::Chunks(ids) => ids,
-    }
 }

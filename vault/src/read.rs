@@ -8,11 +8,11 @@ use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 
 use crate::format::envelope::Kind;
-use crate::format::manifest::{FileRecord, Manifest, TableRecord};
+use crate::format::manifest::{Catalogue, FileRecord, Manifest, TableRecord};
 use crate::format::names;
 use crate::format::recipe::Text;
 use crate::index::{ChunkIndex, SyncReport};
-use crate::{AgentId, ChunkId, Error, PackId, Realm, Result, SnapshotId, Vault, pack};
+use crate::{AgentId, ChunkId, Error, PackId, Realm, Result, SnapshotId, Vault, catalogue, pack};
 
 mod elsewhere;
 mod rows;
@@ -64,6 +64,12 @@ pub(crate) fn newest_of<'a>(snapshots: &'a [Snapshot], source: &str) -> Option<&
 }
 
 async fn read_snapshot(vault: &Vault, id: SnapshotId, seen: Timestamp) -> Result<Snapshot> {
+    let (writer, manifest) = read_manifest(vault, id).await?;
+    Ok(Snapshot { id, writer, manifest, seen })
+}
+
+/// Reads a manifest; says whose it is.
+pub(crate) async fn read_manifest(vault: &Vault, id: SnapshotId) -> Result<(AgentId, Manifest)> {
     let name = names::snapshot(id);
     let object = vault.store().get(&name).await?;
     if SnapshotId(*blake3::hash(&object).as_bytes()) != id {
@@ -72,7 +78,7 @@ async fn read_snapshot(vault: &Vault, id: SnapshotId, seen: Timestamp) -> Result
     let (writer, compressed) = vault.open_sealed(&name, Kind::Manifest, &object)?;
     let json = pack::decompress_text(&name, &compressed)?;
     let manifest = serde_json::from_str(&json).map_err(|error| Error::damaged(&name, error))?;
-    Ok(Snapshot { id, writer, manifest, seen })
+    Ok((writer, manifest))
 }
 
 /// Reads what snapshots are made of. Cheap to clone.
@@ -106,13 +112,20 @@ impl SnapshotReader {
 
     /// Reads the catalogue: the snapshot's tables, in the order in which they were listed.
     pub async fn tables(&self, snapshot: &Snapshot) -> Result<Vec<TableRecord>> {
-        let what = format!("the catalogue of snapshot {}", snapshot.id.short());
-        let text = self.text(&what, &snapshot.manifest.catalogue).await?;
-        let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let tables: Result<Vec<TableRecord>, _> = lines.map(serde_json::from_slice).collect();
-        let tables = tables.map_err(|error| Error::damaged(&what, error))?;
-        if tables.len() as u64 != snapshot.manifest.tables {
-            let reason = format!("expected {} tables, found {}", snapshot.manifest.tables, tables.len());
+        self.tables_of(snapshot.id, &snapshot.manifest).await
+    }
+
+    /// Reads the catalogue that a manifest names.
+    pub(crate) async fn tables_of(&self, id: SnapshotId, manifest: &Manifest) -> Result<Vec<TableRecord>> {
+        let what = format!("the catalogue of snapshot {}", id.short());
+        let Catalogue { tables, changes } = &manifest.catalogue;
+        let mut tables: Vec<TableRecord> = catalogue::from_text(&what, &self.text(&what, tables).await?)?;
+        let changes = self.concat(&what, Realm::Metadata, changes).await?;
+        for change in catalogue::from_text(&what, &changes)? {
+            catalogue::apply(&mut tables, change).map_err(|reason| Error::damaged(&what, reason))?;
+        }
+        if tables.len() as u64 != manifest.tables {
+            let reason = format!("expected {} tables, found {}", manifest.tables, tables.len());
             return Err(Error::damaged(&what, reason));
         }
         Ok(tables)
@@ -150,10 +163,9 @@ impl SnapshotReader {
 
     /// Reads a text of metadata.
     pub(crate) async fn text(&self, what: &str, text: &Text) -> Result<Vec<u8>> {
-        match text {
-            Text::Inline(text) => Ok(text.clone().into_bytes()),
-            Text::Chunks(chunks) => self.concat(what, Realm::Metadata, chunks).await,
-        }
+        let mut bytes = self.concat(what, Realm::Metadata, &text.chunks).await?;
+        bytes.extend_from_slice(text.inline.as_bytes());
+        Ok(bytes)
     }
 
     /// Reads chunks one after another into memory.

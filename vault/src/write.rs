@@ -26,9 +26,8 @@ use tokio::task::JoinHandle;
 
 use crate::delta::{Memory, Recorded, prove};
 use crate::format::envelope::{Kind, Signer, sign};
-use crate::format::manifest::{FileRecord, Manifest, Measured, TableRecord};
+use crate::format::manifest::{Catalogue, FileRecord, Manifest, Measured, TableRecord};
 use crate::format::names;
-use crate::format::recipe::Text;
 use crate::index::{ChunkIndex, SyncReport};
 use crate::keys::AgentKey;
 use crate::notes::Notes;
@@ -39,6 +38,7 @@ use crate::tasks::joined;
 use crate::{ChunkId, Error, PackId, Realm, Result, SnapshotId, Vault, pack, seal};
 
 mod apart;
+mod catalogue;
 mod lane;
 mod matching;
 mod packer;
@@ -46,6 +46,7 @@ mod part;
 mod still_there;
 mod stream;
 
+use catalogue::Base;
 use still_there::Needs;
 
 pub use lane::Lane;
@@ -130,6 +131,8 @@ struct Shared {
     source: String,
     /// What is known of the rows of the source's last snapshot.
     memory: Memory,
+    /// The catalogue of that snapshot, to go on from; nothing when lists and catalogue are to be written anew.
+    base: Option<Base>,
     /// What is to be known of this one's.
     recorded: Mutex<Vec<Recorded>>,
     runtime: Handle,
@@ -161,6 +164,8 @@ impl SnapshotWriter {
         let memory = Memory::open(vault, state, source).await?;
         let (index, index_elsewhere) = ChunkIndex::somewhere(state, vault).await?;
         let sync = index.sync(vault).await?;
+        let base = Base::read(vault, &index, &memory).await;
+        let counted_on = base.iter().flat_map(|base| &base.packs).copied().collect();
         let shared = Arc::new(Shared {
             vault: vault.clone(),
             agent: agent.clone(),
@@ -169,10 +174,11 @@ impl SnapshotWriter {
             source: source.to_owned(),
             remembered: memory.remembers(),
             memory,
+            base,
             recorded: Mutex::default(),
             runtime: Handle::current(),
             pending: Mutex::default(),
-            counted_on: Mutex::default(),
+            counted_on: Mutex::new(counted_on),
             raw_bytes: AtomicU64::new(0),
             new_raw_bytes: AtomicU64::new(0),
             sealed_bytes: AtomicU64::new(0),
@@ -202,7 +208,7 @@ impl SnapshotWriter {
         judge: impl FnOnce(&Comparison<'_>) -> Vec<String>,
     ) -> Result<Written> {
         let Self { shared, packer, segments, .. } = self;
-        let written = write_catalogue(&shared, segments, &draft.tables).await;
+        let written = catalogue::write(&shared, segments, &draft.tables).await;
         let packed = joined(packer.await)?;
         packed?;
         let catalogue = written?;
@@ -257,31 +263,10 @@ async fn remember(
     Ok((bytes, not_remembered))
 }
 
-/// Writes the catalogue through a lane of its own and lets go of the packer's channel.
-async fn write_catalogue(
-    shared: &Arc<Shared>,
-    segments: mpsc::Sender<SealedSegment>,
-    tables: &[TableRecord],
-) -> Result<Text> {
-    let mut text = String::new();
-    for table in tables {
-        text.push_str(&serde_json::to_string(table).expect("a table's record serialises"));
-        text.push('\n');
-    }
-    let shared = Arc::clone(shared);
-    let write = move || {
-        let mut lane = Lane::new(shared, segments)?;
-        let text = lane.text(text)?;
-        lane.finish()?;
-        Ok(text)
-    };
-    joined(tokio::task::spawn_blocking(write).await)?
-}
-
 async fn describe(
     shared: &Shared,
     draft: &Draft,
-    catalogue: &Text,
+    catalogue: &Catalogue,
     notes: &Notes,
     judge: impl FnOnce(&Comparison<'_>) -> Vec<String>,
 ) -> Result<Manifest> {
@@ -373,8 +358,11 @@ impl Shared {
             |snapshot: &&Snapshot| snapshot.manifest.source == self.source && !notes.is_flagged(snapshot);
         let past: Vec<_> = snapshots.iter().filter(good).collect();
         let tables_before = match past.last() {
-            Some(last) => SnapshotReader::on(&self.vault, &self.index).tables(last).await.ok(),
             None => None,
+            Some(last) => match &self.base {
+                Some(base) if base.snapshot == last.id => Some(base.tables.clone()),
+                _ => SnapshotReader::on(&self.vault, &self.index).tables(last).await.ok(),
+            },
         };
         let measured = Measured {
             new_raw_bytes: self.new_raw_bytes.load(Ordering::Relaxed),

@@ -2,10 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::format::recipe::Text;
 use crate::index::ChunkIndex;
 use crate::read::{Snapshot, SnapshotReader};
-use crate::{ChunkId, Error, PackId, Realm, Result};
+use crate::{ChunkId, Error, PackId, Realm, Result, needs};
 
 /// Gathers packs, one list of chunks after the other, so that no more than a part is in memory.
 pub(super) struct Needs<'a> {
@@ -27,10 +26,8 @@ impl<'a> Needs<'a> {
     /// Adds what a snapshot needs. Damage in the vault ends it: what can be copied of it makes no
     /// snapshot.
     pub(super) async fn add(&mut self, snapshot: &Snapshot) -> Result<()> {
-        for file in &snapshot.manifest.files {
-            self.add_chunks(&file.chunks).await?;
-        }
-        self.add_text(&snapshot.manifest.catalogue).await?;
+        let manifest = &snapshot.manifest;
+        self.add_chunks(&needs::of_manifest(&manifest.files, &manifest.catalogue)).await?;
         for table in self.reader.tables(snapshot).await? {
             if !self.known.insert(serde_json::to_string(&table).expect("a record serialises")) {
                 continue;
@@ -38,8 +35,8 @@ impl<'a> Needs<'a> {
             let what = format!("table {}", table.table);
             for stream in &table.streams {
                 for part in &stream.parts {
-                    self.add_text(&part.chunks).await?;
-                    self.add_text(&part.gone).await?;
+                    self.add_chunks(&part.chunks.chunks).await?;
+                    self.add_chunks(&part.gone.chunks).await?;
                     let found = self.reader.find(&what, Realm::Rows(stream.grade), part).await?;
                     let ids: Vec<_> = found.chunks.iter().flatten().map(|(id, _)| *id).collect();
                     self.add_chunks(&ids).await?;
@@ -47,13 +44,6 @@ impl<'a> Needs<'a> {
             }
         }
         Ok(())
-    }
-
-    async fn add_text(&mut self, text: &Text) -> Result<()> {
-        match text {
-            Text::Inline(_) => Ok(()),
-            Text::Chunks(ids) => self.add_chunks(ids).await,
-        }
     }
 
     async fn add_chunks(&mut self, ids: &[ChunkId]) -> Result<()> {

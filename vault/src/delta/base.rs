@@ -14,8 +14,8 @@ use crate::recipe::Left;
 
 /// A part of the last snapshot.
 pub(crate) struct OldPart {
-    /// As the last snapshot has it, one for each stream; nothing when its lists were written anew.
-    pub(crate) unchanged: Option<Vec<Part>>,
+    /// What the lists go on from; nothing when they have been renumbered.
+    pub(crate) before: Option<Before>,
     /// Its chunks.
     pub(crate) chunks: Vec<ListedChunk>,
     /// Of each stream after the first, its chunks at the same places.
@@ -28,6 +28,14 @@ pub(crate) struct OldPart {
     given_up: Bits,
     /// Rows left of each chunk, those of chunks that are given up left out.
     alive: Vec<u32>,
+}
+
+/// A part as the last snapshot has it, one for each stream: how its lists begin.
+pub(crate) struct Before {
+    pub(crate) parts: Vec<Part>,
+    /// How many chunks, and lines of what is gone.
+    pub(crate) chunks: usize,
+    pub(crate) gone: usize,
 }
 
 impl OldPart {
@@ -55,9 +63,9 @@ impl OldPart {
             chunk_use(unused, ids_at(&chunks, &more, at), widest, located)
         });
         let given_up = rules::give_up(&uses.collect::<Vec<_>>(), small_bytes);
+        let mut before = parts.map(|parts| Before { parts, chunks: chunks.len(), gone: gone.len() });
         let places = (0..).zip(&given_up).filter(|(_, given_up)| **given_up);
         gone.extend(places.map(|(place, _)| Gone::Chunk(place)));
-        let mut unchanged = parts.filter(|_| !given_up.contains(&true));
         let mut places = Bits::new(starts(&chunks).last().map_or(0, |end| *end as usize));
         mark(&mut places, &chunks, &given_up);
         let mut alive: Vec<_> =
@@ -66,10 +74,10 @@ impl OldPart {
         if rules::is_worn_out(chunks.len(), whole_gone) {
             let lists = (&mut chunks, &mut more);
             (records, places) = renumber(lists, &mut gone, &mut alive, &records, &places);
-            unchanged = None;
+            before = None;
         }
         let rows = OldRows::new(records);
-        Ok(Self { unchanged, chunks, more, gone, rows, given_up: places, alive })
+        Ok(Self { before, chunks, more, gone, rows, given_up: places, alive })
     }
 
     /// How many rows it had.
@@ -82,8 +90,8 @@ impl OldPart {
         self.given_up.get(place as usize)
     }
 
-    /// Adds the rows that were not found to what is gone; says whether there were any.
-    pub(crate) fn bury(&mut self) -> bool {
+    /// Adds the rows that were not found to what is gone.
+    pub(crate) fn bury(&mut self) {
         let mut places: Vec<_> = self.rows.places_left().filter(|place| !self.is_given_up(*place)).collect();
         places.sort_unstable();
         let starts = starts(&self.chunks);
@@ -111,7 +119,6 @@ impl OldPart {
                 self.bury_chunk(chunk);
             }
         }
-        !places.is_empty()
     }
 
     /// A chunk without a live row goes as a whole, and the pieces of its row before it.

@@ -41,6 +41,8 @@ pub(crate) struct Memory {
     key: [u8; 32],
     /// The lock, for as long as this run may touch the folder; nothing when the folder cannot be used.
     lock: Option<File>,
+    /// The snapshot whose rows are remembered.
+    snapshot: Option<SnapshotId>,
     /// Parts of the last snapshot by stretch, until they are asked for.
     parts: Mutex<HashMap<String, VecDeque<Remembered>>>,
     /// Why what was remembered is not used.
@@ -96,7 +98,8 @@ impl Memory {
         };
         let key = vault.inner.derived.state_key;
         let lock = None;
-        let mut memory = Self { folder, head, key, lock, parts: Mutex::default(), dropped: Mutex::default() };
+        let (parts, dropped) = (Mutex::default(), Mutex::default());
+        let mut memory = Self { folder, head, key, lock, snapshot: None, parts, dropped };
         match take_lock(&memory.folder, source) {
             Ok(lock) => memory.lock = Some(lock),
             Err(error @ Error::Busy { .. }) => return Err(error),
@@ -112,6 +115,7 @@ impl Memory {
             Ok(None) => {}
             Ok(Some((head, parts))) => {
                 if vault.store().size(&names::snapshot(head.snapshot)).await?.is_some() {
+                    memory.snapshot = Some(head.snapshot);
                     memory.remember(parts);
                 } else {
                     memory.drop_because(format!("snapshot {} is not in the vault", head.snapshot.short()));
@@ -161,6 +165,11 @@ impl Memory {
         dropped.sort_unstable();
         dropped.dedup();
         dropped
+    }
+
+    /// The snapshot whose rows are remembered.
+    pub(crate) fn snapshot(&self) -> Option<SnapshotId> {
+        self.snapshot
     }
 
     /// Whether anything is remembered that nobody has asked for yet.

@@ -42,8 +42,28 @@ pub struct Manifest {
     pub measured: Option<Measured>,
     /// Schema files.
     pub files: Vec<FileRecord>,
-    /// The catalogue: one [`TableRecord`] a line, as JSON.
-    pub catalogue: Text,
+    /// The snapshot's tables.
+    pub catalogue: Catalogue,
+}
+
+/// What the tables are: those of an earlier snapshot of the source, and what has changed since.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalogue {
+    /// One [`TableRecord`] a line, as JSON.
+    #[serde(flatten)]
+    pub tables: Text,
+    /// Metadata chunks of what has changed since, in order: one [`TableChange`] a line, as JSON.
+    ///
+    /// [`TableChange`]: super::changes::TableChange
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChunkId>,
+}
+
+impl Catalogue {
+    /// Every chunk that it is in.
+    pub fn chunks(&self) -> impl Iterator<Item = ChunkId> {
+        self.tables.chunks.iter().chain(&self.changes).copied()
+    }
 }
 
 /// What of a snapshot was new to the vault, by which later runs know what is usual.

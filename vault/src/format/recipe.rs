@@ -11,7 +11,8 @@
 //!
 //! The part's rows are the rows of its chunks, one chunk after another, without those that are gone. A
 //! chunk without an end of row in it is a piece of a large row, which goes on in the next chunk. Both
-//! lists only grow at their ends from one day to the next, so that what stood before is stored once.
+//! lists only grow at their ends from one day to the next, so that what stood before is stored once: what
+//! comes behind a list stands inline, in the catalogue's changes, until all is written anew.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,29 +32,49 @@ pub struct Part {
     pub gone: Text,
 }
 
-/// Text that is small enough to stand where it is used, or is cut into metadata chunks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Text {
-    /// The text itself.
-    Inline(String),
+/// Text that is cut into metadata chunks, small enough to stand where it is used, or both.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Text {
     /// Metadata chunks that make the text, in order.
-    Chunks(Vec<ChunkId>),
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chunks: Vec<ChunkId>,
+    /// The text behind that of the chunks.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub inline: String,
 }
 
 impl Text {
     /// Longer text is cut into chunks: below this, ids and index entries would cost more than it.
     pub const INLINE_BYTES_MAX: usize = 512;
 
+    /// A text that stands where it is used.
+    pub fn inline(text: String) -> Self {
+        Self { chunks: Vec::new(), inline: text }
+    }
+
+    /// A text in metadata chunks.
+    pub fn chunks(chunks: Vec<ChunkId>) -> Self {
+        Self { chunks, inline: String::new() }
+    }
+
     /// Whether it is the text of nothing.
     pub fn is_empty(&self) -> bool {
-        matches!(self, Self::Inline(text) if text.is_empty())
+        self.chunks.is_empty() && self.inline.is_empty()
     }
-}
 
-impl Default for Text {
-    fn default() -> Self {
-        Self::Inline(String::new())
+    /// Whether it would be the same if it were written as a whole now.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.inline.is_empty() || self.chunks.is_empty() && self.inline.len() <= Self::INLINE_BYTES_MAX
+    }
+
+    /// The text with more behind it.
+    pub(crate) fn then(&self, more: &str) -> Self {
+        Self { chunks: self.chunks.clone(), inline: format!("{}{more}", self.inline) }
+    }
+
+    /// What comes behind `before` in it, if it begins so.
+    pub(crate) fn after(&self, before: &Self) -> Option<&str> {
+        self.inline.strip_prefix(&before.inline).filter(|_| self.chunks == before.chunks)
     }
 }
 

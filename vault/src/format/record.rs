@@ -52,7 +52,7 @@ impl Sizes {
 
 impl Default for ChunkSizes {
     /// 64 KiB for rows: a good balance of index size against what a scattered update rewrites. 2 KiB for
-    /// metadata: the last chunk of each list of a part is written anew on every day that changes its table.
+    /// metadata: when a list is written anew, its last chunk is, and half of one is what that costs.
     fn default() -> Self {
         Self {
             rows: Sizes { min: 16 << 10, average: 64 << 10, max: 256 << 10 },

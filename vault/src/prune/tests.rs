@@ -8,9 +8,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::format::contents::{ChunkContents, PackContents};
 use crate::format::envelope::{Kind, Signer, sign};
-use crate::format::manifest::{FileRecord, Manifest};
+use crate::format::manifest::{Catalogue, FileRecord, Manifest};
 use crate::format::names;
-use crate::format::recipe::Text;
 use crate::index::write_objects;
 use crate::keys::{Identities, Person};
 use crate::pack::PackBuilder;
@@ -82,7 +81,7 @@ impl Lab {
             rows: 0,
             raw_bytes: bytes,
             files: vec![file],
-            catalogue: Text::default(),
+            catalogue: Catalogue::default(),
         };
         let (_, recipient) = self.vault.sealing(Realm::Metadata).expect("a key");
         let json = serde_json::to_string(&manifest).expect("JSON");

@@ -18,6 +18,9 @@ use crate::{ChunkId, Error, Grade, Realm, Result, Split};
 /// A part's rows get a segment of their own when they come to so many average chunks.
 const OWN_SEGMENT_CHUNKS: usize = 4;
 
+/// What a list may grow by in one run and not be cut into chunks for it.
+const MORE_BYTES_MAX: usize = 16 << 10;
+
 /// Turns rows and files into sealed segments. Blocking: belongs on a thread of its own.
 pub struct Lane {
     pub(super) shared: Arc<Shared>,
@@ -93,10 +96,30 @@ impl Lane {
     /// Writes a text of metadata, unless it is short enough to stand where it is used.
     pub(super) fn text(&mut self, text: String) -> Result<Text> {
         if text.len() <= Text::INLINE_BYTES_MAX {
-            return Ok(Text::Inline(text));
+            return Ok(Text::inline(text));
         }
         let cuts = self.metadata.cut_bytes(text.as_bytes());
-        Ok(Text::Chunks(self.put(Realm::Metadata, text.as_bytes(), &cuts)?))
+        Ok(Text::chunks(self.put(Realm::Metadata, text.as_bytes(), &cuts)?))
+    }
+
+    /// Writes a list of a part. `grown` is the text that it had and what comes behind that, if it had one.
+    pub(super) fn list(
+        &mut self,
+        grown: Option<(&Text, String)>,
+        whole: impl FnOnce() -> String,
+    ) -> Result<Text> {
+        let anew = self.shared.base.is_none();
+        match grown {
+            Some((old, more)) if more.is_empty() && (!anew || old.is_settled()) => Ok(old.clone()),
+            Some((old, more)) if !anew && more.len() <= MORE_BYTES_MAX => Ok(old.then(&more)),
+            _ => self.text(whole()),
+        }
+    }
+
+    /// Writes what has changed of the source's tables: it never changes again, so it is cut for size alone.
+    pub(super) fn changes(&mut self, text: &str) -> Result<Vec<ChunkId>> {
+        let cuts = self.rows.cut_evenly(text.as_bytes());
+        self.put(Realm::Metadata, text.as_bytes(), &cuts)
     }
 
     /// Stores those of the chunks that are new and returns the ids of all, in order.

@@ -10,7 +10,7 @@ use super::Shared;
 use super::part::OpenPart;
 use crate::delta::{OldPart, Recalled, Recorded, RowKey, Tally};
 use crate::format::fingerprints::Remembered;
-use crate::format::recipe::{PART_CHUNKS_MAX, Part, Text};
+use crate::format::recipe::{PART_CHUNKS_MAX, Part};
 use crate::{Error, Result};
 
 /// Old parts looked at at once.
@@ -267,12 +267,8 @@ fn load(parts: &[Remembered], shared: &Shared) -> Result<Option<OldPart>> {
 /// Whether the lists of a part can be named again as they are, in each stream: a pack of metadata may be lost
 /// while the rows it spoke of are not.
 fn lists_are_there(parts: &[Part], shared: &Shared) -> Result<bool> {
-    let chunks = |text: &Text| match text {
-        Text::Inline(_) => Vec::new(),
-        Text::Chunks(ids) => ids.clone(),
-    };
-    let ids: Vec<_> =
-        parts.iter().flat_map(|part| [chunks(&part.chunks), chunks(&part.gone)].concat()).collect();
+    let lists = parts.iter().flat_map(|part| [&part.chunks, &part.gone]);
+    let ids: Vec<_> = lists.flat_map(|list| &list.chunks).copied().collect();
     let known = shared.runtime.block_on(shared.index.known(&ids))?;
     shared.count_on(known.values().copied());
     Ok(ids.iter().all(|id| known.contains_key(id)))

@@ -2,7 +2,7 @@
 
 use super::Lane;
 use super::apart::Lengths;
-use crate::delta::{OldPart, RecordFile, RecordWriter, Recorded};
+use crate::delta::{Before, OldPart, RecordFile, RecordWriter, Recorded};
 use crate::format::fingerprints::{ListedChunk, Record};
 use crate::format::recipe::{PART_CHUNKS_MAX, Part, chunks_to_text, gone_to_text};
 use crate::{ChunkId, Result};
@@ -95,30 +95,26 @@ impl OpenPart {
         if rows == 0 {
             return Ok(None);
         }
-        let (mut chunks, mut more, mut gone, mut unchanged) = (Vec::new(), new_more, Vec::new(), None);
+        let (mut chunks, mut more, mut gone, mut before) = (Vec::new(), new_more, Vec::new(), None);
         if let Some(mut old) = old {
-            let buried = old.bury();
-            unchanged = old.unchanged.take().filter(|_| !buried && new.is_empty());
+            old.bury();
             let new_more = std::mem::replace(&mut more, old.more);
             more.iter_mut().zip(new_more).for_each(|(all, new)| all.extend(new));
-            (chunks, gone) = (old.chunks, old.gone);
+            (chunks, gone, before) = (old.chunks, old.gone, old.before);
         }
         chunks.extend(new);
-        let changed = unchanged.is_none();
-        let parts = match unchanged {
-            Some(parts) => {
-                parts.into_iter().zip(bytes).map(|(part, bytes)| Part { rows, bytes, ..part }).collect()
-            }
-            None => {
-                let first: Vec<_> = chunks.iter().map(|chunk| chunk.id).collect();
-                let mut parts = Vec::with_capacity(1 + more.len());
-                for (ids, bytes) in std::iter::once(&first).chain(&more).zip(bytes) {
-                    let (chunks, gone) = (lane.text(chunks_to_text(ids))?, lane.text(gone_to_text(&gone))?);
-                    parts.push(Part { rows, bytes, chunks, gone });
-                }
-                parts
-            }
-        };
+        let is_as_before = |before: &Before| before.chunks == chunks.len() && before.gone == gone.len();
+        let changed = !before.as_ref().is_some_and(is_as_before);
+        let first: Vec<_> = chunks.iter().map(|chunk| chunk.id).collect();
+        let mut parts = Vec::with_capacity(1 + more.len());
+        for (stream, (ids, bytes)) in std::iter::once(&first).chain(&more).zip(bytes).enumerate() {
+            let old = before.as_ref().and_then(|before| Some((before.parts.get(stream)?, before)));
+            let more_chunks = old.map(|(old, before)| (&old.chunks, chunks_to_text(&ids[before.chunks..])));
+            let chunks = lane.list(more_chunks, || chunks_to_text(ids))?;
+            let more_gone = old.map(|(old, before)| (&old.gone, gone_to_text(&gone[before.gone..])));
+            let gone = lane.list(more_gone, || gone_to_text(&gone))?;
+            parts.push(Part { rows, bytes, chunks, gone });
+        }
         let recorded = match (records, stretch) {
             (Some(records), Some(stretch)) => {
                 let lists = (&chunks[..], &more[..]);

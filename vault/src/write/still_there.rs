@@ -8,9 +8,8 @@ use std::collections::HashSet;
 use std::sync::PoisonError;
 
 use super::Shared;
-use crate::format::manifest::{FileRecord, TableRecord};
+use crate::format::manifest::{Catalogue, FileRecord, TableRecord};
 use crate::format::names;
-use crate::format::recipe::Text;
 use crate::index::SyncReport;
 use crate::{ChunkId, Error, PackId, Result, SnapshotId, SnapshotReader, lease, needs};
 
@@ -18,7 +17,7 @@ use crate::{ChunkId, Error, PackId, Result, SnapshotId, SnapshotReader, lease, n
 pub(super) struct Needs<'a> {
     pub(super) tables: &'a [TableRecord],
     pub(super) files: &'a [FileRecord],
-    pub(super) catalogue: &'a Text,
+    pub(super) catalogue: &'a Catalogue,
 }
 
 /// What changes whenever somebody is about to delete, or has changed the keys.

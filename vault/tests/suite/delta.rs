@@ -167,6 +167,24 @@ async fn a_day_on_which_nothing_changed_costs_the_same_for_a_large_table_as_for_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn lists_and_catalogue_are_written_anew_once_a_month_and_changes_between() {
+    let lab = Lab::new().await;
+    let mut table = rows(8000, 1);
+    for night in 0..33 {
+        table[night * 100] = rows(1, 50 + night as u64).remove(0);
+        let written = lab.back_up(lab.store(), &day(table.clone())).await.unwrap();
+        assert!(written.not_remembered.is_empty(), "{written:?}");
+    }
+    let vault = lab.for_person().await.unwrap();
+    let (snapshots, _) = list_snapshots(&vault).await.unwrap();
+    let changes = |night: usize| snapshots[night].manifest.catalogue.changes.len();
+    let expected: Vec<_> = (0..=30).chain(0..2).collect();
+    assert_eq!((0..33).map(changes).collect::<Vec<_>>(), expected);
+    assert_eq!(snapshots[1].manifest.catalogue.tables, snapshots[30].manifest.catalogue.tables);
+    assert_eq!(read_day(&vault, &snapshots[32]).await.unwrap(), day(table));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_grows_a_little_every_day_keeps_few_parts() {
     let lab = Lab::new().await;
     let mut table = rows(20_000, 1);

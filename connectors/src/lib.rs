@@ -17,11 +17,13 @@ mod rows;
 mod socket;
 pub mod sqlite;
 mod table;
+mod tie;
 
 pub use capture::{Capture, CaptureOptions, Checked, Finding, PointInTime, SchemaFile, Severity, Source};
 pub use error::{Error, Result};
 pub use load::{
-    Load, LoadOptions, LoadPlan, LoadReport, LoadTable, OtherText, Outline, TableGroup, Target, Withheld,
+    Load, LoadOptions, LoadPlan, LoadReport, LoadTable, MaskedColumn, OtherText, Outline, TableGroup, Target,
+    Withheld,
 };
 pub use open::{open_source, open_target};
 use rows::Outgoing;

@@ -61,13 +61,23 @@ pub struct Withheld {
     /// Columns that are NULL in every row, whatever their definition says.
     pub columns: Vec<String>,
     /// Columns with other values of the same form, which need not be what a check asks for.
-    pub masked: Vec<String>,
+    pub masked: Vec<MaskedColumn>,
+}
+
+/// A column with other values than it had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaskedColumn {
+    /// Its name.
+    pub name: String,
+    /// Of two columns of one kind, the same value has the same mask.
+    pub kind: String,
 }
 
 impl Withheld {
     /// Columns of which no check is asked any more.
     pub(crate) fn unchecked(&self) -> Vec<String> {
-        self.columns.iter().chain(&self.masked).cloned().collect()
+        let masked = self.masked.iter().map(|masked| &masked.name);
+        self.columns.iter().chain(masked).cloned().collect()
     }
 }
 

@@ -39,8 +39,9 @@ pub(super) async fn finish(load: &MysqlLoad) -> Result<()> {
 async fn add_foreign_keys(load: &MysqlLoad) -> Result<()> {
     for name in &load.late {
         let Some(definition) = load.definitions.get(name) else { continue };
-        let absent = load.absent_parents(definition);
-        let keys = definition.foreign_keys().into_iter().filter(|(text, _)| !absent.contains(text));
+        let absent = load.keys_left_out(name, definition);
+        let stays = |text: &str| !absent.iter().any(|(absent, _)| *absent == text);
+        let keys = definition.foreign_keys().into_iter().filter(|(text, _)| stays(text));
         let added: Vec<_> = keys.map(|(text, _)| format!("ADD {text}")).collect();
         if added.is_empty() {
             continue;
@@ -68,20 +69,14 @@ async fn prove(load: &MysqlLoad) -> Result<()> {
         let checks =
             definition.left_out().iter().map(|check| left_out(&name.escape_debug().to_string(), check));
         load.report.lock().await.notes.extend(checks);
-        let absent = load.absent_parents(definition);
+        let absent = load.keys_left_out(name, definition);
         for (text, key) in definition.foreign_keys() {
-            if absent.contains(&text) {
-                let note = format!(
-                    "{}: foreign key {} is left out: its parent is not restored, or withheld",
-                    name.escape_debug(),
-                    key.name.escape_debug()
-                );
-                load.report.lock().await.notes.push(note);
-            } else {
+            if !absent.iter().any(|(absent, _)| *absent == text) {
                 let what = format!("foreign key {} of {}", key.name.escape_debug(), name.escape_debug());
                 questions.push((what, orphans(name, &key)));
             }
         }
+        load.report.lock().await.notes.extend(absent.into_iter().map(|(_, said)| said));
     }
     questions.extend(checks(load).await?);
     let asking: Vec<_> = questions.into_iter().map(|(what, query)| ask(load, what, query)).collect();

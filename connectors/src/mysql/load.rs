@@ -19,7 +19,9 @@ use super::sql::ident;
 use super::target::{LOCK_TIMEOUT_MS, refused};
 use super::wire::{Wire, WireError};
 use super::{empty, finish, rename};
-use crate::{Error, Load, LoadOptions, LoadPlan, LoadReport, LoadTable, Result, RowReceiver};
+use crate::load::left_out;
+use crate::tie::Tie;
+use crate::{Error, Load, LoadOptions, LoadPlan, LoadReport, LoadTable, Result, RowReceiver, TableName};
 
 /// What a session that loads sets beyond the rest: zero is a value of AUTO_INCREMENT, whatever dates are
 /// there are taken, and what the data broke in the source does not stop it from coming back.
@@ -148,11 +150,11 @@ impl MysqlLoad {
             Some(definition) => {
                 let late = self.late.contains(&table.name);
                 let indexes = if late { definition.late_indexes() } else { Vec::new() };
-                let absent = self.absent_parents(definition);
+                let absent = self.keys_left_out(&table.name, definition);
                 let keys = definition.foreign_keys();
                 let leave_out = |element: &str| {
                     indexes.contains(&element)
-                        || absent.contains(&element)
+                        || absent.iter().any(|(text, _)| *text == element)
                         || (late && keys.iter().any(|(text, _)| *text == element))
                 };
                 definition.without(leave_out)
@@ -189,23 +191,29 @@ impl MysqlLoad {
         Ok(Ok(()))
     }
 
-    /// Foreign keys to tables that are not restored, or to values that are withheld.
-    pub(super) fn absent_parents<'a>(&self, definition: &'a Definition) -> Vec<&'a str> {
-        let withheld = |key: &ForeignKey| {
-            let parent = key.parent.last().and_then(|table| self.plan.withheld_of(table));
-            parent.is_some_and(|of| {
-                of.whole || key.parent_columns.iter().any(|column| of.columns.contains(column))
-            })
-        };
+    /// A table's foreign keys to tables that are not restored, and those that what is withheld or masked breaks;
+    /// each with what is said of it.
+    pub(super) fn keys_left_out<'a>(
+        &self,
+        table: &str,
+        definition: &'a Definition,
+    ) -> Vec<(&'a str, String)> {
         let here = |parent: &[String]| match parent {
             [table] => {
                 self.definitions.contains_key(table) || self.schema.tables.iter().any(|t| t.name == *table)
             }
             _ => true,
         };
-        let absent = |key: &ForeignKey| withheld(key) || !self.plan.whole && !here(&key.parent);
+        let told = table.escape_debug().to_string();
+        let said = |key: &ForeignKey| {
+            let name = format!("foreign key {}", key.name.escape_debug());
+            if !self.plan.whole && !here(&key.parent) {
+                return Some(format!("{told}: {name} is left out: its parent is not restored"));
+            }
+            self.plan.breaks(&tie(table, key)?).then(|| left_out(&told, &name))
+        };
         let keys = definition.foreign_keys().into_iter();
-        keys.filter(|(_, key)| absent(key)).map(|(text, _)| text).collect()
+        keys.filter_map(|(text, key)| Some((text, said(&key)?))).collect()
     }
 
     /// Builds what a large table was made without.
@@ -306,6 +314,14 @@ impl Load for MysqlLoad {
         // The marker stays: the next run finds it and starts over.
         drop(self);
     }
+}
+
+/// What a foreign key of a table ties together, unless it is to another database.
+fn tie(table: &str, key: &ForeignKey) -> Option<Tie> {
+    let [parent] = &key.parent[..] else { return None };
+    let name = |name: &str| TableName { schema: None, name: name.to_owned() };
+    let columns = key.columns.iter().cloned().zip(key.parent_columns.iter().cloned()).collect();
+    Some(Tie { child: name(table), parent: name(parent), columns, full: false })
 }
 
 /// What makes each table and sequence in `database`: definitions name their own where they must.

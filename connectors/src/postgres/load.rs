@@ -21,7 +21,7 @@ use super::finish;
 use super::restore_schema::{Archive, Refusal, map_role};
 use super::target::{LOCK_TIMEOUT_MS, look};
 use super::tools::Installed;
-use super::{empty, inventory, large_objects, sql, subset, withhold};
+use super::{empty, foreign_key, inventory, large_objects, sql, subset, withhold};
 use crate::{
     Error, Load, LoadOptions, LoadPlan, LoadReport, LoadTable, Result, RowBatch, RowReceiver, SchemaFile,
     TableKind, TableName,
@@ -50,8 +50,8 @@ pub(super) struct PostgresLoad {
     unfilled: AtomicUsize,
     idle: Mutex<Vec<PgConnection>>,
     /// The archive's entries that are wanted, as pg_restore lists them.
-    listing: String,
-    /// Entries of the last section that are there already.
+    pub(super) listing: String,
+    /// Entries of the last section that are there already, or left out.
     built: Mutex<BTreeSet<u64>>,
     folder: TempDir,
 }
@@ -110,6 +110,9 @@ impl PostgresLoad {
         connected?;
         this.expect_tables().await?;
         withhold::loosen(&this).await?;
+        let (keys, notes) = foreign_key::broken(&this).await?;
+        this.report.get_mut().notes.extend(notes);
+        this.built.get_mut().extend(keys);
         Ok(this)
     }
 
@@ -135,12 +138,7 @@ impl PostgresLoad {
     /// Restores the entries that `list` names, tries again what failed only for a role that is mapped, and keeps the rest for
     /// the report.
     async fn restore_list(&self, section: &str, jobs: usize, list: &str) -> Result<()> {
-        let file = tempfile::NamedTempFile::new_in(self.folder.path()).and_then(|mut file| {
-            std::io::Write::write_all(&mut file, list.as_bytes())?;
-            Ok(file)
-        });
-        let path = self.folder.path().display().to_string();
-        let file = file.map_err(|source| Error::Io { path, source })?;
+        let file = self.list_file(list)?;
         let refusals = self.archive.restore(section, jobs, Some(file.path())).await?;
         let mut guard = self.guard.lock().await;
         let mut kept: Vec<Refusal> = Vec::new();
@@ -157,6 +155,20 @@ impl PostgresLoad {
         }
         self.report.lock().await.refused.extend(kept.iter().map(Refusal::to_string));
         Ok(())
+    }
+
+    /// What would restore the entries that `list` names, as SQL.
+    pub(super) async fn statements(&self, section: &str, list: &str) -> Result<String> {
+        self.archive.statements(section, self.list_file(list)?.path()).await
+    }
+
+    fn list_file(&self, list: &str) -> Result<tempfile::NamedTempFile> {
+        let file = tempfile::NamedTempFile::new_in(self.folder.path()).and_then(|mut file| {
+            std::io::Write::write_all(&mut file, list.as_bytes())?;
+            Ok(file)
+        });
+        let path = self.folder.path().display().to_string();
+        file.map_err(|source| Error::Io { path, source })
     }
 
     /// A table that has rows to come and was not created is a failure, not a note.

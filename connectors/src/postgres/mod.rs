@@ -15,6 +15,7 @@ mod empty;
 mod facts;
 mod fault;
 mod finish;
+mod foreign_key;
 mod inventory;
 mod large_objects;
 mod load;

@@ -83,7 +83,19 @@ impl Archive {
     /// Lists the archive's entries, each followed by what it depends on.
     pub(super) async fn entries(&self) -> Result<String> {
         let mut command = Command::new(&self.tool.path);
-        command.args(["--list", "--verbose"]).arg(&self.path).env("LC_ALL", "C").stdin(Stdio::null());
+        command.args(["--list", "--verbose"]);
+        self.print(command).await
+    }
+
+    /// Prints the SQL of what `list` names of a section, without running it.
+    pub(super) async fn statements(&self, section: &str, list: &Path) -> Result<String> {
+        let mut command = Command::new(&self.tool.path);
+        command.arg(format!("--section={section}")).arg("--file=-").arg("--use-list").arg(list);
+        self.print(command).await
+    }
+
+    async fn print(&self, mut command: Command) -> Result<String> {
+        command.arg(&self.path).env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
         let output = command.output().await.map_err(|source| self.io(source))?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());

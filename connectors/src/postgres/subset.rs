@@ -115,6 +115,21 @@ pub(super) fn indexes(listing: &str, oid: u64) -> BTreeMap<u64, &str> {
     entries_in_order(listing).filter(|(id, _)| entries.get(id).is_some_and(builds)).collect()
 }
 
+/// The lines of the list that add a foreign key.
+pub(super) fn foreign_keys(listing: &str) -> BTreeMap<u64, &str> {
+    let entries = parse(listing);
+    let is_key = |id: &u64| entries.get(id).is_some_and(|entry| entry.is(&["FK CONSTRAINT"]));
+    entries_in_order(listing).filter(|(id, _)| is_key(id)).collect()
+}
+
+/// These entries, and those that need one of them.
+pub(super) fn with_what_hangs_on(listing: &str, ids: BTreeSet<u64>) -> BTreeSet<u64> {
+    let entries = parse(listing);
+    let hangs = |entry: &&Entry<'_>| entry.needs.iter().any(|need| ids.contains(need));
+    let hanging: Vec<_> = entries.iter().filter(|(_, entry)| hangs(entry)).map(|(id, _)| *id).collect();
+    ids.into_iter().chain(hanging).collect()
+}
+
 /// The list without entries that are done.
 pub(super) fn without(listing: &str, done: &BTreeSet<u64>) -> String {
     let lines = entries_in_order(listing).filter(|(id, _)| !done.contains(id)).map(|(_, line)| line);
@@ -184,6 +199,15 @@ mod tests {
 33; 1259 303 VIEW public v bob
 ;\tdepends on: 20
 ";
+
+    #[test]
+    fn a_foreign_key_goes_with_its_comment() {
+        let listing = format!(
+            "{LISTING}40; 0 0 COMMENT public CONSTRAINT contacts_deal ON contacts bob\n;\tdepends on: 32\n"
+        );
+        assert_eq!(foreign_keys(&listing).into_keys().collect::<Vec<_>>(), [32]);
+        assert_eq!(with_what_hangs_on(&listing, BTreeSet::from([32])), BTreeSet::from([32, 40]));
+    }
 
     #[test]
     fn a_tables_own_indexes_are_told_from_what_needs_more() {

@@ -11,12 +11,14 @@ use rusqlite::{Connection, InterruptHandle};
 
 use super::connection::{blocking, literal, open_to_write, quoted, run};
 use super::finish;
+use super::foreign_key::{self, ForeignKey};
 use super::insert::{Encoding, Inserter};
 use super::nullable::loosened;
 use super::place::{beside, io_error};
 use super::schema::{Object, Schema};
 use super::target::PARTIAL;
-use crate::{Error, Load, LoadPlan, LoadReport, LoadTable, Result, RowReceiver};
+use crate::tie::Tie;
+use crate::{Error, Load, LoadPlan, LoadReport, LoadTable, Result, RowReceiver, TableName};
 
 /// A restore into a SQLite file.
 pub struct SqliteLoad {
@@ -67,12 +69,29 @@ impl SqliteLoad {
         Ok(())
     }
 
-    /// The statement that creates a table which is wanted, and the checks that are left out of it.
+    /// The statement that creates a table which is wanted, and the checks and keys that are left out of it.
     pub(super) fn table(&self, object: &Object) -> Option<(String, Vec<String>)> {
         let sql = object.sql.as_ref().filter(|_| object.has_rows() && !object.is_internal())?;
         let withheld = self.plan.withheld_of(&object.name).filter(|of| !of.whole);
-        let made = || withheld.map_or_else(|| (sql.clone(), Vec::new()), |of| loosened(sql, of));
-        self.wants(&object.name).then(made)
+        self.wants(&object.name).then(|| {
+            let (sql, mut left_out) =
+                withheld.map_or_else(|| (sql.clone(), Vec::new()), |of| loosened(sql, of));
+            let (sql, keys) =
+                foreign_key::without(&sql, |key| self.plan.breaks(&self.tie(&object.name, key)));
+            left_out.extend(keys);
+            (sql, left_out)
+        })
+    }
+
+    /// What a foreign key ties together. One that names no columns means the parent's primary key.
+    fn tie(&self, child: &str, key: &ForeignKey) -> Tie {
+        let parent = self.plan.tables.iter().find(|table| table.name.name.eq_ignore_ascii_case(&key.parent));
+        let primary = parent.iter().flat_map(|parent| &parent.columns).filter(|column| column.key);
+        let primary = primary.map(|column| column.name.clone()).collect();
+        let parents = if key.parent_columns.is_empty() { primary } else { key.parent_columns.clone() };
+        let table = |name: &str| TableName { schema: None, name: name.to_owned() };
+        let columns = key.columns.iter().cloned().zip(parents).collect();
+        Tie { child: table(child), parent: table(&key.parent), columns, full: false }
     }
 
     /// SQLite's own tables fill while others are loaded, so their rows wait in temporary ones.

@@ -35,6 +35,7 @@ mod check;
 mod connection;
 mod field;
 mod finish;
+mod foreign_key;
 mod insert;
 mod load;
 mod nullable;
@@ -42,6 +43,7 @@ mod place;
 mod schema;
 mod source;
 mod target;
+mod tokens;
 
 pub use source::SqliteSource;
 pub use target::SqliteTarget;

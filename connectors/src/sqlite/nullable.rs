@@ -1,36 +1,26 @@
 //! The definition of a table whose columns come back without their values: NULL is allowed where it was not,
 //! and no check asks for what does not come.
 //!
-//! It knows quotes, comments and brackets of SQLite's SQL, and of its grammar that a column's definition
-//! begins with the column's name: what it does not recognise stays as it is.
+//! Of SQLite's grammar it knows that a column's definition begins with the column's name: what it does not
+//! recognise stays as it is.
 
+use super::tokens::{Token, blanked, elements, tokens, unquoted};
 use crate::Withheld;
-
-/// A piece of SQL, and how many brackets are open around it.
-struct Token<'a> {
-    text: &'a str,
-    at: usize,
-    depth: usize,
-}
 
 /// The statement that creates a table, with NULL allowed in withheld columns and in computed ones, without the
 /// checks that name a withheld or masked one; and these checks, in words.
 pub fn loosened(create: &str, withheld: &Withheld) -> (String, Vec<String>) {
     let tokens = tokens(create);
     let (mut blank, mut checks) = (Vec::new(), Vec::new());
-    let inside: Vec<_> = tokens.iter().filter(|token| token.depth > 0).collect();
-    let mut comma = None;
     let unchecked = withheld.unchecked();
-    for element in inside.split_inclusive(|token| token.depth == 1 && token.text == ",") {
-        let next = element.last().filter(|last| last.depth == 1 && last.text == ",").map(|last| last.at);
-        let element = if next.is_some() { &element[..element.len() - 1] } else { element };
+    for (comma, element) in elements(&tokens) {
         let named = element.first().is_some_and(|name| is_one_of(name.text, &withheld.columns));
         let own: Vec<_> = element.iter().filter(|token| token.depth == 1).collect();
         let computed = own.iter().any(|token| token.text.eq_ignore_ascii_case("as"));
         if named || (computed && !withheld.columns.is_empty()) {
             blank.extend(not_null(&own));
         }
-        let found = checks_of(element, &unchecked);
+        let found = checks_of(&element, &unchecked);
         // Of a constraint of the table's own nothing is left, its comma neither.
         let goes =
             |token: &&Token<'_>| found.iter().any(|(start, end, _)| (*start..*end).contains(&token.at));
@@ -41,14 +31,8 @@ pub fn loosened(create: &str, withheld: &Withheld) -> (String, Vec<String>) {
             blank.push((start, end));
             checks.push(name.unwrap_or_else(|| create[start..end].to_owned()));
         }
-        comma = next;
     }
-    let mut text = create.as_bytes().to_vec();
-    for (start, end) in blank {
-        text[start..end].fill(b' ');
-    }
-    // Whole tokens were replaced, so what is left is text.
-    (String::from_utf8(text).unwrap_or_else(|_| create.to_owned()), checks)
+    (blanked(create, &blank), checks)
 }
 
 fn is_one_of(name: &str, columns: &[String]) -> bool {
@@ -58,17 +42,16 @@ fn is_one_of(name: &str, columns: &[String]) -> bool {
 
 /// Where an element has a check that names one of these columns, and what the check is called.
 fn checks_of(element: &[&Token<'_>], columns: &[String]) -> Vec<(usize, usize, Option<String>)> {
-    let is = |token: &Token<'_>, word: &str| token.depth == 1 && token.text.eq_ignore_ascii_case(word);
     let mut found = Vec::new();
-    for (at, token) in element.iter().enumerate().filter(|(_, token)| is(token, "check")) {
+    for (at, token) in element.iter().enumerate().filter(|(_, token)| token.is("check")) {
         let body = element[at + 1..].iter().skip(1).take_while(|token| token.depth > 1);
         let (mut names, mut count) = (false, 0);
         body.for_each(|token| (names, count) = (names || is_one_of(token.text, columns), count + 1));
         let Some(close) = element.get(at + 2 + count).filter(|_| names) else { continue };
-        let named = at.checked_sub(2).filter(|before| is(element[*before], "constraint"));
+        let named = at.checked_sub(2).filter(|before| element[*before].is("constraint"));
         let start = named.map_or(token.at, |before| element[before].at);
         let name = named.map(|before| format!("check {}", unquoted(element[before + 1].text)));
-        found.push((start, close.at + close.text.len(), name));
+        found.push((start, close.end(), name));
     }
     found
 }
@@ -89,70 +72,10 @@ fn not_null(element: &[&&Token<'_>]) -> Vec<(usize, usize)> {
     found
 }
 
-fn tokens(sql: &str) -> Vec<Token<'_>> {
-    let bytes = sql.as_bytes();
-    let (mut tokens, mut at, mut depth) = (Vec::new(), 0, 0_usize);
-    while at < bytes.len() {
-        let start = at;
-        at = match bytes[at] {
-            quote @ (b'\'' | b'"' | b'`') => after_quote(bytes, at, quote),
-            b'[' => memchr::memchr(b']', &bytes[at..]).map_or(bytes.len(), |end| at + end + 1),
-            b'-' if bytes[at..].starts_with(b"--") => {
-                at = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |end| at + end + 1);
-                continue;
-            }
-            b'/' if bytes[at..].starts_with(b"/*") => {
-                let end = memchr::memmem::find(&bytes[at + 2..], b"*/");
-                at = end.map_or(bytes.len(), |end| at + 2 + end + 2);
-                continue;
-            }
-            byte if is_word(byte) => {
-                at + bytes[at..].iter().position(|byte| !is_word(*byte)).unwrap_or(bytes.len() - at)
-            }
-            _ => at + 1,
-        };
-        let text = &sql[start..at];
-        depth = if text == ")" { depth.saturating_sub(1) } else { depth };
-        // The brackets around all definitions belong to none of them.
-        let is_outer = depth == 0 && matches!(text, "(" | ")");
-        if !text.trim().is_empty() && !is_outer {
-            tokens.push(Token { text, at: start, depth });
-        }
-        depth += usize::from(text == "(");
-    }
-    tokens
-}
-
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || byte >= 0x80
-}
-
-/// Where the quote that opens at `at` has closed.
-fn after_quote(bytes: &[u8], at: usize, quote: u8) -> usize {
-    let mut at = at + 1;
-    while let Some(end) = memchr::memchr(quote, &bytes[at..]) {
-        at += end + 1;
-        if bytes.get(at) != Some(&quote) {
-            return at;
-        }
-        at += 1;
-    }
-    bytes.len()
-}
-
-fn unquoted(name: &str) -> String {
-    let quotes = [('"', '"'), ('`', '`'), ('\'', '\''), ('[', ']')];
-    let inner = quotes.iter().find_map(|(open, close)| {
-        let inner = name.strip_prefix(*open)?.strip_suffix(*close)?;
-        Some(inner.replace(&format!("{close}{close}"), &close.to_string()))
-    });
-    inner.unwrap_or_else(|| name.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TableName;
+    use crate::{MaskedColumn, TableName};
 
     fn check(create: &str, columns: &[&str], expected: &str) {
         check_masked(create, columns, &[], expected);
@@ -160,8 +83,9 @@ mod tests {
 
     fn check_masked(create: &str, columns: &[&str], masked: &[&str], expected: &str) {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let masked = masked.iter().map(|name| MaskedColumn { name: (*name).into(), kind: "any".into() });
         let table = TableName { schema: None, name: "t".into() };
-        let withheld = Withheld { table, whole: false, columns: names(columns), masked: names(masked) };
+        let withheld = Withheld { table, whole: false, columns: names(columns), masked: masked.collect() };
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(words(&loosened(create, &withheld).0), words(expected));
     }

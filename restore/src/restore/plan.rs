@@ -64,7 +64,7 @@ impl Plan {
             schema: schema.to_vec(),
             tables: self.tables.iter().map(|table| table.load.clone()).collect(),
             whole: self.whole,
-            withheld: withhold::for_target(&self.tables),
+            withheld: withhold::for_target(&self.tables, &self.point.system),
         }
     }
 

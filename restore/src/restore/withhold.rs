@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use lifeboat_connectors::{Outline, Withheld as WithheldColumns};
+use lifeboat_connectors::{MaskedColumn, Outline, Withheld as WithheldColumns};
 use lifeboat_vault::{Grade, Vault};
 use serde::{Serialize, Serializer};
 
@@ -184,16 +184,23 @@ impl Shown {
 }
 
 /// What the target must know of it: columns that are NULL or masked, tables without rows.
-pub fn for_target(tables: &[Chosen]) -> Vec<WithheldColumns> {
+pub fn for_target(tables: &[Chosen], system: &str) -> Vec<WithheldColumns> {
     let of_table = |table: &Chosen| {
         let whole = table.is_withheld();
         let columns = |masked: bool| {
             let these = table.withheld.iter().filter(|withheld| !whole && withheld.masked == masked);
-            let names: BTreeSet<_> = these.flat_map(|withheld| withheld.columns.clone()).collect();
-            names.into_iter().collect()
+            these.flat_map(|withheld| withheld.columns.clone()).collect::<BTreeSet<_>>()
         };
-        let table = table.load.name.clone();
-        WithheldColumns { table, whole, columns: columns(false), masked: columns(true) }
+        let masked = columns(true);
+        let masked = table.load.columns.iter().filter(|column| masked.contains(&column.name)).map(|column| {
+            MaskedColumn { name: column.name.clone(), kind: Shape::kind(system, &column.type_name) }
+        });
+        WithheldColumns {
+            table: table.load.name.clone(),
+            whole,
+            columns: columns(false).into_iter().collect(),
+            masked: masked.collect(),
+        }
     };
     tables.iter().filter(|table| !table.withheld.is_empty()).map(of_table).collect()
 }

@@ -22,11 +22,12 @@ INSERT INTO orders VALUES (10, 1, 99.50, '4111111111111111'), (11, 2, 0.01, '550
 INSERT INTO products VALUES ('A-1', 'Lifeboat'), ('B-2', 'Oar');
 INSERT INTO complaints VALUES (1, 'much too slow');";
 
-/// A table that refers to a column of a higher grade than its own.
+/// A table that refers to a column of a higher grade than its own, and from one to a lower.
 const VISITS: &str =
     "CREATE TABLE visits (id integer NOT NULL PRIMARY KEY, customer_number varchar(18) NOT NULL,
-  CONSTRAINT of_number FOREIGN KEY (customer_number) REFERENCES customers (id_number));
-INSERT INTO visits VALUES (1, '110105194912310038');";
+  card_of varchar(20) NOT NULL, CONSTRAINT of_number FOREIGN KEY (customer_number) REFERENCES customers (id_number),
+  CONSTRAINT of_product FOREIGN KEY (card_of) REFERENCES products (sku));
+INSERT INTO visits VALUES (1, '110105194912310038', 'A-1');";
 
 /// Grades of it, for a system without schemas; nobody has graded cards and complaints.
 const GRADES: &str = "[source.grades]\n\"customers\" = \"medium\"\n\"orders\" = \"medium\"\n\"*.id_number\" = \"high\"\n\
@@ -290,14 +291,30 @@ fn check(lab: &dyn Lab) {
     no_secrets(lab, "asked");
     check_masks(lab, wang);
 
-    // What then cannot hold is left out and named; the rest is restored.
+    check_keys(lab);
+}
+
+/// Foreign keys that cannot hold are left out and named, and no others.
+fn check_keys(lab: &dyn Lab) {
     lab.sql("crm", VISITS);
     lab.company().back_up(DB1);
-    let finished = lab.restore(li, "visits", &[]).exits(3);
-    let told = format!("{}{}", finished.stdout, finished.stderr);
-    let said = ["of_number", "a row of visits refers to a row that is not there"];
-    assert!(said.iter().any(|words| told.contains(words)), "{told}");
-    assert_eq!(lab.sql("visits", "SELECT count(*) FROM visits"), "1");
+    for (person, database, more, code, gone) in [
+        ("li", "keys_withheld", &[][..], 3, &["of_number"][..]),
+        ("wang", "keys_masked", &["--mask"], 0, &["of_number", "of_product"]),
+    ] {
+        let finished = lab.restore(person, database, more).exits(code);
+        let told = format!("{}{}", finished.stdout, finished.stderr);
+        let schema = lab.dump(database).replace('`', "");
+        for key in ["of_number", "of_product", "of_card", "of_customer"] {
+            let note = format!("foreign key {key} is left out: it asks for what is withheld or masked");
+            assert_eq!(told.contains(&note), gone.contains(&key), "{key}: {told}");
+            let is_there = schema.contains(&format!("CONSTRAINT {key} FOREIGN KEY"));
+            assert_eq!(!is_there, gone.contains(&key), "{key}: {schema}");
+        }
+        assert!(!told.contains("refused") && !told.contains("could not be proven"), "{told}");
+        assert!(!told.contains("does not hold") && !told.contains("refers to a row"), "{told}");
+        assert_eq!(lab.sql(database, "SELECT count(*) FROM visits"), "1");
+    }
 }
 
 /// Checks that ask for what does not come are left out and named, and no others.
@@ -400,6 +417,29 @@ fn postgres_masks_no_text_of_another_encoding() {
     );
     lab.company().back_up(DB1);
     check_other_text(&lab, "old", "secret-number");
+}
+
+#[test]
+fn postgres_leaves_out_a_key_of_partitions_and_its_comment() {
+    let lab = postgres();
+    lab.company().add_to_config(DB1, "\"*.events*\" = \"low\"\n");
+    lab.sql(
+        "crm",
+        "CREATE TABLE events (id int, day int, number varchar(18) CONSTRAINT of_number REFERENCES customers (id_number), \
+           customer int CONSTRAINT of_customer REFERENCES customers, PRIMARY KEY (id, day)) PARTITION BY RANGE (day); \
+         CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (0) TO (10); \
+         COMMENT ON CONSTRAINT of_number ON events IS 'who it was'; \
+         INSERT INTO events VALUES (1, 2, '110105194912310038', 2)",
+    );
+    lab.company().back_up(DB1);
+    let told = lab.restore("wang", "masked", &["--mask"]).success().stdout;
+    let note = "public.events: foreign key of_number is left out: it asks for what is withheld or masked";
+    assert!(told.contains(note), "{told}");
+    let keys = "SELECT string_agg(DISTINCT conname, ' ') FROM pg_constraint WHERE contype = 'f' \
+        AND conrelid IN ('events'::regclass, 'events_1'::regclass)";
+    assert_eq!(lab.sql("masked", keys), "of_customer");
+    lab.restore("wang", "whole", &[]).success();
+    assert_eq!(lab.sql("whole", keys), "of_customer of_number");
 }
 
 #[test]

@@ -55,9 +55,40 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// In columns of one kind the same value is written the same way, and so has the same mask.
+    pub fn kind(system: &str, type_name: &str) -> String {
+        let name = type_name.to_ascii_lowercase();
+        // These are filled up to their length.
+        let is_filled =
+            ["char(", "character(", "char ", "binary("].iter().any(|start| name.starts_with(start));
+        match Self::of(system, type_name) {
+            Some(Self::Text) if !is_filled => "text".into(),
+            Some(Self::Bytes) if !is_filled => "bytes".into(),
+            Some(Self::Integer(largest)) => format!("integer to {largest}"),
+            Some(Self::Classed) => "any".into(),
+            _ => name,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_are_of_one_kind_where_they_write_a_value_alike() {
+        let check = |system, one, other, expected| {
+            assert_eq!(Shape::kind(system, one) == Shape::kind(system, other), expected, "{one}, {other}");
+        };
+        check("postgres", "character varying(80)", "text", true);
+        check("postgres", "character(18)", "character varying(18)", false);
+        check("postgres", "integer", "bigint", false);
+        check("postgres", "numeric(10,2)", "numeric(10,4)", false);
+        check("mysql", "int(10)", "int(11)", true);
+        check("mysql", "int(10)", "int(10) unsigned", false);
+        check("sqlite", "INTEGER", "text", true);
+    }
 
     #[test]
     fn a_type_says_what_its_column_holds() {

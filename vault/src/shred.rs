@@ -120,7 +120,7 @@ impl SourcePlan {
                 "neither the vault nor a copy has a snapshot of `{source}`"
             )));
         }
-        refuse_held(&vaults, &stores).await?;
+        refuse_held(&vaults, source).await?;
         let rows = vault.sealing_keys().iter().filter(|key| key.realm != Realm::Metadata);
         let shredded = rows.map(|key| (key.realm, key.epoch)).collect();
         let (source, vault, copies) = (source.to_owned(), vault.clone(), copies.to_vec());
@@ -130,8 +130,8 @@ impl SourcePlan {
     /// Carries it out. `phase` is told what is being done.
     ///
     /// # Errors
-    /// As long as the older keys are there, nothing is lost when it fails, and to do it again is safe. What fails
-    /// after they are gone is told in the outcome.
+    /// As long as the older keys are there, nothing is lost when it fails, and to do it again is safe: `HeldBack` when
+    /// a hold has come meanwhile. What fails after they are gone is told in the outcome.
     pub async fn carry_out(
         &self,
         by: &Identities,
@@ -154,6 +154,8 @@ impl SourcePlan {
         seal_anew(&mut vaults, &agent, source, &mut done).await?;
         // What has come while that took its time.
         seal_anew(&mut vaults, &agent, source, &mut done).await?;
+        // A hold may have come since this was planned, too.
+        refuse_held(&vaults, source).await?;
         phase("destroying keys");
         let shredding = KeyPlan::make_with(&vaults[0].vault, by, given, &KeyChange::ShredOlder).await?;
         let keys = shredding.carry_out(copies, now).await;
@@ -246,20 +248,21 @@ async fn look(at: &At, source: &str) -> Result<SourceIn> {
 }
 
 /// A hold is somebody's word that this must stay.
-async fn refuse_held(vaults: &[At], stores: &[SourceIn]) -> Result<()> {
+async fn refuse_held(vaults: &[At], source: &str) -> Result<()> {
     let all: Vec<_> = vaults.iter().map(|at| &at.vault).collect();
     let (notes, unread) = list_notes_of(&all).await?;
     if let Some(error) = unread.first() {
         return Err(Error::HeldBack(format!("a note cannot be read, which may be a hold: {error}")));
     }
-    let of_source = |snapshot: SnapshotId| stores.iter().any(|store| store.snapshots.contains(&snapshot));
-    match notes.holds.iter().find(|hold| of_source(hold.snapshot)) {
-        None => Ok(()),
-        Some(hold) => {
+    for at in vaults {
+        let mut own = at.snapshots().await?;
+        own.retain(|snapshot| snapshot.manifest.source == source);
+        if let Some(hold) = own.iter().find_map(|snapshot| notes.holds_on(snapshot.id).next()) {
             let (id, by, reason) = (hold.snapshot.short(), &hold.by, &hold.reason);
-            Err(Error::HeldBack(format!("snapshot {id} is held by {by}: {reason}")))
+            return Err(Error::HeldBack(format!("snapshot {id} is held by {by}: {reason}")));
         }
     }
+    Ok(())
 }
 
 /// Enrols the agent that signs what is sealed anew, in the vault and in its copies.

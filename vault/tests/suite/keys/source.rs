@@ -205,6 +205,24 @@ async fn what_is_held_unknown_or_would_cost_another_source_is_refused() {
     write_note(&vault, NoteAuthor::Person(&by), "wang", "settled", says, now()).await.unwrap();
     assert_eq!(team.wraps().await, before, "nothing was changed");
 
+    // Sealing anew takes its time, and a hold may come in it.
+    let held = Mutex::new(None);
+    let phase = |name: &str| {
+        if name == "sealing anew what other sources need" {
+            let author = NoteAuthor::Agent(&team.agent);
+            let hold =
+                write_note(&vault, author, "db1", "a second one", Says::Hold { snapshot: of("crm") }, now());
+            let hold = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(hold));
+            *held.lock().unwrap() = Some(hold.unwrap());
+        }
+    };
+    let late = shred_in(team.store(), &wang, &[], "crm", &phase).await;
+    assert!(matches!(&late, Err(Error::HeldBack(reason)) if reason.contains("a second one")), "{late:?}");
+    let left = team.wraps().await;
+    assert!(before.iter().all(|wrap| left.contains(wrap)), "every older key is there: {left:?}");
+    let says = Says::Release { holds: vec![held.into_inner().unwrap().unwrap()], request: None };
+    write_note(&vault, NoteAuthor::Person(&by), "wang", "settled", says, now()).await.unwrap();
+
     // A row of the other source that cannot be read now would be lost with the keys.
     for object in team.store().list("packs").await.unwrap() {
         let path = Path::from(object.name);

@@ -5,6 +5,7 @@
 //! written by a request that another person had approved then, for exactly these words. A snapshot goes when no
 //! rule in force keeps it, whatever a configuration says.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -52,11 +53,17 @@ impl fmt::Display for Keep {
         ];
         let counts =
             counts.iter().filter(|(_, count)| *count > 0).map(|(rule, count)| format!("{rule} {count}"));
-        let tags = self.tags.iter().map(|tag| format!("tag {tag}"));
+        let tags = self.tags.iter().map(|tag| format!("tag {}", one_word(tag)));
         let least = (self.min_days > 0).then(|| format!("{} days at least", self.min_days));
         let rules: Vec<_> = counts.chain(tags).chain(least).collect();
         if rules.is_empty() { f.write_str("the newest alone") } else { f.write_str(&rules.join(", ")) }
     }
+}
+
+/// A tag that a note says may be any text, and must not read as another rule behind it.
+fn one_word(tag: &str) -> Cow<'_, str> {
+    let is_word = tag.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'));
+    if is_word { tag.into() } else { format!("{tag:?}").into() }
 }
 
 impl Notes {
@@ -159,5 +166,7 @@ mod tests {
     fn a_rule_is_said_in_words() {
         assert_eq!(keep(3, 7, &["upgrade"], 7).to_string(), "last 3, daily 7, tag upgrade, 7 days at least");
         assert_eq!(Keep::default().to_string(), "the newest alone");
+        let posing = keep(3, 0, &["upgrade, 30 days at least"], 0);
+        assert_eq!(posing.to_string(), "last 3, tag \"upgrade, 30 days at least\"", "no tag says a rule");
     }
 }

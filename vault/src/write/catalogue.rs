@@ -22,6 +22,10 @@ const CHANGES_MAX: usize = 30;
 /// Bytes of changes that a catalogue may have.
 const CHANGES_BYTES_MAX: u64 = 1 << 20;
 
+/// Bytes behind lists that a catalogue may have which was written as a whole, as tables had come or gone: where they
+/// do so every night, no changes are counted, and all of this is written again every night.
+const BEHIND_BYTES_MAX: usize = 64 << 10;
+
 /// The last snapshot's catalogue, for this run's to go on from.
 pub(super) struct Base {
     /// Whose it is.
@@ -35,7 +39,8 @@ pub(super) struct Base {
 
 impl Base {
     /// Reads that of the snapshot whose rows are remembered. There is none when nothing is, when it is not
-    /// whole any more, and when its changes have become many: then lists and catalogue are written anew.
+    /// whole any more, and when its changes or what stands behind its lists have become many: then lists and
+    /// catalogue are written anew.
     pub(super) async fn read(vault: &Vault, index: &ChunkIndex, memory: &Memory) -> Option<Self> {
         let snapshot = memory.snapshot()?;
         let (_, manifest) = read_manifest(vault, snapshot).await.ok()?;
@@ -49,8 +54,18 @@ impl Base {
             return None;
         }
         let tables = SnapshotReader::on(vault, index).tables_of(snapshot, &manifest).await.ok()?;
+        if catalogue.changes.is_empty() && behind(&tables) > BEHIND_BYTES_MAX {
+            return None;
+        }
         Some(Self { snapshot, tables, packs: known.into_values().collect(), catalogue: manifest.catalogue })
     }
+}
+
+/// Bytes behind lists that would be cut into chunks if they were written now.
+fn behind(tables: &[TableRecord]) -> usize {
+    let parts = tables.iter().flat_map(|table| &table.streams).flat_map(|stream| &stream.parts);
+    let texts = parts.flat_map(|part| [&part.chunks, &part.gone]);
+    texts.filter(|text| !text.is_settled()).map(|text| text.inline.len()).sum()
 }
 
 /// Writes it through a lane of its own and lets go of the packer's channel.

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lifeboat_vault::{Error, SnapshotWriter, Written, list_snapshots};
+use lifeboat_vault::{Error, SnapshotReader, SnapshotWriter, Written, list_snapshots};
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -84,6 +84,34 @@ async fn lists_that_were_lost_with_their_pack_are_written_anew() {
     let (snapshots, _) = list_snapshots(&vault).await.unwrap();
     let newest = snapshots.iter().max_by_key(|snapshot| snapshot.manifest.number).unwrap();
     assert!(read_day(&vault, newest).await.unwrap() == day, "what came back is not what went in");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_table_every_night_lets_nothing_pile_up_behind_the_lists() {
+    let lab = Lab::new().await;
+    let mut day = day(rows(40_000, 1));
+    let (mut dice, mut behind) = (SmallRng::seed_from_u64(5), Vec::new());
+    for night in 0..24 {
+        day.insert(format!("visits_{night}"), rows(1, night));
+        let contacts = day.get_mut("contacts").unwrap();
+        for row in rows(400, 100 + night).0 {
+            let at = dice.random_range(0..contacts.len());
+            contacts[at] = row;
+        }
+        lab.back_up(lab.store(), &day).await.unwrap();
+        let vault = lab.for_person().await.unwrap();
+        let (snapshots, _) = list_snapshots(&vault).await.unwrap();
+        let newest = snapshots.iter().max_by_key(|snapshot| snapshot.manifest.number).unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        let (reader, _) = SnapshotReader::open(&vault, scratch.path()).await.unwrap();
+        let tables = reader.tables(newest).await.unwrap();
+        let parts = tables.iter().flat_map(|table| &table.streams).flat_map(|stream| &stream.parts);
+        behind.push(parts.map(|part| part.chunks.inline.len() + part.gone.inline.len()).sum::<usize>());
+    }
+    let most = behind.iter().max().unwrap();
+    assert!(*most > 64 << 10, "it would pile up: {behind:?}");
+    assert!(*most < 96 << 10, "bytes behind the lists: {behind:?}");
+    assert!(lab.read_all().await.unwrap()[&24] == day, "what came back is not what went in");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! `request-expire`, `request-keep` and `request-release`: ask another person to approve what no key opens and two people decide. An agent carries it
-//! out, on a host that may delete.
+//! `request-expire`, `request-keep` and `request-release`: ask another person to approve what no key opens and two
+//! people decide. An agent carries it out, on a host that may delete.
 
 use std::collections::BTreeSet;
 

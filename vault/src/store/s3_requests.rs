@@ -110,10 +110,12 @@ impl Answer {
         (!self.status.is_success()).then(|| quick_xml::de::from_reader(&self.body[..]).unwrap_or_default())
     }
 
-    /// What was asked for; a refusal as the error that object_store would have made of it.
+    /// What was asked for; a refusal as the error that object_store would have made of it. A store that does not
+    /// know the question answers with the object itself: asking again would not help.
     pub(super) fn read<T: for<'de> Deserialize<'de>>(&self, path: &Path) -> Result<T> {
         self.judge(path)?;
-        quick_xml::de::from_reader(&self.body[..]).map_err(|error| generic(error.into()))
+        quick_xml::de::from_reader(&self.body[..])
+            .map_err(|error| Error::NotSupported { source: error.into() })
     }
 
     /// The same where nothing but success is of interest.

@@ -8,7 +8,7 @@ use object_store::{Error, Result};
 use reqwest::Method;
 use serde::Deserialize;
 
-use super::s3_requests::S3Requests;
+use super::s3_requests::{S3Requests, generic};
 use super::versions::{ObjectVersions, Version};
 
 /// The versions of a bucket.
@@ -68,7 +68,11 @@ impl ObjectVersions for S3Versions {
             if !truncated {
                 return Ok(found);
             }
-            after = Some((key, version));
+            let next = Some((key, version));
+            if next == after {
+                return Err(generic("its list of versions says that it goes on, and does not".into()));
+            }
+            after = next;
         }
     }
 

@@ -26,6 +26,11 @@ const ALIVE: &str = "EXISTS (
             WHERE o.id = c.id AND po.present
               AND (so.realm, so.epoch) NOT IN (SELECT realm, epoch FROM shredded))))";
 
+/// Whether nothing holds a needed chunk but segments whose key was destroyed.
+const CLOSED: &str = "NOT EXISTS (
+    SELECT 1 FROM chunks AS c JOIN segments AS s ON s.n = c.segment JOIN packs AS p ON p.n = s.pack
+    WHERE c.id = l.id AND p.present AND (s.realm, s.epoch) NOT IN (SELECT realm, epoch FROM shredded))";
+
 /// A pack as the index knows it, and how much of it is needed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PackUse {
@@ -122,34 +127,21 @@ impl ChunkIndex {
 
     /// Whether one of these chunks is needed.
     pub(crate) async fn any_live(&self, ids: &[ChunkId]) -> Result<bool> {
-        for ids in ids.chunks(rows::IDS_AT_ONCE) {
-            let found: Option<i64> = sqlx::query_scalar(
-                "SELECT 1 FROM json_each(?) AS wanted JOIN live AS l ON l.id = unhex(wanted.value) LIMIT 1",
-            )
-            .bind(rows::ids_json(ids))
-            .fetch_optional(&self.pool)
-            .await?;
-            if found.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        self.any_live_that(ids, "TRUE").await
     }
 
     /// Whether one of these chunks is needed and lies under destroyed keys alone.
     pub(crate) async fn any_live_and_closed(&self, ids: &[ChunkId]) -> Result<bool> {
+        self.any_live_that(ids, CLOSED).await
+    }
+
+    async fn any_live_that(&self, ids: &[ChunkId], also: &'static str) -> Result<bool> {
+        let query = format!(
+            "SELECT 1 FROM json_each(?) AS wanted JOIN live AS l ON l.id = unhex(wanted.value) WHERE {also} LIMIT 1"
+        );
         for ids in ids.chunks(rows::IDS_AT_ONCE) {
-            let found: Option<i64> = sqlx::query_scalar(
-                "SELECT 1 FROM json_each(?) AS wanted JOIN live AS l ON l.id = unhex(wanted.value)
-                 WHERE NOT EXISTS (
-                    SELECT 1 FROM chunks AS c JOIN segments AS s ON s.n = c.segment JOIN packs AS p ON p.n = s.pack
-                    WHERE c.id = l.id AND p.present
-                      AND (s.realm, s.epoch) NOT IN (SELECT realm, epoch FROM shredded))
-                 LIMIT 1",
-            )
-            .bind(rows::ids_json(ids))
-            .fetch_optional(&self.pool)
-            .await?;
+            let query = sqlx::query_scalar(sqlx::AssertSqlSafe(query.clone())).bind(rows::ids_json(ids));
+            let found: Option<i64> = query.fetch_optional(&self.pool).await?;
             if found.is_some() {
                 return Ok(true);
             }

@@ -1,10 +1,8 @@
 //! People come and go: who opens what before and after, with every kind of identity, at every crash.
 
-use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
-use age::secrecy::SecretString;
 use lifeboat_vault::store::Store;
 use lifeboat_vault::{
     AgentKey, Depth, Error, Grade, Identities, KeyChange, KeyPlan, Opener, Person, PruneOptions, PrunePlan,
@@ -21,178 +19,11 @@ use crate::stores::{Fault, Faulty};
 mod quorum;
 mod shredding;
 mod source;
+mod team;
 
-const SSH_KEY: &str = "-----BEGIN OPENSSH PRIVATE KEY-----
-b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW
-QyNTUxOQAAACDf3djAnSMwAWSCsnAII2bc/RZjSyAtoRmwL4ScWuvpJgAAAIgPAD30DwA9
-9AAAAAtzc2gtZWQyNTUxOQAAACDf3djAnSMwAWSCsnAII2bc/RZjSyAtoRmwL4ScWuvpJg
-AAAEAcZKeNJsyhG61KEzJCvdhSHLeATEYaeXb+VxFSt6RqmN/d2MCdIzABZIKycAgjZtz9
-FmNLIC2hGbAvhJxa6+kmAAAABHRlc3QB
------END OPENSSH PRIVATE KEY-----
-";
-const SSH_RECIPIENT: &str =
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN/d2MCdIzABZIKycAgjZtz9FmNLIC2hGbAvhJxa6+km test";
-const PASSPHRASE: &str = "correct horse battery staple";
-const SECOND_KEYRING: &str = "keys/keyring-00000002";
-
-/// An SSH key that a passphrase protects.
-const LOCKED_SSH_KEY: &str = "-----BEGIN OPENSSH PRIVATE KEY-----
-b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0AAAAGAAAABDLsdJ6hb
-YjI1vs+u9arzbyAAAAAQAAAAEAAAAzAAAAC3NzaC1lZDI1NTE5AAAAIGg0szyzWoi7NnpX
-GH5Xlu4ds/EfxwphMJ1M+vYiJPb9AAAAkMocV1YtZsP0Frpmeeyx2RE0P6RgYAz4gTVYBa
-25gSxPD1kN6UBIP0tj1+5LsmsFC7XGvQB2FRbZBUZL+aolBQi3KdW/05DAuYoGV0SrFUU7
-BhBrXLcf4t30JzzHWaFaz9OzLpDmOgwpKxLhhkHy7zStZ//UeLnJrd63DuG8MT8HhShAoL
-yU8rVMoPRzsm4HbA==
------END OPENSSH PRIVATE KEY-----
-";
-const LOCKED_SSH_RECIPIENT: &str =
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGg0szyzWoi7NnpXGH5Xlu4ds/EfxwphMJ1M+vYiJPb9 test";
-
-/// Counts how often it is asked.
-#[derive(Clone, Default)]
-struct Asked(Arc<AtomicUsize>);
-
-impl age::Callbacks for Asked {
-    fn display_message(&self, _: &str) {}
-    fn confirm(&self, _: &str, _: &str, _: Option<&str>) -> Option<bool> {
-        None
-    }
-    fn request_public_string(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn request_passphrase(&self, _: &str) -> Option<SecretString> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        Some(SecretString::from("correct horse".to_owned()))
-    }
-}
-
-#[derive(Clone)]
-struct Knows(&'static str);
-
-impl age::Callbacks for Knows {
-    fn display_message(&self, _: &str) {}
-    fn confirm(&self, _: &str, _: &str, _: Option<&str>) -> Option<bool> {
-        None
-    }
-    fn request_public_string(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn request_passphrase(&self, _: &str) -> Option<SecretString> {
-        Some(SecretString::from(self.0.to_owned()))
-    }
-}
-
-/// Somebody with a key file.
-struct Member {
-    person: Person,
-    file: tempfile::NamedTempFile,
-}
-
-impl Member {
-    fn with_file(name: &str, recipient: &str, grades: &[Grade], key: &[u8]) -> Self {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(key).unwrap();
-        file.flush().unwrap();
-        Self {
-            person: Person { name: name.into(), recipient: recipient.into(), grades: grades.to_vec() },
-            file,
-        }
-    }
-
-    fn native(name: &str, grades: &[Grade]) -> Self {
-        use age::secrecy::ExposeSecret;
-        let identity = age::x25519::Identity::generate();
-        let (public, secret) = (identity.to_public().to_string(), identity.to_string());
-        Self::with_file(name, &public, grades, secret.expose_secret().as_bytes())
-    }
-
-    fn ssh(name: &str, grades: &[Grade]) -> Self {
-        Self::with_file(name, SSH_RECIPIENT, grades, SSH_KEY.as_bytes())
-    }
-
-    /// A native key in a file that a passphrase protects, as `age -p` makes it.
-    fn passphrase(name: &str, grades: &[Grade]) -> Self {
-        use age::secrecy::ExposeSecret;
-        let identity = age::x25519::Identity::generate();
-        let mut recipient = age::scrypt::Recipient::new(SecretString::from(PASSPHRASE.to_owned()));
-        recipient.set_work_factor(2);
-        let sealed = age::encrypt(&recipient, identity.to_string().expose_secret().as_bytes()).unwrap();
-        Self::with_file(name, &identity.to_public().to_string(), grades, &sealed)
-    }
-
-    fn identities(&self) -> Identities {
-        Identities::read(self.file.path(), Knows(PASSPHRASE)).unwrap()
-    }
-
-    /// Of those who have a native key in a file of their own.
-    fn native_identity(&self) -> age::x25519::Identity {
-        std::fs::read_to_string(self.file.path()).unwrap().trim().parse().unwrap()
-    }
-
-    async fn open(&self, store: Store) -> Result<Vault> {
-        let identities = self.identities();
-        Vault::open(store, Opener::Person(&identities), None).await?.unlock(&identities).await
-    }
-}
-
-/// A vault with these people and an agent.
-struct Team {
-    objects: Arc<InMemory>,
-    agent: AgentKey,
-    state: tempfile::TempDir,
-}
-
-impl Team {
-    async fn new(members: &[&Member]) -> Self {
-        Self::with_quorum(members, &[]).await
-    }
-
-    async fn with_quorum(members: &[&Member], quorum: &[(Grade, u8)]) -> Self {
-        let people: Vec<_> = members.iter().map(|member| member.person.clone()).collect();
-        let (objects, agent) = (Arc::new(InMemory::new()), AgentKey::generate("db1"));
-        let made = create(impatient(objects.clone()), &people, quorum, small_chunks(), now()).await.unwrap();
-        made.enrol(&agent.request(), now()).await.unwrap();
-        Self { objects, agent, state: tempfile::tempdir().unwrap() }
-    }
-
-    fn store(&self) -> Store {
-        impatient(self.objects.clone())
-    }
-
-    async fn back_up(&self, day: &Day) -> Result<()> {
-        let vault = Vault::open(self.store(), Opener::Agent(&self.agent), None).await?;
-        crate::lab::back_up(&vault, &self.agent, self.state.path(), day, 1).await.map(drop)
-    }
-
-    async fn change(&self, by: &Member, change: KeyChange) -> Result<lifeboat_vault::KeyOutcome> {
-        change_in(self.store(), by, &change, &[]).await
-    }
-
-    async fn wraps(&self) -> Vec<String> {
-        let listed = self.store().list("keys").await.unwrap().into_iter().map(|object| object.name);
-        listed.filter(|name| name.ends_with(".age")).collect()
-    }
-}
-
-async fn change_in(
-    store: Store,
-    by: &Member,
-    change: &KeyChange,
-    copies: &[Store],
-) -> Result<lifeboat_vault::KeyOutcome> {
-    let vault = by.open(store).await?;
-    KeyPlan::make(&vault, &by.identities(), change).await?.carry_out(copies, now()).await
-}
-
-fn retire(name: &str) -> KeyChange {
-    KeyChange::Retire { name: name.into() }
-}
-
-async fn newest_day(vault: &Vault) -> Result<Day> {
-    let (snapshots, damage) = list_snapshots(vault).await?;
-    assert!(damage.is_empty(), "{damage:?}");
-    read_day(vault, snapshots.last().unwrap()).await
-}
+use team::{
+    Asked, LOCKED_SSH_KEY, LOCKED_SSH_RECIPIENT, Member, SECOND_KEYRING, Team, change_in, newest_day, retire,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_identity_opens_its_own_grades_and_no_other() {

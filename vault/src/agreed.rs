@@ -10,7 +10,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::format::note::{KeepRule, Says};
+use crate::format::note::Says;
 use crate::keys::AgentKey;
 use crate::notes::{NoteAuthor, Notes, write_note};
 use crate::retention::Keep;
@@ -100,7 +100,7 @@ pub async fn agree_to_keep(
     if notes.agreed_for(of).iter().any(|agreed| agreed.keep.covers(keep)) {
         return Ok(None);
     }
-    let says = Says::Keep { of: of.to_owned(), keep: keep.into(), instead_of: Vec::new(), request: None };
+    let says = Says::Keep { of: of.to_owned(), keep: keep.clone(), instead_of: Vec::new(), request: None };
     let reason = "the configuration keeps this, and nothing that was agreed covers it";
     write_note(vault, NoteAuthor::Agent(agent), &agent.name, reason, says, now).await.map(Some)
 }
@@ -119,22 +119,8 @@ pub async fn agree_to_keep_less(
     (by, now): (&str, Timestamp),
 ) -> Result<NoteId> {
     let instead_of = notes.shortened_by(of, keep).into_iter().map(|agreed| agreed.note).collect();
-    let says = Says::Keep { of: of.to_owned(), keep: keep.into(), instead_of, request };
+    let says = Says::Keep { of: of.to_owned(), keep: keep.clone(), instead_of, request };
     write_note(vault, author, by, "two people decided to keep less", says, now).await
-}
-
-impl From<&Keep> for KeepRule {
-    fn from(keep: &Keep) -> Self {
-        let Keep { last, daily, weekly, monthly, yearly, tags, min_days } = keep.clone();
-        Self { last, daily, weekly, monthly, yearly, tags, min_days }
-    }
-}
-
-impl From<&KeepRule> for Keep {
-    fn from(rule: &KeepRule) -> Self {
-        let KeepRule { last, daily, weekly, monthly, yearly, tags, min_days } = rule.clone();
-        Self { last, daily, weekly, monthly, yearly, tags, min_days }
-    }
 }
 
 #[cfg(test)]

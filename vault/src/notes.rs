@@ -196,7 +196,7 @@ fn decision(read: &HashMap<NoteId, Read>, note: &Note) -> Option<(Wish, Option<R
     let ended =
         instead_of.iter().map(|id| agreed(*id, &read.get(id)?.note.says).filter(|ended| ended.of == *of));
     let ended: Option<Vec<_>> = ended.collect();
-    let words = ended.map(|ended| keep_in_words(of, &keep.into(), &ended.iter().collect::<Vec<_>>()));
+    let words = ended.map(|ended| keep_in_words(of, keep, &ended.iter().collect::<Vec<_>>()));
     Some((Wish::Keep, *request, words))
 }
 
@@ -217,7 +217,7 @@ fn held(note: NoteId, read: &Read) -> Option<Hold> {
 
 fn agreed(note: NoteId, says: &Says) -> Option<AgreedKeep> {
     match says {
-        Says::Keep { of, keep, .. } => Some(AgreedKeep { note, of: of.clone(), keep: keep.into() }),
+        Says::Keep { of, keep, .. } => Some(AgreedKeep { note, of: of.clone(), keep: keep.clone() }),
         _ => None,
     }
 }

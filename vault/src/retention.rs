@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use jiff::civil::{Date, ISOWeekDate};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::agreed::AgreedKeep;
 use crate::notes::Notes;
@@ -26,8 +27,9 @@ const RUN_BEFORE_SEEN: SignedDuration = SignedDuration::from_hours(72);
 /// A good clock may be ahead of the store's by this much.
 const AHEAD_OF_SEEN: SignedDuration = SignedDuration::from_mins(15);
 
-/// How many snapshots of a source stay.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// How many snapshots of a source stay; what is left out is none. So it stands in a note, too.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Keep {
     /// The newest ones.
     pub last: u32,

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{NoteId, RequestId, SnapshotId};
+use crate::{Keep, NoteId, RequestId, SnapshotId};
 
 /// The JSON inside the sealed body of `notes/ID`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ pub enum Says {
         /// Of what: a source's name, or `copy NAME` for what a copy keeps of every source.
         of: String,
         /// How much.
-        keep: KeepRule,
+        keep: Keep,
         /// Notes of this kind, of the same `of`, whose place it takes.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         instead_of: Vec<NoteId>,
@@ -60,24 +60,4 @@ pub enum Says {
         /// The snapshots.
         snapshots: Vec<SnapshotId>,
     },
-}
-
-/// How many snapshots stay; what is left out is none.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct KeepRule {
-    /// The newest ones.
-    pub last: u32,
-    /// The newest of each of so many days that have one.
-    pub daily: u32,
-    /// The same for weeks.
-    pub weekly: u32,
-    /// The same for months.
-    pub monthly: u32,
-    /// The same for years.
-    pub yearly: u32,
-    /// Those that were given one of these words.
-    pub tags: Vec<String>,
-    /// Nothing goes that is younger than so many days.
-    pub min_days: u32,
 }

@@ -176,7 +176,7 @@ async fn a_shorter_rule_rests_on_an_approval_of_these_very_words_or_on_nothing()
     };
     let says = |instead_of: &[NoteId], request| Says::Keep {
         of: "crm".into(),
-        keep: (&keep(1)).into(),
+        keep: keep(1),
         instead_of: instead_of.to_vec(),
         request,
     };

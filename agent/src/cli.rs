@@ -155,7 +155,7 @@ pub enum Retention {
 #[derive(Args)]
 pub struct Expire {
     /// Say what would go, and change nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["request", "identity", "break_glass"])]
     pub dry_run: bool,
     /// Only this source of the vault (may be repeated)
     #[arg(long, value_name = "NAME")]

@@ -90,6 +90,7 @@ fn snapshots_are_removed_by_hand_when_another_person_has_approved_it() {
     let to = format!("sqlite://{}", company.path("new.db").display());
     as_person(&company, "wang", &["restore", third, "--to", &to, "--request", &id]).exits(31);
     remove(first, &["--dry-run"]).success();
+    remove(first, &["--dry-run", "--identity", &wang]).exits(2);
     assert_eq!(company.snapshots(), snapshots, "nothing is gone so far");
     remove(first, &["--request", &id]).success();
     assert_eq!(company.snapshots(), [second.clone(), third.clone()]);

@@ -54,7 +54,7 @@ pub struct Restored {
     pub others: u64,
 }
 
-/// Keys or snapshots that were destroyed by hand.
+/// Keys or snapshots that were destroyed by hand, or less that is kept.
 #[derive(Debug, Clone)]
 pub struct Destroyed {
     /// Which, in words.

@@ -85,9 +85,8 @@ pub static ACC_02: Control = Control {
     supports: &["NIST SP 800-53 r5 CP-9(7)"],
     rationale: words("One person alone must not destroy the past.", "不应由一人独自销毁历史备份。"),
     does_not_show: words(
-        "deletions past these programs, by whoever has credentials of the store: see IMM-01; a shorter policy in a \
-         configuration",
-        "持有存储凭据者绕过本程序的删除（参见 IMM-01）；配置文件中缩短的保留策略",
+        "deletions past these programs, by whoever has credentials of the store: see IMM-01",
+        "持有存储凭据者绕过本程序的删除（参见 IMM-01）",
     ),
     valid_hours: 24,
     judge: |facts| {

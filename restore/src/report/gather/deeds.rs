@@ -82,17 +82,21 @@ fn approvals(request: &RequestRecord) -> u64 {
 fn destroyed(record: &AuditRecord, age: Duration) -> Option<Destroyed> {
     let deed = &record.entry.deed;
     let detail = deed.detail.as_deref().unwrap_or_default();
-    let by_hand = match deed.what.as_str() {
-        "keys" => detail.starts_with("shred "),
-        "expire" => detail.contains("decided by ") || detail.contains("approved by "),
-        _ => false,
-    };
     let happened = matches!(deed.result.as_str(), "done" | "partial");
     let others = listed_after(detail, "approved by ")
         .max(listed_after(detail, "together with "))
         .max(listed_after(detail, "decided by ").saturating_sub(1));
     let what = if deed.what == "keys" { detail.to_owned() } else { deed.what.clone() };
-    (by_hand && happened).then_some(Destroyed { what, age, others })
+    (is_by_hand(&deed.what, detail) && happened).then_some(Destroyed { what, age, others })
+}
+
+/// Whether people have destroyed something or let it go earlier, and not a rule.
+fn is_by_hand(what: &str, detail: &str) -> bool {
+    match what {
+        "keys" => detail.starts_with("shred "),
+        "expire" | "keep" => detail.contains("decided by ") || detail.contains("approved by "),
+        _ => false,
+    }
 }
 
 /// Whether rows were read in it.
@@ -118,6 +122,15 @@ fn listed_after(detail: &str, words: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_people_decided_is_told_from_what_a_rule_did() {
+        let by_hand = |what: &str, detail: &str| assert!(is_by_hand(what, detail), "{what}: {detail}");
+        by_hand("keys", "shred high 1: keyring 3");
+        by_hand("expire", "by hand: request 1a2b of wang, approved by li");
+        by_hand("keep", "decided by wang alone, by breaking the glass");
+        assert!(!is_by_hand("expire", "2 snapshots") && !is_by_hand("keys", "rotate high: keyring 2"));
+    }
 
     #[test]
     fn those_who_agreed_are_counted_by_the_words_that_the_programs_write() {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use lifeboat_console::{CommandError, Kind, Progress};
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::format::request::Wish;
-use lifeboat_vault::{AgentKey, Identities, PersonKey, RequestId, Vault, find_request, plan_id};
+use lifeboat_vault::{AgentKey, Identities, RequestId, Vault, find_request, plan_id};
 
 use crate::cli::Deciding;
 use crate::commands::read_identities;
@@ -92,7 +92,7 @@ impl Question<'_> {
 
     async fn here(&self, by: &Deciding, json: bool) -> Result<Decided, CommandError> {
         let identities = read_identities(&by.identity)?;
-        let people = self.deciders(&identities)?;
+        let people = self.vault.deciders(&identities)?;
         let names: Vec<_> = people.iter().map(|person| person.name.as_str()).collect();
         let words = format!("decided by {}", names.join(", "));
         let [one] = &people[..] else {
@@ -123,14 +123,6 @@ impl Question<'_> {
         let deed = Deed { what: "break-glass".into(), result: "begun".into(), plan, ..self.deed.clone() };
         record::write_as_person(self.vault, &identities, &deed, json).await;
         Ok(Decided::Here(identities, format!("{words} alone, by breaking the glass")))
-    }
-
-    /// Those of these people who may decide: who have grade high.
-    fn deciders(&self, identities: &Identities) -> Result<Vec<PersonKey>, CommandError> {
-        let mut keys = self.vault.person_keys(identities)?;
-        let people = self.vault.people()?;
-        keys.retain(|key| people.iter().any(|person| person.id() == Some(key.id()) && person.may_decide()));
-        Ok(keys)
     }
 
     fn missing(&self) -> CommandError {

@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 
 use crate::format::request::Wish;
-use crate::{AgentId, Hold, Result, Snapshot, Vault};
+use crate::{AgentId, Hold, Identities, PersonKey, Result, Snapshot, Vault};
 
 impl Wish {
     /// Whether people decide it, and no key is opened for it.
@@ -28,6 +28,17 @@ impl Vault {
         let people = self.people()?.into_iter();
         let others = people.filter(|other| other.may_decide() && other.id() != Some(person));
         Ok(others.map(|other| other.name).collect())
+    }
+
+    /// Those of the people with these identities who decide: who have grade high.
+    ///
+    /// # Errors
+    /// As [`Vault::others_who_decide`].
+    pub fn deciders(&self, identities: &Identities) -> Result<Vec<PersonKey>> {
+        let mut keys = self.person_keys(identities)?;
+        let people = self.people()?;
+        keys.retain(|key| people.iter().any(|person| person.id() == Some(key.id()) && person.may_decide()));
+        Ok(keys)
     }
 }
 

@@ -156,7 +156,10 @@ pub struct KeysShred {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
-    /// Destroy nothing yet: ask others to approve it, where keys take several people
+    /// Let one person decide alone although others could: on the record, and told to whoever watches
+    #[arg(long, requires = "reason", conflicts_with_all = ["ask", "request", "dry_run"])]
+    pub break_glass: bool,
+    /// Destroy nothing yet: ask others to approve it; it takes two people
     #[arg(long, conflicts_with_all = ["yes", "request", "dry_run"])]
     pub ask: bool,
     /// With --ask: how long it may be approved and used: 30m, 8h or 2d, 7d at most [default: 8h]

@@ -148,7 +148,27 @@ fn a_quorum_of_the_configuration_holds_from_the_first_backup_on() {
 #[test]
 fn what_is_shredded_is_gone_from_the_copy_too_and_the_next_night_stores_it_anew() {
     let company = company();
-    with(&company, &["wang"], &["keys", "shred", "--grade", "high", "--yes"]).success();
+    let shred = ["keys", "shred", "--grade", "high", "--yes"];
+    // Two people decide it: together, by a request, or one by breaking the glass.
+    let told = with(&company, &["wang"], &shred).exits(30).stderr;
+    assert!(told.contains("--ask --reason TEXT") && told.contains("--break-glass"), "{told}");
+    let key = company.path("one-time.key").display().to_string();
+    let ask = ["--ask", "--reason", "contract ended", "--request-key", &key, "--json"];
+    let asked = with(&company, &["wang"], &[&shred[..4], &ask].concat()).success().last_json();
+    let id = asked["request"].as_str().expect("an id").to_owned();
+    let by_request = [&shred[..], &["--request", &id, "--request-key", &key]].concat();
+    with(&company, &["wang"], &by_request).exits(30);
+    with(&company, &["wang"], &["approve", &id, "--yes"]).exits(31);
+    assert_eq!(opens(&company, &["wang"], "vault"), Some(0), "nothing is gone so far");
+    with(&company, &["li"], &["approve", &id, "--yes"]).success();
+    with(&company, &["wang"], &by_request).success();
+    let glass = ["keys", "shred", "--grade", "low", "--yes", "--break-glass"];
+    with(&company, &["wang"], &glass).exits(2);
+    let told =
+        with(&company, &["wang"], &[&glass[..], &["--reason", "court order"]].concat()).success().stderr;
+    assert!(told.contains("THE GLASS IS BROKEN: wang") && told.contains("li could have approved"), "{told}");
+    let record = with(&company, &["wang"], &["audit", "show"]).success().stdout;
+    assert!(record.contains("break-glass") && record.contains("court order"), "{record}");
     for place in ["vault", "barn"] {
         let left = fs::read_dir(company.path(place).join("keys")).expect("the keys").filter_map(Result::ok);
         let left = left.filter(|entry| entry.file_name().to_string_lossy().starts_with("high-1-"));

@@ -190,13 +190,15 @@ impl RequestRecord {
         }
     }
 
-    /// How many approvals it takes, whatever keys are split: of what people decide alone, another person's.
+    /// How many approvals it takes, whatever keys are split: of what destroys, another person's.
     fn by_policy(&self, vault: &Vault) -> usize {
-        if self.request.kind.is_decision() {
-            return 1;
+        match self.request.kind {
+            Wish::Restore => {
+                let grades = self.request.grades.iter();
+                grades.map(|grade| usize::from(vault.approvers(*grade))).max().unwrap_or(0)
+            }
+            Wish::Shred | Wish::Expire | Wish::Keep | Wish::Release => 1,
         }
-        let grades = self.request.grades.iter().filter(|_| self.request.kind == Wish::Restore);
-        grades.map(|grade| usize::from(vault.approvers(*grade))).max().unwrap_or(0)
     }
 
     /// Whether a person has a share of what it needs, by their grades.

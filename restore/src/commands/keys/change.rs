@@ -10,7 +10,7 @@ use lifeboat_vault::{
 use serde_json::json;
 
 use super::honest;
-use super::shred::ByRequest;
+use super::shred::Deciding;
 use crate::cli::{Changing, KeysAdd, KeysApprovals, KeysQuorum, KeysRetire, KeysRotate};
 use crate::open::{AtHand, copy_store};
 use crate::record::{Recorder, ended, kind_of};
@@ -92,12 +92,12 @@ impl Changed {
         Self::make_with(args, change, keep_metadata, None, json).await
     }
 
-    /// The same, with what others approved.
+    /// The same, once it is decided.
     pub(super) async fn make_with(
         args: &Changing,
         change: &KeyChange,
         keep_metadata: bool,
-        request: Option<&ByRequest<'_>>,
+        deciding: Option<&Deciding<'_>>,
         json: bool,
     ) -> Result<Self, CommandError> {
         let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
@@ -106,11 +106,8 @@ impl Changed {
         let AtHand { vault, identities, config, .. } = at_hand;
         let progress = Progress::new(json);
         let making = async {
-            let (given, approved) = match request {
-                Some(request) => {
-                    let (given, approved) = request.claim(&vault, &identities).await?;
-                    (given, Some(approved))
-                }
+            let (given, approved) = match deciding {
+                Some(deciding) => deciding.decide(&vault, &identities, &recorder, &progress).await?,
                 None => (GivenShares::default(), None),
             };
             let plan = KeyPlan::make_with(&vault, &identities, &given, change).await;

@@ -4,6 +4,7 @@ mod source;
 
 use jiff::SignedDuration;
 use lifeboat_console::{CommandError, Interrupt, Kind, Progress};
+use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{Asked, GivenShares, Grade, Identities, KeyChange, Vault, find_request};
 
@@ -55,32 +56,91 @@ async fn keys(args: &KeysShred, grade: Grade, epoch: Option<u32>, json: bool) ->
         )?;
     }
     let change = KeyChange::Shred { grade, epoch };
-    let request = args.request.as_ref().map(|id| ByRequest { args, what: What::Keys(grade, epoch), id });
-    let changed = Changed::make_with(&args.changing, &change, false, request.as_ref(), json).await?;
+    let deciding = Deciding { args, what: What::Keys(grade, epoch) };
+    let changed = Changed::make_with(&args.changing, &change, false, Some(&deciding), json).await?;
     changed.tell(&format!("{words} is shredded"), "shred", None)
 }
 
-/// A request that keys are destroyed by.
-pub(super) struct ByRequest<'a> {
+/// How it is decided that keys are destroyed: that takes two people, whether or not the keys that do it are split.
+pub(super) struct Deciding<'a> {
     args: &'a KeysShred,
     what: What<'a>,
-    id: &'a str,
 }
 
-impl ByRequest<'_> {
-    /// Opens the shares that were given for exactly this.
-    pub(super) async fn claim(
+impl Deciding<'_> {
+    /// Opens the shares that were given for exactly this by a request; without one, sees that nobody decides alone
+    /// who could have asked another.
+    ///
+    /// # Errors
+    /// `ApprovalMissing` when one person alone is here; what is said of requests.
+    pub(super) async fn decide(
         &self,
         vault: &Vault,
         identities: &Identities,
-    ) -> Result<(GivenShares, Approved), CommandError> {
-        let record = find_request(vault, self.id).await?;
+        recorder: &Recorder,
+        progress: &Progress,
+    ) -> Result<(GivenShares, Option<Approved>), CommandError> {
+        let Some(id) = &self.args.request else {
+            self.refuse_alone(vault, identities, recorder, progress).await?;
+            return Ok((GivenShares::default(), None));
+        };
+        let record = find_request(vault, id).await?;
         let proposal = self.what.propose(vault)?;
-        claim(vault, &record, identities, (Wish::Shred, &proposal), self.args.request_key.as_deref())
+        let key = self.args.request_key.as_deref();
+        let (given, approved) = claim(vault, &record, identities, (Wish::Shred, &proposal), key)?;
+        Ok((given, Some(approved)))
+    }
+
+    async fn refuse_alone(
+        &self,
+        vault: &Vault,
+        identities: &Identities,
+        recorder: &Recorder,
+        progress: &Progress,
+    ) -> Result<(), CommandError> {
+        // Where the root is split, one person does not get so far.
+        let people = vault.deciders(identities)?;
+        let [one] = &people[..] else { return Ok(()) };
+        if self.args.changing.dry_run || vault.splits_root() {
+            return Ok(());
+        }
+        let others = vault.others_who_decide(one.id())?.join(", ");
+        if others.is_empty() {
+            progress.warn(&format!(
+                "ONE PERSON DECIDES ALONE: this takes two people, and this vault has nobody but {}",
+                one.name
+            ));
+            return Ok(());
+        }
+        if self.args.break_glass {
+            progress.warn(&format!(
+                "THE GLASS IS BROKEN: {} decides alone what takes two people, and {others} could have approved it; \
+                 the record says who, when and why, and whoever watches the vault is told",
+                one.name
+            ));
+            let deed = Deed {
+                what: "break-glass".into(),
+                result: "begun".into(),
+                source: self.what.source().map(str::to_owned),
+                detail: Some(format!("keys shred {}", self.what.options())),
+                reason: self.args.changing.reason.clone(),
+                ..Deed::default()
+            };
+            recorder.write(&deed, progress).await;
+            return Ok(());
+        }
+        let text = "this takes two people, and they have not decided it";
+        Err(CommandError::new(Kind::ApprovalMissing, text)
+            .hint(format!(
+                "ask another person: lifeboat-restore keys shred {} --ask --reason TEXT",
+                self.what.options()
+            ))
+            .hint("or both give their identity here: --identity wang.key --identity li.key")
+            .hint("when it cannot wait: --break-glass --reason TEXT, which is told to whoever watches the vault"))
     }
 }
 
-/// Asks those who have a share of the root, and of the grades that must be opened.
+/// Asks those who may approve it, and who have a share of the root and of the grades that must be opened.
 async fn ask(args: &KeysShred, what: What<'_>, json: bool) -> Result<(), CommandError> {
     let Changing { access, reason, .. } = &args.changing;
     let reason = reason.clone().ok_or_else(|| {
@@ -92,10 +152,11 @@ async fn ask(args: &KeysShred, what: What<'_>, json: bool) -> Result<(), Command
     let vault = &at_hand.vault;
     let person = one_person(vault, &at_hand.identities)?;
     let proposal = what.propose(vault)?;
-    if !vault.splits_root() && proposal.together.is_empty() {
-        let text = "one person destroys keys alone in this vault: there is nobody to ask";
+    if vault.others_who_decide(person.id())?.is_empty() {
+        let text = "nobody else in this vault could approve it: there is nobody to ask";
         return Err(CommandError::new(Kind::Usage, text)
-            .hint("`lifeboat-restore keys quorum high 2` lets it take two people"));
+            .hint("`lifeboat-restore keys add` lets a second person in")
+            .hint("until then one person decides alone: without --ask"));
     }
     let asked = Asked {
         kind: Wish::Shred,

@@ -33,7 +33,8 @@ s3.delete_object(Bucket=bucket, Key='north/keys/high-1-00000001.age')
 fn shred(company: &Company) -> lifeboat_tests::Finished {
     let mut command = restore();
     command.args(["keys", "shred", "--grade", "high", "--yes", "--config"]).arg(company.config(DB1));
-    command.arg("--identity").arg(company.identity("wang")).envs(company.store_environment());
+    command.arg("--identity").arg(company.identity("wang")).arg("--identity").arg(company.identity("li"));
+    command.envs(company.store_environment());
     run(&mut command)
 }
 

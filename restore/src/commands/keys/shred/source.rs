@@ -5,12 +5,12 @@ use std::path::Path;
 use jiff::Timestamp;
 use lifeboat_console::{CommandError, Interrupt, Kind, Progress, escape, human_bytes, print, print_json};
 use lifeboat_vault::format::audit::Deed;
-use lifeboat_vault::{GivenShares, SourceGone, SourceIn, SourcePlan, SourceShredded};
+use lifeboat_vault::{SourceGone, SourceIn, SourcePlan, SourceShredded};
 use serde_json::json;
 
 use super::super::change::{epochs, incomplete, needs_the_root, store_json, told_of_store, unproven};
 use super::super::honest;
-use super::{ByRequest, What};
+use super::{Deciding, What};
 use crate::approval::Approved;
 use crate::cli::KeysShred;
 use crate::commands::confirm::confirm;
@@ -34,7 +34,7 @@ pub async fn run(args: &KeysShred, source: &str, json: bool) -> Result<(), Comma
     let mut asked = format!("shred source {source}");
     let scratch = scratch(args.changing.access.scratch.as_deref())?;
     progress.phase("looking at what other sources need");
-    let planned = plan(args, source, &at_hand, scratch.path());
+    let planned = plan(args, source, &at_hand, scratch.path(), (&recorder, &progress));
     let (plan, approved) = match interrupt.or(planned).await {
         Err(error) if !args.changing.dry_run && kind_of(&error) != Kind::Interrupted => {
             let failed: Result<(), _> = Err(error);
@@ -99,6 +99,7 @@ async fn plan(
     source: &str,
     at_hand: &AtHand,
     scratch: &Path,
+    (recorder, progress): (&Recorder, &Progress),
 ) -> Result<(SourcePlan, Option<Approved>), CommandError> {
     let AtHand { vault, identities, config, .. } = at_hand;
     let Some(config) = config else {
@@ -108,14 +109,8 @@ async fn plan(
             .hint("name the configuration that lists them: --config PATH"));
     };
     let copies = config.vault.copies.iter().map(copy_store).collect::<Result<Vec<_>, _>>()?;
-    let (given, approved) = match &args.request {
-        Some(id) => {
-            let request = ByRequest { args, what: What::Source(source), id };
-            let (given, approved) = request.claim(vault, identities).await?;
-            (given, Some(approved))
-        }
-        None => (GivenShares::default(), None),
-    };
+    let deciding = Deciding { args, what: What::Source(source) };
+    let (given, approved) = deciding.decide(vault, identities, recorder, progress).await?;
     let plan = SourcePlan::make(vault, &copies, (identities, given), source, scratch).await;
     Ok((plan.map_err(needs_the_root)?, approved))
 }

@@ -40,12 +40,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use lifeboat_console::{CommandError, init_logging};
+use lifeboat_console::{CommandError, bound_arenas, init_logging};
 
 /// How long threads may take to notice that the command has ended.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
+    bound_arenas();
     let cli = cli::Cli::parse();
     let json = cli.output.json;
     match run(cli) {

@@ -7,6 +7,7 @@
 //! This crate knows none of Lifeboat's others. A program turns their errors into a [`CommandError`] by
 //! `?` and tells them apart in one function that it gives to [`CommandError::classify`].
 
+mod arenas;
 mod args;
 mod error;
 mod escape;
@@ -17,6 +18,7 @@ mod output;
 mod progress;
 mod table;
 
+pub use arenas::bound_arenas;
 pub use args::{LogFormat, OutputArgs};
 pub use error::{CommandError, Explanation, Kind, ResultExt, chain};
 pub use escape::escape;

@@ -20,9 +20,10 @@ mod words;
 use std::process::ExitCode;
 
 use clap::Parser;
-use lifeboat_console::{CommandError, init_logging};
+use lifeboat_console::{CommandError, bound_arenas, init_logging};
 
 fn main() -> ExitCode {
+    bound_arenas();
     let cli = cli::Cli::parse();
     let json = cli.output.json;
     match run(cli) {

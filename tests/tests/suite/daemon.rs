@@ -191,6 +191,20 @@ fn wait_until_gone(pid: &str) {
 }
 
 #[test]
+fn a_daemon_keeps_to_few_arenas_and_to_its_arguments() {
+    let company = company("");
+    let daemon = Daemon::start(&company);
+    let about = |what: &str| {
+        let bytes = fs::read(format!("/proc/{}/{what}", daemon.child.id())).expect("the daemon runs");
+        let words = bytes.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
+        words.collect::<Vec<_>>()
+    };
+    assert!(about("environ").contains(&"MALLOC_ARENA_MAX=2".to_owned()));
+    let config = company.config(DB1).display().to_string();
+    assert_eq!(about("cmdline")[1..], ["run", "--config", &config, ""]);
+}
+
+#[test]
 fn a_daemon_serves_its_schedule_reads_its_configuration_again_and_stops() {
     let company = company("");
     let daemon = Daemon::start(&company);

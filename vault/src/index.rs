@@ -63,8 +63,8 @@ CREATE TABLE IF NOT EXISTS chunks (
 /// Where a chunk lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
-    /// The segment.
-    pub segment: SegmentLocation,
+    /// The segment, of which all of its chunks share one: a part has up to sixteen thousand of them.
+    pub segment: Arc<SegmentLocation>,
     /// Where the chunk begins in the raw segment.
     pub at: u32,
     /// Its size.
@@ -175,8 +175,7 @@ impl ChunkIndex {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(Duration::from_secs(60))
-            .pragma("cache_size", "-8000");
+            .busy_timeout(Duration::from_secs(60));
         let pool = SqlitePoolOptions::new().max_connections(3).connect_with(options).await?;
         let sound: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&pool).await?;
         if sound != "ok" {

@@ -1,6 +1,7 @@
 //! The index's rows: putting packs in, looking chunks up, and writing what no index object has yet.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use serde_json::json;
 use sqlx::sqlite::SqliteRow;
@@ -92,7 +93,7 @@ impl ChunkIndex {
     async fn locate_some(
         &self,
         ids: &[ChunkId],
-        segments: &mut HashMap<i64, SegmentLocation>,
+        segments: &mut HashMap<i64, Arc<SegmentLocation>>,
     ) -> Result<Vec<(ChunkId, Location)>> {
         let text: Option<String> =
             sqlx::query_scalar(LOCATE).bind(ids_json(ids)).fetch_one(&self.pool).await?;
@@ -104,7 +105,9 @@ impl ChunkIndex {
         if !unknown.is_empty() {
             let numbers = serde_json::Value::from(unknown).to_string();
             let rows = sqlx::query(SEGMENTS).bind(numbers).fetch_all(&self.pool).await?;
-            segments.extend(rows.iter().filter_map(read_segment).map(|segment| (segment.number, segment)));
+            segments.extend(
+                rows.iter().filter_map(read_segment).map(|segment| (segment.number, Arc::new(segment))),
+            );
         }
         let located = places.into_iter().filter_map(|Place { id, segment, at, bytes, rows, continues }| {
             let segment = segments.get(&segment)?.clone();

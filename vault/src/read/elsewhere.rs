@@ -43,7 +43,7 @@ impl SnapshotReader {
     /// Reads these chunks of a segment, each from wherever a whole copy of it is.
     pub(super) async fn open_chunks(
         &self,
-        segment: SegmentLocation,
+        segment: Arc<SegmentLocation>,
         chunks: Vec<(ChunkId, Location)>,
     ) -> Result<Opened> {
         let damage = match self.segments.open(segment, chunks.clone()).await {

@@ -1,6 +1,7 @@
 //! A stream's rows from its recipe, in order, with the next segments on their way.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
@@ -41,7 +42,7 @@ impl Found {
 
 /// Runs that follow each other in one segment.
 struct Step {
-    segment: SegmentLocation,
+    segment: Arc<SegmentLocation>,
     runs: Vec<Run>,
     /// Their chunks.
     chunks: Vec<(ChunkId, Location)>,
@@ -151,7 +152,11 @@ fn steps(found: &Found) -> Vec<Step> {
         let step = match steps.last_mut() {
             Some(step) if step.segment.number == number => step,
             _ => {
-                steps.push(Step { segment: location.segment.clone(), runs: Vec::new(), chunks: Vec::new() });
+                steps.push(Step {
+                    segment: Arc::clone(&location.segment),
+                    runs: Vec::new(),
+                    chunks: Vec::new(),
+                });
                 steps.last_mut().expect("one was pushed")
             }
         };

@@ -48,14 +48,14 @@ impl Segments {
     /// Reads one chunk and proves it.
     pub(crate) async fn chunk(&self, id: ChunkId, location: Location) -> Result<OpenChunk> {
         let range = range(&location);
-        let segment = self.open(location.segment.clone(), vec![(id, location)]).await?;
+        let segment = self.open(Arc::clone(&location.segment), vec![(id, location)]).await?;
         Ok(OpenChunk { segment, range })
     }
 
     /// Reads a segment and proves these of its chunks.
     pub(crate) async fn open(
         &self,
-        location: SegmentLocation,
+        location: Arc<SegmentLocation>,
         prove: Vec<(ChunkId, Location)>,
     ) -> Result<Arc<Vec<u8>>> {
         let kept = self.kept(location.number);
@@ -147,7 +147,7 @@ pub(crate) fn usable<'a>(
         return Err(Error::Missing { object: names::pack(location.segment.pack) });
     }
     if location.segment.shredded {
-        let SegmentLocation { realm, epoch, .. } = location.segment;
+        let SegmentLocation { realm, epoch, .. } = *location.segment;
         return Err(Error::damaged(
             what,
             format!("its key {realm} {epoch} was shredded: nobody can open it"),

@@ -5,11 +5,12 @@
 //! killed leaves a vault as whole as it was.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 
 use crate::format::names;
-use crate::index::{ChunkIndex, Location, SegmentLocation};
+use crate::index::{ChunkIndex, Location};
 use crate::keys::AgentKey;
 use crate::pack::{self, PackBuilder};
 use crate::prune::gather_live;
@@ -176,7 +177,7 @@ impl<'a> Resealing<'a> {
     async fn segment(&mut self, number: i64) -> Result<()> {
         let chunks = self.at.index.lacking_in(number).await?;
         let Some((_, first)) = chunks.first() else { return Ok(()) };
-        let location: SegmentLocation = first.segment.clone();
+        let location = Arc::clone(&first.segment);
         let raw = match self.segments.open(location.clone(), chunks.clone()).await {
             Ok(raw) => raw,
             Err(error) if error.is_damage() => {

@@ -258,6 +258,15 @@ pub struct Source {
     /// the schedule in `[agent]` when left out.
     #[schemars(with = "Option<Vec<String>>")]
     pub schedule: Vec<Schedule>,
+    /// How soon it must be restored and compared, such as `4h`: `lifeboat-restore report` holds the slowest of its last
+    /// restores against it, and nothing else does.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_optional_duration")]
+    #[schemars(with = "Option<String>")]
+    pub rto: Option<Duration>,
+    /// How long the time between two of its backups may be, such as `25h`; held against the record likewise.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_optional_duration")]
+    #[schemars(with = "Option<String>")]
+    pub rpo: Option<Duration>,
     /// The grades of its columns, by pattern: `schema.table`, `schema.table.column`, or without the schema where
     /// the system has none; `*` stands for any characters. The most specific pattern wins. What none names is
     /// high.
@@ -452,6 +461,13 @@ fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error>
 
 fn as_duration<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&duration_text(*duration))
+}
+
+fn as_optional_duration<S: Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    duration.map(duration_text).serialize(serializer)
 }
 
 /// `1h 30m`.

@@ -58,8 +58,18 @@ pub(crate) const AGENT_KEYS: &[&str] = &[
     "listen",
 ];
 pub(crate) const MAINTENANCE_KEYS: &[&str] = &["verify", "expire", "prune", "copy"];
-pub(crate) const SOURCE_KEYS: &[&str] =
-    &["name", "url", "password", "allow_plaintext", "schedule", "keep", "keep_min_days", "grades"];
+pub(crate) const SOURCE_KEYS: &[&str] = &[
+    "name",
+    "url",
+    "password",
+    "allow_plaintext",
+    "schedule",
+    "rto",
+    "rpo",
+    "keep",
+    "keep_min_days",
+    "grades",
+];
 
 /// More snapshots than this nobody counts one by one.
 const KEEP_MAX: u32 = 100_000;
@@ -462,6 +472,8 @@ fn source(section: &Section<'_>, name: &Field<'_>, folder: &Path, default: &[Sch
             Some(schedule) => schedules(&schedule)?,
             None => default.to_vec(),
         },
+        rto: section.optional("rto").map(|field| value(&field, values::target)).transpose()?,
+        rpo: section.optional("rpo").map(|field| value(&field, values::target)).transpose()?,
         grades: Grading::default(),
     };
     let idle = password.or(plaintext.filter(|_| source.allow_plaintext));

@@ -147,6 +147,16 @@ pub(crate) fn duration_above_zero(text: &str) -> Result<Duration, Fault> {
     }
 }
 
+/// As [`duration`], of what was promised to somebody.
+pub(crate) fn target(text: &str) -> Result<Duration, Fault> {
+    match duration(text)? {
+        Duration::ZERO => {
+            Err(Fault::new("nothing is as fast", "leave the line out where no time was promised"))
+        }
+        duration => Ok(duration),
+    }
+}
+
 pub(crate) fn zone(text: &str) -> Result<Zone, Fault> {
     Zone::get(text).ok_or_else(|| {
         Fault::new(

@@ -88,6 +88,21 @@ schedule = []
 }
 
 #[test]
+fn a_source_says_what_was_promised_of_it_and_no_time_is_none() {
+    let text = GOOD.replace("name = \"crm\"", "name = \"crm\"\nrto = \"90m\"\nrpo = \"25h\"");
+    let config = Config::parse(&text, Path::new("lifeboat.toml")).expect("a good configuration");
+    let source = config.source("crm").expect("it is there");
+    assert_eq!([source.rto, source.rpo].map(|time| time.expect("a time").as_secs()), [90 * 60, 25 * 60 * 60]);
+    let shown = config.to_masked_toml();
+    assert!(shown.contains("rto = \"1h 30m\"\nrpo = \"25h\"\n"), "{shown}");
+    check_with(
+        "name = \"crm\"",
+        "name = \"crm\"\nrto = \"0s\"",
+        "error: lifeboat.toml:10:7: `rto` in [[source]]: nothing is as fast\nhint: leave the line out where no time was promised",
+    );
+}
+
+#[test]
 fn the_shipped_example_is_a_configuration_that_its_unit_can_run() {
     let text = include_str!("../../examples/lifeboat.toml");
     let config = Config::parse(text, Path::new("examples/lifeboat.toml")).expect("the example");
@@ -158,7 +173,7 @@ fn an_unknown_key_is_refused_with_the_one_that_was_meant() {
     check_with(
         "password =",
         "colour =",
-        "error: lifeboat.toml:11:1: unknown key `colour` in [[source]]\nhint: known here: name, url, password, allow_plaintext, schedule, keep, keep_min_days, grades",
+        "error: lifeboat.toml:11:1: unknown key `colour` in [[source]]\nhint: known here: name, url, password, allow_plaintext, schedule, rto, rpo, keep, keep_min_days, grades",
     );
 }
 

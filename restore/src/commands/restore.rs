@@ -198,9 +198,12 @@ impl Run<'_> {
         // Before the first row is opened: a restore that is killed is on the record too.
         let begun = Deed { result: "begun".into(), ..self.deed_of(&plan) };
         let recorded = self.recorder.write(&begun, &self.progress).await;
-        let done = self.carry_out(&mut plan, &schema, &notes).await;
+        let carried = self.carry_out(&mut plan, &schema, &notes).await;
+        let loaded = carried.as_ref().ok().map(|summary| summary.on_record(plan.whole));
+        let done = carried.and_then(|summary| self.end(&summary));
         if recorded {
-            self.recorder.write(&ended(self.deed_of(&plan), &done), &self.progress).await;
+            let deed = Deed { loaded, ..self.deed_of(&plan) };
+            self.recorder.write(&ended(deed, &done), &self.progress).await;
         }
         done
     }
@@ -277,7 +280,7 @@ impl Run<'_> {
         plan: &mut Plan,
         schema: &[SchemaFile],
         notes: &[String],
-    ) -> Result<(), CommandError> {
+    ) -> Result<Summary, CommandError> {
         self.prove(plan).await?;
         self.tell(plan, notes)?;
         let started = Instant::now();
@@ -293,12 +296,17 @@ impl Run<'_> {
             let differences = differences.context(|| "the target is complete, but it was not compared")?;
             summary.compared(differences, started.elapsed());
         }
+        Ok(summary)
+    }
+
+    /// Says what it came to.
+    fn end(&self, summary: &Summary) -> Result<(), CommandError> {
         let ending = summary.ending();
         // One that was interrupted, or left something out, may be begun again until the request expires.
         if let (Ok(()), Some(approved)) = (&ending, &self.approved) {
             approved.key.used(&self.progress);
         }
-        self.progress.summary(&summary)?;
+        self.progress.summary(summary)?;
         if !self.json {
             print(&summary.to_string())?;
         }

@@ -7,6 +7,7 @@
 mod access;
 mod copies;
 mod coverage;
+mod drills;
 mod keys;
 mod proof;
 mod watch;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use super::control::{Control, Judgement};
 use super::facts::Facts;
-use super::said::said;
+use super::said::{said, words};
 
 /// Every control, in the order of the report.
 pub static ALL: [&Control; 32] = [
@@ -39,9 +40,9 @@ pub static ALL: [&Control; 32] = [
     &access::ACC_02,
     &access::ACC_06,
     &proof::VER_01,
-    &proof::VER_02,
-    &proof::VER_03,
-    &proof::VER_04,
+    &drills::VER_02,
+    &drills::VER_03,
+    &drills::VER_04,
     &proof::AUD_01,
     &access::CLS_01,
     &access::XBR_01,
@@ -58,6 +59,14 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Names, for a sentence.
 fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// What is said where the record cannot be relied upon.
+fn unrecorded(facts: &Facts) -> Option<Judgement> {
+    (facts.audit.entries == 0 || !facts.audit.broken.is_empty()).then(|| {
+        let said = words("the record is empty or broken", "审计记录为空或已损坏");
+        Judgement::unknown(said).seen([&facts.audit.read])
+    })
 }
 
 /// What is said where the newest snapshot may be one whose manifest cannot be read.

@@ -1,5 +1,6 @@
 //! Everything that controls are judged by, gathered once. Plain data: no store, no file, no clock.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -37,6 +38,10 @@ pub struct DeedFacts {
     pub done: Vec<Restored>,
     /// How long ago somebody last went without the approval that was needed.
     pub glass: Option<Duration>,
+    /// Restores of every table and column as they were, of which the record says how they went; the newest first.
+    pub measured: Vec<Measured>,
+    /// The longest time between two backups on record, up to now, of each source that has one.
+    pub gaps: BTreeMap<String, Duration>,
     /// What was destroyed by hand.
     pub destroyed: Vec<Destroyed>,
     /// How long ago somebody who is called an escrow last opened rows.
@@ -52,6 +57,19 @@ pub struct Restored {
     pub grades: Vec<String>,
     /// How many others approved it, or gave their identities to it.
     pub others: u64,
+}
+
+/// How a whole restore went.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// Of which source.
+    pub source: String,
+    /// How long ago it ended, by the clock of whoever did it.
+    pub age: Duration,
+    /// From its beginning to the end of the comparison, or of the loading where nothing was compared.
+    pub took: Duration,
+    /// Tables whose rows or digests are not the manifest's; none where they were not compared.
+    pub differences: Option<u64>,
 }
 
 /// Keys or snapshots that were destroyed by hand, or less that is kept.
@@ -104,6 +122,10 @@ pub struct Planned {
     pub name: String,
     /// The longest time between two slots of its schedule in the next sixty days; none without a schedule.
     pub gap: Option<Duration>,
+    /// Within how long it must be restored, where that is declared.
+    pub rto: Option<Duration>,
+    /// How long the time between two of its backups may be, where that is declared.
+    pub rpo: Option<Duration>,
     /// Columns of its newest snapshot that the configuration grades by no pattern; nothing when they are not known.
     pub ungraded: Option<Vec<String>>,
 }
@@ -242,11 +264,19 @@ pub struct HostFacts {
 impl Facts {
     /// The newest snapshot of each source that has one, by source.
     pub fn newest(&self) -> Vec<&SnapshotFacts> {
-        let mut newest: std::collections::BTreeMap<&str, &SnapshotFacts> = std::collections::BTreeMap::new();
+        let mut newest: BTreeMap<&str, &SnapshotFacts> = BTreeMap::new();
         for snapshot in &self.vault.snapshots {
             newest.insert(&snapshot.source, snapshot);
         }
         newest.into_values().collect()
+    }
+
+    /// The sources that are configured, or else those that have a snapshot.
+    pub fn sources(&self) -> Vec<&str> {
+        match &self.config {
+            Some(config) => config.sources.iter().map(|source| source.name.as_str()).collect(),
+            None => self.newest().into_iter().map(|snapshot| snapshot.source.as_str()).collect(),
+        }
     }
 
     /// The newest snapshot of a source.

@@ -6,11 +6,13 @@ use jiff::Timestamp;
 
 use super::evidence::{Evidence, sha256};
 use super::facts::{
-    AuditFacts, ConfigFacts, DeedFacts, Destroyed, Facts, HostFacts, KeyFacts, Listing, Locks, Planned,
-    Restored, SnapshotFacts, StoreFacts, VaultFacts,
+    AuditFacts, ConfigFacts, DeedFacts, Destroyed, Facts, HostFacts, KeyFacts, Listing, Locks, Measured,
+    Planned, Restored, SnapshotFacts, StoreFacts, VaultFacts,
 };
 
 pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Two stores in two regions, three people, one source, everything in time.
 pub fn good() -> Facts {
@@ -20,7 +22,13 @@ pub fn good() -> Facts {
         config: Some(ConfigFacts {
             read: read("config", "/etc/lifeboat/lifeboat.toml", now),
             branch: "hamburg".into(),
-            sources: vec![Planned { name: "crm".into(), gap: Some(DAY), ungraded: Some(Vec::new()) }],
+            sources: vec![Planned {
+                name: "crm".into(),
+                gap: Some(DAY),
+                rto: Some(HOUR * 4),
+                rpo: Some(HOUR * 25),
+                ungraded: Some(Vec::new()),
+            }],
             people: people(),
             channels: vec![("ops".into(), "email"), ("robot".into(), "dingtalk"), ("alive".into(), "ping")],
             suppressions: Vec::new(),
@@ -59,6 +67,8 @@ pub fn good() -> Facts {
             begun: vec![restored(20, &["high", "low"], 2), restored(10, &["low"], 0)],
             done: vec![restored(20, &["high", "low"], 2), restored(10, &["low"], 0)],
             glass: None,
+            measured: [20, 80, 130, 170].map(measured).into(),
+            gaps: [("crm".to_owned(), HOUR * 24)].into(),
             destroyed: vec![Destroyed { what: "shred high 1".into(), age: DAY * 30, others: 1 }],
             escrow: Some(DAY * 100),
         },
@@ -78,6 +88,8 @@ pub fn bare() -> Facts {
     facts.audit.rows_verified = None;
     facts.deeds.begun.clear();
     facts.deeds.done.clear();
+    facts.deeds.measured.clear();
+    facts.deeds.gaps.clear();
     facts.deeds.destroyed.clear();
     facts.deeds.escrow = None;
     facts
@@ -86,6 +98,11 @@ pub fn bare() -> Facts {
 pub fn restored(days: u32, grades: &[&str], others: u64) -> Restored {
     let grades = grades.iter().map(|grade| (*grade).to_owned()).collect();
     Restored { age: DAY * days, grades, others }
+}
+
+/// A restore of the CRM in half an hour, so many days ago.
+pub fn measured(days: u32) -> Measured {
+    Measured { source: "crm".into(), age: DAY * days, took: HOUR / 2, differences: Some(0) }
 }
 
 fn read(kind: &'static str, from: &str, at: Timestamp) -> Evidence {

@@ -75,6 +75,8 @@ fn of_config(config: &Config, path: &Path, digest: String, now: Timestamp) -> Co
     let planned = |source: &Source| Planned {
         name: source.name.clone(),
         gap: longest_gap(source, &zone, now),
+        rto: source.rto,
+        rpo: source.rpo,
         ungraded: None,
     };
     let people = config.people.iter().map(|(name, person)| (name.clone(), person.recipient.clone()));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lifeboat_connectors::LoadReport;
 use lifeboat_console::{CommandError, Kind, escape, human_bytes, human_duration};
+use lifeboat_vault::format::audit::Loaded;
 use serde::Serialize;
 
 use super::withhold::{Reason, by_reason};
@@ -82,6 +83,18 @@ impl Summary {
     pub fn compared(&mut self, differences: Vec<String>, elapsed: Duration) {
         self.differences = differences;
         self.compare_seconds = Some(words::seconds(elapsed));
+    }
+
+    /// The same for the record. `every_table`: whether the plan was for all of the snapshot's.
+    pub fn on_record(&self, every_table: bool) -> Loaded {
+        let up = |seconds: f64| seconds.ceil() as u64;
+        let as_it_was = self.withheld.is_empty() && self.skipped.is_empty() && self.refused.is_empty();
+        Loaded {
+            whole: every_table && as_it_was,
+            load_seconds: up(self.load_seconds),
+            compare_seconds: self.compare_seconds.map(up),
+            differences: self.compare_seconds.map(|_| self.differences.len() as u64),
+        }
     }
 
     /// How the command ends.

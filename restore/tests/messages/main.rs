@@ -192,12 +192,31 @@ fn what_was_done_is_on_the_record() {
     let restores: Vec<_> = lines.filter(|line| line["what"] == "restore").collect();
     assert_eq!(restores.len(), 3, "{export}");
     assert_eq!((&restores[1]["result"], &restores[1]["rows"]), (&"done".into(), &4.into()), "{export}");
+    assert_eq!((&restores[0]["result"], &restores[0]["loaded"]), (&"begun".into(), &Value::Null), "{export}");
+    let loaded = &restores[1]["loaded"];
+    assert_eq!((&loaded["whole"], &loaded["differences"]), (&true.into(), &0.into()), "{export}");
+    assert!(loaded["load_seconds"].is_u64() && loaded["compare_seconds"].is_u64(), "{export}");
     assert_eq!((&restores[2]["result"], &restores[2]["kind"]), (&"refused".into(), &"no usable key".into()));
     assert!(!export.contains("Ada") && !export.contains("AGE-SECRET"), "neither rows nor secrets: {export}");
     let chains = std::fs::read_dir(lab.path("vault/audit")).expect("the record").filter_map(Result::ok);
     let last = chains.map(|chain| chain.path().join("00000004")).find(|entry| entry.exists());
     std::fs::remove_file(last.expect("wang's last entry")).expect("it is removed");
     lab.check("audit-broken", "audit verify --anchor anchor.txt VAULT WANG");
+}
+
+#[test]
+fn only_a_whole_restore_that_was_compared_shows_that_nothing_differs() {
+    let lab = Lab::with_snapshot();
+    let check = |options: &str, expected: &str| {
+        let _ = std::fs::remove_file(lab.path("new.db"));
+        let (code, _, stderr) = lab.run(&format!("restore crm@latest --to TARGET {options} VAULT WANG"));
+        assert_eq!(code, Some(0), "{options}: {stderr}");
+        assert_eq!(lab.control("VER-03", "VAULT WANG"), expected, "{options}");
+    };
+    check("--table contacts", "unknown");
+    check("", "pass");
+    check("--no-compare", "fail");
+    check("", "pass");
 }
 
 #[test]

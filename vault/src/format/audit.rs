@@ -60,12 +60,30 @@ pub struct Deed {
     /// BLAKE3 of the plan that was carried out, hex: the same plan has the same one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
+    /// Of a restore that loaded what it meant to, how that went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loaded: Option<Loaded>,
     /// More about it, in words of the program's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// Why, in words of whoever did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// How a restore went that loaded what it meant to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loaded {
+    /// Whether that is every table and column of the snapshot, as they were.
+    pub whole: bool,
+    /// Seconds until the target was complete, rounded up.
+    pub load_seconds: u64,
+    /// Seconds of reading it back and comparing it, rounded up; nothing where it was not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compare_seconds: Option<u64>,
+    /// Tables whose rows or digests are not the manifest's; nothing likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub differences: Option<u64>,
 }
 
 /// Which rows a verify read.

@@ -6,20 +6,12 @@
 use std::time::Duration;
 
 use super::super::control::{Control, Depth, Judgement, Severity, without_config};
-use super::super::facts::{Facts, Restored};
+use super::super::facts::Restored;
 use super::super::said::{said, words};
-use super::{DAY, list};
+use super::{DAY, list, unrecorded};
 
 /// So long a restore that too few approved is held against this vault.
 const RESTORES_DAYS: u32 = 365;
-
-/// What is said where the record cannot be relied upon.
-fn unrecorded(facts: &Facts) -> Option<Judgement> {
-    (facts.audit.entries == 0 || !facts.audit.broken.is_empty()).then(|| {
-        let said = words("the record is empty or broken", "审计记录为空或已损坏");
-        Judgement::unknown(said).seen([&facts.audit.read])
-    })
-}
 
 pub static ACC_01: Control = Control {
     id: "ACC-01",

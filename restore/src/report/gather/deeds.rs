@@ -1,6 +1,6 @@
 //! What the record says of restores and of what was destroyed: when, by whom, and how many others agreed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,7 +10,10 @@ use lifeboat_vault::{
 };
 
 use super::super::evidence::{Evidence, sha256};
-use super::super::facts::{DeedFacts, Destroyed, Restored};
+use super::super::facts::{DeedFacts, Destroyed, Measured, Restored};
+
+/// A gap between two backups that ended earlier says nothing of how they are taken today.
+const GAPS_SINCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Reads the requests, and sets the record's deeds beside them.
 pub async fn of(vault: &Vault, report: &AuditReport, now: Timestamp) -> Result<DeedFacts> {
@@ -38,9 +41,51 @@ pub async fn of(vault: &Vault, report: &AuditReport, now: Timestamp) -> Result<D
         begun: begun.map(|record| restored(record, age(record), &requests)).collect(),
         done: done.map(|record| restored(record, age(record), &requests)).collect(),
         glass: broken.map(age).min(),
+        measured: measured(records().map(|record| (record, age(record)))),
+        gaps: gaps(records().map(|record| (record, age(record)))),
         destroyed: destroying.collect(),
         escrow: escrow.map(age).min(),
     })
+}
+
+/// Whole restores and how they went, the newest first.
+fn measured<'a>(records: impl Iterator<Item = (&'a AuditRecord, Duration)>) -> Vec<Measured> {
+    let of = |(record, age): (&AuditRecord, Duration)| {
+        let deed = &record.entry.deed;
+        let loaded = deed.loaded.as_ref().filter(|loaded| loaded.whole && deed.what == "restore")?;
+        Some(Measured {
+            source: deed.source.clone()?,
+            age,
+            took: Duration::from_secs(
+                loaded.load_seconds.saturating_add(loaded.compare_seconds.unwrap_or(0)),
+            ),
+            differences: loaded.differences,
+        })
+    };
+    let mut measured: Vec<_> = records.filter_map(of).collect();
+    measured.sort_by_key(|one| one.age);
+    measured
+}
+
+/// The longest time between two backups of each source that made a snapshot, from now back to the first that is
+/// older than [`GAPS_SINCE`].
+fn gaps<'a>(records: impl Iterator<Item = (&'a AuditRecord, Duration)>) -> BTreeMap<String, Duration> {
+    let mut ages: BTreeMap<String, Vec<Duration>> = BTreeMap::new();
+    for (record, age) in records {
+        let deed = &record.entry.deed;
+        if let Some(source) =
+            deed.source.as_ref().filter(|_| deed.what == "backup" && !deed.snapshots.is_empty())
+        {
+            ages.entry(source.clone()).or_default().push(age);
+        }
+    }
+    let longest = |mut ages: Vec<Duration>| {
+        ages.sort_unstable();
+        let starts = ages.iter().copied().zip([Duration::ZERO].into_iter().chain(ages.iter().copied()));
+        let late = starts.filter(|(_, until)| *until <= GAPS_SINCE).map(|(from, until)| from - until);
+        late.max().unwrap_or_default()
+    };
+    ages.into_iter().map(|(source, ages)| (source, longest(ages))).collect()
 }
 
 fn is(record: &AuditRecord, what: &str, result: &str) -> bool {
@@ -121,6 +166,9 @@ fn listed_after(detail: &str, words: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use lifeboat_vault::format::audit::{AuditEntry, Deed, Loaded};
+    use lifeboat_vault::{AgentId, SnapshotId};
+
     use super::*;
 
     #[test]
@@ -130,6 +178,54 @@ mod tests {
         by_hand("expire", "by hand: request 1a2b of wang, approved by li");
         by_hand("keep", "decided by wang alone, by breaking the glass");
         assert!(!is_by_hand("expire", "2 snapshots") && !is_by_hand("keys", "rotate high: keyring 2"));
+    }
+
+    fn entry(deed: Deed) -> AuditRecord {
+        let entry = AuditEntry {
+            sequence: 1,
+            previous: None,
+            seen: BTreeMap::new(),
+            time: String::new(),
+            keyring: 1,
+            host: "db1".into(),
+            deed,
+        };
+        let writer = AgentId([1; 16]);
+        AuditRecord { writer, by_person: false, name: "db1".into(), hash: String::new(), entry }
+    }
+
+    #[test]
+    fn the_longest_time_between_two_backups_counts_up_to_now_and_not_of_last_year() {
+        let hours = |hours: u64| Duration::from_secs(hours * 60 * 60);
+        let check = |ages: &[u64], expected: Option<u64>| {
+            let deed = |snapshots: usize| Deed {
+                what: "backup".into(),
+                source: Some("crm".into()),
+                snapshots: vec![SnapshotId([1; 32]); snapshots],
+                ..Deed::default()
+            };
+            let (good, failed) = (entry(deed(1)), entry(deed(0)));
+            let records = ages.iter().map(|age| (&good, hours(*age))).chain([(&failed, hours(1))]);
+            assert_eq!(gaps(records).get("crm").copied(), expected.map(hours), "{ages:?}");
+        };
+        check(&[2, 50, 26], Some(24));
+        check(&[30, 40], Some(30));
+        check(&[2, 26, 29 * 24, 40 * 24, 300 * 24], Some(28 * 24 - 2));
+        check(&[800], Some(800));
+        check(&[], None);
+    }
+
+    #[test]
+    fn only_a_whole_restore_is_a_measure_and_the_newest_comes_first() {
+        let restore = |whole: bool, compare_seconds: Option<u64>| {
+            let differences = compare_seconds.map(|_| 0);
+            let loaded = Some(Loaded { whole, load_seconds: 60, compare_seconds, differences });
+            entry(Deed { what: "restore".into(), source: Some("crm".into()), loaded, ..Deed::default() })
+        };
+        let records = [restore(true, Some(5)), restore(false, Some(5)), restore(true, None)];
+        let aged = records.iter().zip([9, 8, 7]).map(|(record, age)| (record, Duration::from_secs(age)));
+        let found: Vec<_> = measured(aged).iter().map(|one| (one.took.as_secs(), one.differences)).collect();
+        assert_eq!(found, [(60, None), (65, Some(0))]);
     }
 
     #[test]

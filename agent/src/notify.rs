@@ -19,18 +19,20 @@ mod sign;
 mod state;
 mod words;
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_config::{Channel, Config, Notify, Severity};
+use lifeboat_vault::format::audit::Told;
 
 pub use answer::{Answer, Outcome};
 pub use ping::Signal;
 
 use crate::event::{Check, Event, Task, dedup_key};
 use crate::run_id::RunId;
-use ledger::Next;
+use ledger::{Batch, Content, Next};
 use send::{Sender, Sending};
 use state::LedgerFile;
 
@@ -114,16 +116,42 @@ impl Router {
         self.deliver(now).await;
     }
 
-    /// Something happened that has no end: it is told once, and nobody waits for its recovery.
-    pub async fn announce(&self, event: Event) {
-        if self.places.is_empty() {
-            return;
-        }
-        let now = event.at;
+    /// Things happened that have no end: each is told once, and nobody waits for its recovery. Returns, by the runs
+    /// of the events, who has accepted a message about it so far.
+    pub async fn announce(&self, events: &[Event], now: Timestamp) -> HashMap<RunId, Vec<String>> {
         self.ledger.change(|ledger| {
-            ledger.announce(&event, &self.places, |channel| self.delay(channel, now));
+            for event in events {
+                ledger.announce(event, &self.places, |channel| self.delay(channel, now));
+            }
         });
-        self.deliver(now).await;
+        let mut accepted: HashMap<RunId, Vec<String>> = HashMap::new();
+        let (_, sent) = self.send_due(now).await;
+        for batch in sent {
+            let of_batch = batch.contents.iter().filter_map(|content| match content {
+                Content::Event(event) => Some(event.run),
+                Content::Digest(_) => None,
+            });
+            for run in of_batch.filter(|run| events.iter().any(|event| event.run == *run)) {
+                accepted.entry(run).or_default().push(batch.place.clone());
+            }
+        }
+        accepted
+    }
+
+    /// Those who are told of a source, and when they last accepted something.
+    pub fn told(&self, source: Option<&str>) -> BTreeMap<String, Told> {
+        let ledger = self.ledger.read();
+        let places = self.places.iter().filter(|place| self.concerns(place, source));
+        let told = places.map(|place| {
+            let accepted = ledger.last_accepted(&place.name).map(|time| time.to_string());
+            (place.name.clone(), Told { kind: place.channel.kind().to_owned(), accepted })
+        });
+        told.collect()
+    }
+
+    /// Whether there is anybody to tell.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
     }
 
     /// A check is good again: whoever was told that it fails is told.
@@ -146,8 +174,14 @@ impl Router {
     /// Sends what is due, summaries too, and says when to come again. The daemon calls it then, and
     /// every few minutes.
     pub async fn deliver(&self, now: Timestamp) -> Option<Timestamp> {
+        self.send_due(now).await.0
+    }
+
+    /// The same, with what was accepted.
+    async fn send_due(&self, now: Timestamp) -> (Option<Timestamp>, Vec<Batch>) {
+        let mut accepted = Vec::new();
         if self.places.is_empty() {
-            return None;
+            return (None, accepted);
         }
         let _sending = self.ledger.sending().await;
         self.ledger.change(|ledger| {
@@ -157,8 +191,8 @@ impl Router {
         loop {
             let batch = match self.ledger.change(|ledger| ledger.next(&self.places, now)) {
                 Next::Send(batch) => batch,
-                Next::Wait(time) => return Some(time),
-                Next::Idle => return None,
+                Next::Wait(time) => return (Some(time), accepted),
+                Next::Idle => return (None, accepted),
             };
             let Some(place) = self.places.iter().find(|place| place.name == batch.place) else { continue };
             let sending = Sending { contents: &batch.contents, repeat: batch.repeat, id: batch.id };
@@ -166,6 +200,9 @@ impl Router {
             log(place, &answer);
             let run = RunId::new();
             self.ledger.change(|ledger| ledger.done(&batch, &answer, &self.branch, run, now, &self.places));
+            if answer.outcome == Outcome::Accepted {
+                accepted.push(batch);
+            }
         }
     }
 
@@ -174,12 +211,17 @@ impl Router {
     pub async fn test(&self, name: &str, now: Timestamp) -> Option<Answer> {
         let place = self.places.iter().find(|place| place.name == name)?;
         let event = Event::failed(Check::Notify, Severity::Info, &self.branch, RunId::new(), now);
-        Some(match place.channel {
+        let answer = match place.channel {
+            // Of a service that waits for runs, a test says nothing of them.
             Channel::Ping { .. } => {
-                self.sender.ping(place, &self.branch, None, Task::Report, event.run, Signal::Log).await
+                return Some(
+                    self.sender.ping(place, &self.branch, None, Task::Report, event.run, Signal::Log).await,
+                );
             }
             _ => self.sender.test(place, &event).await,
-        })
+        };
+        self.ledger.change(|ledger| ledger.accepted(name, &answer, now));
+        Some(answer)
     }
 
     /// How many messages came to what, by place and outcome.
@@ -189,19 +231,28 @@ impl Router {
     }
 
     async fn ping(&self, source: Option<&str>, task: Task, run: RunId, signal: Signal) {
-        let pings = self.places.iter().filter(|place| {
-            matches!(place.channel, Channel::Ping { .. })
-                && (place.branches.is_empty() || place.branches.contains(&self.branch))
-                && source.is_none_or(|source| {
-                    place.sources.is_empty() || place.sources.iter().any(|known| known == source)
-                })
-        });
+        let pings = self
+            .places
+            .iter()
+            .filter(|place| matches!(place.channel, Channel::Ping { .. }) && self.concerns(place, source));
         let sends = pings.map(|place| async move {
             let answer = self.sender.ping(place, &self.branch, source, task, run, signal).await;
             log(place, &answer);
-            self.ledger.change(|ledger| ledger.count(&place.name, &answer));
+            self.ledger.change(|ledger| {
+                ledger.count(&place.name, &answer);
+                if matches!(signal, Signal::Exit(_)) {
+                    ledger.accepted(&place.name, &answer, Timestamp::now());
+                }
+            });
         });
         futures::future::join_all(sends).await;
+    }
+
+    /// Whether a place is for this branch, and for a source.
+    fn concerns(&self, place: &Notify, source: Option<&str>) -> bool {
+        let listed =
+            |names: &[String], name: &str| names.is_empty() || names.iter().any(|known| known == name);
+        listed(&place.branches, &self.branch) && source.is_none_or(|source| listed(&place.sources, source))
     }
 
     fn delay(&self, channel: &Channel, now: Timestamp) -> SignedDuration {

@@ -11,12 +11,16 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lifeboat_config::{Config, Severity};
 use lifeboat_console::{Progress, chain};
-use lifeboat_vault::{AgentId, Anchor, AuditFinding, AuditRecord, AuditReport, Vault, read_audit_after};
+use lifeboat_vault::format::audit::Deed;
+use lifeboat_vault::{
+    AgentId, AgentKey, Anchor, AuditFinding, AuditRecord, AuditReport, Vault, read_audit_after,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Check, Event};
 use crate::lock;
 use crate::notify::Router;
+use crate::record;
 use crate::run_id::RunId;
 use crate::state_file;
 
@@ -27,6 +31,9 @@ const WORKING_HOURS: std::ops::Range<i8> = 7..21;
 
 /// A restore of so many times the largest before is unusual.
 const LARGER_BY: u64 = 2;
+
+/// So many reasons of one alert stand in the record; a message has them all.
+const REASONS_MAX: usize = 10;
 
 /// What this host remembers of the record. Lost, the next run reads all of it and learns anew.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,12 +54,17 @@ struct Memory {
 struct Unusual {
     severity: Severity,
     subject: String,
+    /// Who did what, and why that is unusual.
     why: String,
+    /// Why alone, which names nobody.
+    reasons: String,
+    /// The entry, where it is one.
+    about: Option<(AgentId, u64)>,
 }
 
 /// Reads what is new in the record and tells of what is unusual, once. While another run of this host does so, it
 /// is left to that one.
-pub async fn look(vault: &Vault, config: &Config, router: &Router, own: AgentId, json: bool) {
+pub async fn look(vault: &Vault, config: &Config, router: &Router, key: &AgentKey, json: bool) {
     let progress = Progress::new(json);
     let Some(_lock) = lock::of_record(&config.agent.state) else { return };
     let path = config.agent.state.join(STATE);
@@ -71,17 +83,53 @@ pub async fn look(vault: &Vault, config: &Config, router: &Router, own: AgentId,
         progress.warn(&format!("the vault's record is broken: {finding}"));
     }
     let mut memory = if learning { Memory { broken: memory.broken, ..Memory::default() } } else { memory };
-    let unusual = judge(&report, &mut memory, own, learning, &config.agent.zone());
-    let now = Timestamp::now();
-    for Unusual { severity, subject, why } in unusual {
-        let next = vec!["lifeboat-restore audit show".to_owned(), "ask whoever it names".to_owned()];
-        let event = Event::failed(Check::Record, severity, &config.branch, RunId::new(), now);
-        router.announce(Event { subject: Some(subject), why, next, ..event }).await;
+    let unusual = judge(&report, &mut memory, key.id(), learning, &config.agent.zone());
+    if let Some(alert) = tell(unusual, &config.branch, router).await {
+        record::write(vault, key, &alert, json).await;
     }
     memory.anchor = report.anchor_after(&anchor).to_string();
     if let Err(error) = write(&path, &memory) {
         progress.warn(&format!("what was read of the vault's record is not remembered: {error}"));
     }
+}
+
+/// Tells of what is unusual. Returns what is to be put on the record about that, where there is anybody to tell.
+async fn tell(unusual: Vec<Unusual>, branch: &str, router: &Router) -> Option<Deed> {
+    if unusual.is_empty() || router.is_empty() {
+        return None;
+    }
+    let now = Timestamp::now();
+    let event = |one: &Unusual| {
+        let next = vec!["lifeboat-restore audit show".to_owned(), "ask whoever it names".to_owned()];
+        let event = Event::failed(Check::Record, one.severity, branch, RunId::new(), now);
+        Event { subject: Some(one.subject.clone()), why: one.why.clone(), next, ..event }
+    };
+    let events: Vec<_> = unusual.iter().map(event).collect();
+    let accepted = router.announce(&events, now).await;
+    let (reached, missed): (Vec<_>, Vec<_>) =
+        unusual.into_iter().zip(&events).partition(|(_, event)| accepted.contains_key(&event.run));
+    // What nobody has accepted is no alert yet, unless nothing is.
+    let (result, told) = if reached.is_empty() { ("begun", missed) } else { ("done", reached) };
+    let told: Vec<_> = told.into_iter().map(|(one, _)| one).collect();
+    let names: BTreeSet<_> = accepted.into_values().flatten().collect();
+    Some(Deed {
+        what: "alert".into(),
+        result: result.into(),
+        about: told.iter().filter_map(|one| one.about).collect(),
+        told: router.told(None).into_iter().filter(|(name, _)| names.contains(name)).collect(),
+        detail: Some(in_short(&told)),
+        ..Deed::default()
+    })
+}
+
+/// The first few of what was told, without names.
+fn in_short(told: &[Unusual]) -> String {
+    let first = told.iter().take(REASONS_MAX).map(|one| format!("{}: {}", one.subject, one.reasons));
+    let mut short = first.collect::<Vec<_>>().join("; ");
+    if told.len() > REASONS_MAX {
+        short.push_str(&format!("; and {} more", told.len() - REASONS_MAX));
+    }
+    short
 }
 
 /// What of the new entries is unusual. They are usual from then on. Whoever is only `learning` tells of what
@@ -99,7 +147,8 @@ fn judge(
         let key = key(finding);
         if !before.contains(&key) {
             let (subject, why) = (finding.to_string(), format!("the record is broken: {finding}"));
-            found.push(Unusual { severity: Severity::Critical, subject, why });
+            let reasons = "the record is broken".to_owned();
+            found.push(Unusual { severity: Severity::Critical, subject, why, reasons, about: None });
         }
         memory.broken.insert(key);
     }
@@ -112,10 +161,13 @@ fn judge(
         }
         if !learning && !reasons.is_empty() {
             let severity = if deed.what == "break-glass" { Severity::Critical } else { Severity::Warning };
+            let reasons = reasons.join(", ");
             found.push(Unusual {
                 severity,
                 subject: format!("{}-{}", record.writer.short(), record.entry.sequence),
-                why: format!("{}: {}", in_words(record), reasons.join(", ")),
+                why: format!("{}: {reasons}", in_words(record)),
+                reasons,
+                about: Some((record.writer, record.entry.sequence)),
             });
         }
     }
@@ -180,7 +232,7 @@ fn write(path: &Path, memory: &Memory) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use lifeboat_vault::format::audit::{AuditEntry, Deed};
+    use lifeboat_vault::format::audit::AuditEntry;
 
     use super::*;
 

@@ -55,7 +55,7 @@ pub async fn run(path: &Path, args: &Backup, json: bool) -> Result<(), CommandEr
     let (key, vault) = (&key, &vault);
     warn_of_thin_grades(vault, json);
     let look = async {
-        watch::look(vault, &config, &router, key.id(), json).await;
+        watch::look(vault, &config, &router, key, json).await;
         Ok::<_, CommandError>(())
     };
     interrupt.or(look).await?;
@@ -277,21 +277,14 @@ impl Night<'_> {
             progress: &progress,
         };
         let taken = run.take().await;
+        // Told first, so that the entry says who was reached.
+        let openable = self.tell(source, id, &taken).await;
         self.record(name, &taken).await;
         let summary = match taken {
             Ok(summary) => summary,
             Err(error) if error.kind() == Kind::Interrupted => return Err(error),
-            Err(error) => {
-                tell_failure(self.router, self.config, source, id, &error).await;
-                return Err(error.context(format!("source {name} failed")));
-            }
+            Err(error) => return Err(error.context(format!("source {name} failed"))),
         };
-        tracing::info!(snapshot = summary.snapshot, "the snapshot is complete");
-        let openable = openable(&summary);
-        match &openable {
-            Ok(()) => self.router.succeeded(Some(name), Task::Backup, id, Timestamp::now()).await,
-            Err(error) => tell_failure(self.router, self.config, source, id, error).await,
-        }
         progress.finish();
         match self.json {
             // Said at once as well: whoever watches need not wait for the copies.
@@ -320,12 +313,38 @@ impl Night<'_> {
         Ok(())
     }
 
+    /// Tells how a run ended, and says whether its snapshot can be opened, if there is one.
+    async fn tell(
+        &self,
+        source: &Source,
+        id: RunId,
+        taken: &Result<Summary, CommandError>,
+    ) -> Result<(), CommandError> {
+        let summary = match taken {
+            Ok(summary) => summary,
+            // Whoever sends a signal need not be told.
+            Err(error) if error.kind() == Kind::Interrupted => return Ok(()),
+            Err(error) => {
+                tell_failure(self.router, self.config, source, id, error).await;
+                return Ok(());
+            }
+        };
+        tracing::info!(snapshot = summary.snapshot, "the snapshot is complete");
+        let openable = openable(summary);
+        match &openable {
+            Ok(()) => self.router.succeeded(Some(&source.name), Task::Backup, id, Timestamp::now()).await,
+            Err(error) => tell_failure(self.router, self.config, source, id, error).await,
+        }
+        openable
+    }
+
     async fn record(&self, source: &str, taken: &Result<Summary, CommandError>) {
         let summary = taken.as_ref().ok();
         let deed = Deed {
             source: Some(source.to_owned()),
             snapshots: summary.and_then(|summary| summary.snapshot.parse().ok()).into_iter().collect(),
             rows: summary.map(|summary| summary.rows),
+            told: self.router.told(Some(source)),
             ..record::ended("backup", taken.as_ref().err())
         };
         record::write(self.vault, self.key, &deed, self.json).await;

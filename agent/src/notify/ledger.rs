@@ -69,6 +69,8 @@ struct Place {
     summed: BTreeMap<String, (u64, u64)>,
     /// Whether it is known since when its summaries count.
     met: bool,
+    /// When it last accepted something.
+    accepted: Option<Timestamp>,
     deliveries: BTreeMap<String, u64>,
 }
 
@@ -370,6 +372,7 @@ impl Ledger {
         places: &[Notify],
     ) {
         self.count(&batch.place, answer);
+        self.accepted(&batch.place, answer, now);
         if let (Outcome::Retryable(Some(seconds)), Some(place)) =
             (answer.outcome, self.places.get_mut(&batch.place))
         {
@@ -412,6 +415,18 @@ impl Ledger {
     pub fn count(&mut self, place: &str, answer: &Answer) {
         let place = self.places.entry(place.to_owned()).or_default();
         *place.deliveries.entry(answer.outcome.as_str().to_owned()).or_default() += 1;
+    }
+
+    /// Notes when a place has accepted something.
+    pub fn accepted(&mut self, place: &str, answer: &Answer, now: Timestamp) {
+        if answer.outcome == Outcome::Accepted {
+            self.places.entry(place.to_owned()).or_default().accepted = Some(now);
+        }
+    }
+
+    /// When a place last accepted something.
+    pub fn last_accepted(&self, place: &str) -> Option<Timestamp> {
+        self.places.get(place)?.accepted
     }
 
     /// How many messages came to what, by place and outcome.

@@ -418,3 +418,24 @@ async fn no_secret_is_in_what_is_kept_or_shown() {
         assert!(!text.contains(TOKEN) && !text.contains(KEY), "{text}");
     }
 }
+
+#[tokio::test]
+async fn whoever_accepts_what_is_announced_is_named_and_noted_and_nobody_else() {
+    let announced = async |answer: &str| {
+        let vendor = Vendor::new(vec![ok(answer)]).await;
+        let told = robot("dingtalk", &vendor);
+        let event =
+            |subject: u8| Event { run: RunId::new(), subject: Some(subject.to_string()), ..failure() };
+        let events: Vec<_> = (0..5).map(event).collect();
+        let accepted = told.router.announce(&events, events[0].at).await;
+        assert_eq!(vendor.requests().len(), 1, "several are one message");
+        let by = |event: &Event| accepted.get(&event.run).cloned().unwrap_or_default();
+        (events.iter().map(by).collect::<Vec<_>>(), told.router.told(Some("crm"))["ops"].clone())
+    };
+    let (by, place) = announced(r#"{"errcode":0,"errmsg":"ok"}"#).await;
+    assert!(by.iter().all(|by| by == &["ops"]), "{by:?}");
+    assert_eq!((&*place.kind, place.accepted.as_deref()), ("dingtalk", Some("2026-11-22T18:31:00Z")));
+    let (by, place) = announced(r#"{"errcode":310000,"errmsg":"sign not match"}"#).await;
+    assert!(by.iter().all(Vec::is_empty), "{by:?}");
+    assert_eq!(place.accepted, None);
+}

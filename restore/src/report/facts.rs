@@ -23,8 +23,28 @@ pub struct Facts {
     pub host: Option<HostFacts>,
     /// The vault's record of who did what.
     pub audit: AuditFacts,
+    /// What it says of those who are told.
+    pub told: ToldFacts,
     /// What it says of restores and of what was destroyed.
     pub deeds: DeedFacts,
+}
+
+/// How long ago somebody who is told last accepted something, by kind: a name may have been given to another.
+pub type Place = BTreeMap<String, Option<Duration>>;
+
+/// Who was told what, by what agents have noted on the record.
+#[derive(Debug, Clone, Default)]
+pub struct ToldFacts {
+    /// Those who are told, by the names that configurations call them.
+    pub places: BTreeMap<String, Place>,
+    /// How long ago a service that waits for calls last accepted one, by the newest backup of each source; of sources
+    /// whose agents say whom they tell.
+    pub pings: BTreeMap<String, Option<Duration>>,
+    /// Restores of which somebody was told lately.
+    pub caught: u64,
+    /// Restores that were refused, or done without the approval they needed, of which nobody was told although an
+    /// agent has looked since.
+    pub missed: Vec<String>,
 }
 
 /// What was restored and destroyed, by the record and the requests beside it.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::evidence::{Evidence, sha256};
 use super::facts::{
     AuditFacts, ConfigFacts, DeedFacts, Destroyed, Facts, HostFacts, KeyFacts, Listing, Locks, Measured,
-    Planned, Restored, SnapshotFacts, StoreFacts, VaultFacts,
+    Place, Planned, Restored, SnapshotFacts, StoreFacts, ToldFacts, VaultFacts,
 };
 
 pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -62,6 +62,12 @@ pub fn good() -> Facts {
             verified: Some(DAY),
             rows_verified: Some(DAY * 20),
         },
+        told: ToldFacts {
+            places: [("ops", "email"), ("robot", "dingtalk"), ("alive", "ping")].map(told).into(),
+            pings: [("crm".to_owned(), Some(HOUR * 8))].into(),
+            caught: 1,
+            missed: Vec::new(),
+        },
         deeds: DeedFacts {
             read: read("vault.requests", "s3://crm-backups/hamburg/requests, 2 read", now),
             begun: vec![restored(20, &["high", "low"], 2), restored(10, &["low"], 0)],
@@ -88,6 +94,7 @@ pub fn bare() -> Facts {
     facts.audit.rows_verified = None;
     facts.deeds.begun.clear();
     facts.deeds.done.clear();
+    facts.told = ToldFacts::default();
     facts.deeds.measured.clear();
     facts.deeds.gaps.clear();
     facts.deeds.destroyed.clear();
@@ -103,6 +110,11 @@ pub fn restored(days: u32, grades: &[&str], others: u64) -> Restored {
 /// A restore of the CRM in half an hour, so many days ago.
 pub fn measured(days: u32) -> Measured {
     Measured { source: "crm".into(), age: DAY * days, took: HOUR / 2, differences: Some(0) }
+}
+
+/// Somebody who has accepted a message three days ago.
+fn told((name, kind): (&str, &str)) -> (String, Place) {
+    (name.to_owned(), [(kind.to_owned(), Some(DAY * 3))].into())
 }
 
 fn read(kind: &'static str, from: &str, at: Timestamp) -> Evidence {

@@ -26,6 +26,7 @@ mod keys;
 mod locks;
 mod sealed;
 mod tables;
+mod told;
 
 /// Over so many days a schedule's longest gap is looked for: a change of the clock lies within.
 const SCHEDULE_DAYS: i64 = 60;
@@ -61,6 +62,7 @@ pub async fn gather(
     let report = read_audit(&opened.vault).await?;
     Ok(Facts {
         now,
+        told: told::of(&report, now),
         audit: audit(&opened.vault, &report, now),
         deeds: deeds::of(&opened.vault, &report, now).await?,
         stores: stores(access, config, &opened.vault, now).await?,

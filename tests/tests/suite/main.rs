@@ -12,4 +12,5 @@ mod harness;
 mod metrics;
 mod people;
 mod stores;
+mod told;
 mod two_people;

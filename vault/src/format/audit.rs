@@ -32,7 +32,7 @@ pub struct AuditEntry {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deed {
     /// `backup`, `verify`, `restore`, `expire`, `prune`, `keys`, `request`, `approve`, `refuse`, `revoke`,
-    /// `keep`, `release`, `break-glass`, or what a later version does.
+    /// `keep`, `release`, `break-glass`, `notify` (a test), `alert`, or what a later version does.
     pub what: String,
     /// How it ended: `begun`, `done`, `partial`, `failed`, `refused`.
     pub result: String,
@@ -63,12 +63,30 @@ pub struct Deed {
     /// Of a restore that loaded what it meant to, how that went.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loaded: Option<Loaded>,
+    /// Of a backup, a test and an alert: those who are told such things, by the names that the configuration calls
+    /// them. No address, no secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub told: BTreeMap<String, Told>,
+    /// Of an alert, the entries that it tells of: writer and sequence of each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub about: Vec<(AgentId, u64)>,
     /// More about it, in words of the program's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// Why, in words of whoever did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// Somebody, or a service, that an agent tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// `email`, `dingtalk`, `ping` and so on.
+    pub kind: String,
+    /// When a message of this agent's, or the call after a run, was last accepted there, by the agent's clock
+    /// (RFC 3339, UTC); nothing when none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<String>,
 }
 
 /// How a restore went that loaded what it meant to.

@@ -1,12 +1,18 @@
 //! Whether somebody would notice, and what is left aside by decision.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use super::super::control::{Control, Depth, Judgement, Severity, without_config};
 use super::super::said::{Said, said, words};
 use super::super::suppress;
-use super::{list, unreadable};
+use super::{DAY, list, unreadable, unrecorded};
 
 /// An event older than this says nothing of the rule today.
 const RULE_DAYS: u64 = 90;
+
+/// What was accepted longer ago says nothing of a channel today.
+const TESTS_DAYS: u32 = 30;
 
 pub static MON_01: Control = Control {
     id: "MON-01",
@@ -14,23 +20,58 @@ pub static MON_01: Control = Control {
     title: words("A dead-man ping outside notices silence", "外部心跳监测能发现静默"),
     supports: &["ISO/IEC 27001:2022 A.8.16", "NIST SP 800-53 r5 SI-4"],
     rationale: words("An agent that is gone sends no alert.", "已失效的代理不会发出告警。"),
-    does_not_show: words("that the service outside raises an alarm", "外部服务是否会发出警报"),
+    does_not_show: words(
+        "that the service outside raises an alarm when calls stay away; calls for restores, which nothing schedules",
+        "心跳中断时外部服务是否会发出警报；恢复演练的心跳（演练不由计划触发）",
+    ),
     valid_hours: 24,
     judge: |facts| {
         let Some(config) = &facts.config else { return without_config() };
-        if config.channels.iter().any(|(_, kind)| *kind == "ping") {
-            return Judgement::unknown(words(
-                "a ping is configured; whether it was accepted lately is known on the agent's host alone",
-                "已配置心跳；近期是否被接受，仅代理主机知晓",
-            ))
-            .seen([&config.read]);
+        let evidence = [&config.read, &facts.audit.read];
+        if config.channels.iter().all(|(_, kind)| *kind != "ping") {
+            let said = words("no [[notify]] of the type ping", "没有类型为 ping 的 [[notify]]");
+            let fix = words("add one: silence is then noticed", "请添加，以便发现静默");
+            return Judgement::fail(Depth::Config, said).seen([&config.read]).fix(fix);
         }
-        Judgement::fail(
-            Depth::Config,
-            words("no [[notify]] of the type ping", "没有类型为 ping 的 [[notify]]"),
-        )
-        .seen([&config.read])
-        .fix(words("add one: silence is then noticed", "请添加，以便发现静默"))
+        if let Some(unknown) = unrecorded(facts) {
+            return unknown;
+        }
+        let (mut late, mut untold, mut unplanned) = (Vec::new(), Vec::new(), Vec::new());
+        for source in &config.sources {
+            match (source.gap, facts.told.pings.get(&source.name)) {
+                (None, _) => unplanned.push(source.name.as_str()),
+                (_, None) => untold.push(source.name.as_str()),
+                (Some(gap), Some(Some(age))) if *age <= gap * 2 => {}
+                (_, Some(_)) => late.push(source.name.as_str()),
+            }
+        }
+        let (late, untold, unplanned) = (list(late), list(untold), list(unplanned));
+        if !late.is_empty() {
+            let said = said!(
+                "no call within two intervals was accepted, by the newest backup of: {late}",
+                "最新备份显示两个间隔内没有被接受的心跳：{late}"
+            );
+            return Judgement::fail(Depth::Config, said)
+                .seen(evidence)
+                .fix(words("the agent's log says what the service answered", "代理日志记录了该服务的应答"));
+        }
+        if !untold.is_empty() || !unplanned.is_empty() || config.sources.is_empty() {
+            return Judgement::unknown(said!(
+                "the newest backup does not say whom its agent tells: {untold}; without a schedule: {unplanned}",
+                "最新备份未说明代理通知了谁：{untold}；没有计划：{unplanned}"
+            ))
+            .seen(evidence)
+            .fix(words(
+                "take a backup with an agent of this version",
+                "用本版本的代理做一次备份",
+            ));
+        }
+        let count = config.sources.len();
+        let said = said!(
+            "sources of which a call within two intervals was accepted outside: {count}",
+            "两个间隔内外部服务接受过心跳的数据源：{count} 个"
+        );
+        Judgement::pass(Depth::Config, said).seen(evidence)
     },
 };
 
@@ -50,21 +91,44 @@ pub static MON_02: Control = Control {
     valid_hours: 24,
     judge: |facts| {
         let Some(config) = &facts.config else { return without_config() };
-        let kinds = config.channels.iter().map(|(_, kind)| *kind).filter(|kind| *kind != "ping");
-        let kinds: std::collections::BTreeSet<_> = kinds.collect();
+        let channels = || config.channels.iter().filter(|(_, kind)| *kind != "ping");
+        let kinds: BTreeSet<_> = channels().map(|(_, kind)| *kind).collect();
         let (count, named) = (kinds.len(), list(kinds));
-        if count >= 2 {
-            return Judgement::unknown(said!(
-                "channels of {count} kinds are configured ({named}); their last test is known on the agent's host alone",
-                "已配置 {count} 种渠道（{named}）；最近一次测试仅代理主机知晓"
-            ))
-            .seen([&config.read])
-            .fix(words("`lifeboat-agent notify test` tries them", "运行 lifeboat-agent notify test 进行测试"));
+        if count < 2 {
+            let said = said!("kinds of channels: {count} ({named})", "渠道种类：{count}（{named}）");
+            return Judgement::fail(Depth::Config, said)
+                .seen([&config.read])
+                .fix(words("add a [[notify]] of another kind", "增加另一种类型的 [[notify]]"));
         }
-        let said = said!("kinds of channels: {count} ({named})", "渠道种类：{count}（{named}）");
-        Judgement::fail(Depth::Config, said)
-            .seen([&config.read])
-            .fix(words("add a [[notify]] of another kind", "增加另一种类型的 [[notify]]"))
+        if let Some(unknown) = unrecorded(facts) {
+            return unknown;
+        }
+        let evidence = [&config.read, &facts.audit.read];
+        let of = |(name, kind): &(String, &str)| facts.told.places.get(name)?.get(*kind).copied();
+        let lately = |age: Duration| age <= DAY * TESTS_DAYS;
+        let tested: BTreeSet<_> =
+            channels().filter(|one| of(one).flatten().is_some_and(lately)).map(|(_, kind)| *kind).collect();
+        let (good, tested) = (tested.len(), list(tested));
+        if good >= 2 {
+            let said = said!(
+                "channels of {good} kinds accepted a message or a test within 30 days: {tested}",
+                "30 天内接受过消息或测试的渠道种类：{good} 种（{tested}）"
+            );
+            return Judgement::pass(Depth::Config, said).seen(evidence);
+        }
+        let said = said!(
+            "kinds of channels: {count} ({named}); accepted a message or a test within 30 days: {tested}",
+            "渠道种类：{count}（{named}）；30 天内接受过消息或测试：{tested}"
+        );
+        // Of a channel that no entry names nothing is known.
+        let judged = match channels().all(|one| of(one).is_some()) {
+            true => Judgement::fail(Depth::Config, said),
+            false => Judgement::unknown(said),
+        };
+        judged.seen(evidence).fix(words(
+            "`lifeboat-agent notify test NAME` for each tries them and puts it on the record",
+            "对每个渠道运行 lifeboat-agent notify test 名称，测试并记入审计记录",
+        ))
     },
 };
 
@@ -122,15 +186,47 @@ pub static MON_04: Control = Control {
         "备份是带走全部数据的最便捷途径。",
     ),
     does_not_show: words(
-        "anything yet: no record of alerts is kept in the vault",
-        "暂无：保险库中未保存告警记录",
+        "restores with another program, or with credentials that may not write the record; that somebody reads the \
+         alerts; what an agent learned from without telling, when it read the record for the first time",
+        "使用其他程序或无权写入审计记录的凭据的恢复；是否有人阅读告警；代理首次读取记录时仅学习而未告警的内容",
     ),
     valid_hours: 24,
-    judge: |_| {
-        Judgement::unknown(words(
-            "what an agent has told of a restore is known on its host alone",
-            "代理就恢复操作发出的告警，仅代理主机知晓",
-        ))
+    judge: |facts| {
+        let evidence = [&facts.audit.read];
+        if let Some(unknown) = unrecorded(facts) {
+            return unknown;
+        }
+        let missed = list(facts.told.missed.iter().map(String::as_str));
+        if !missed.is_empty() {
+            let said = said!(
+                "refused, or done without approval, and no channel has accepted an alert of it: {missed}",
+                "被拒绝或未经批准的操作，没有渠道接受过相应告警：{missed}"
+            );
+            return Judgement::fail(Depth::Config, said).seen(evidence).fix(words(
+                "`lifeboat-agent notify test NAME`; its agent must run backups for it to look",
+                "运行 lifeboat-agent notify test 名称；代理在每次备份时检查记录",
+            ));
+        }
+        let silent = facts.sources().into_iter().filter(|source| !facts.told.pings.contains_key(*source));
+        let (silent, caught) = (list(silent), facts.told.caught);
+        if caught == 0 || !silent.is_empty() {
+            return Judgement::unknown(said!(
+                "restores within 90 days of which somebody was told: {caught}; the newest backup does not say whom its \
+                 agent tells: {silent}",
+                "90 天内已告警的恢复操作：{caught} 次；最新备份未说明代理通知了谁：{silent}"
+            ))
+            .seen(evidence)
+            .fix(words(
+                "restore a table into a scratch database at night, or as somebody who has not restored before, and let \
+                 the agent take a backup after it",
+                "在夜间或由从未恢复过的人员将一张表恢复到临时数据库，然后让代理做一次备份",
+            ));
+        }
+        let said = said!(
+            "restores within 90 days of which somebody was told: {caught}",
+            "90 天内已告警的恢复操作：{caught} 次"
+        );
+        Judgement::pass(Depth::Config, said).seen(evidence)
     },
 };
 

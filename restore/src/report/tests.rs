@@ -68,10 +68,15 @@ fn a_source_without_a_schedule_or_a_snapshot_fails() {
 }
 
 #[test]
-fn gaps_and_open_flags_fail_and_no_gap_is_not_yet_a_pass() {
+fn gaps_and_open_flags_fail_and_no_gap_counts_while_the_snapshot_is_new() {
     let gap = |facts: &mut Facts| facts.vault.snapshots[1].not_covered.push("table x".into());
-    check("COV-04", Unknown, |_| {});
+    check("COV-04", Pass, |facts| facts.vault.snapshots[1].age = DAY * 3 / 2);
     check("COV-04", Fail, gap);
+    check("COV-04", Unknown, |facts| facts.vault.snapshots[1].age = DAY * 2);
+    check("COV-04", Unknown, |facts| facts.vault.snapshots.clear());
+    check("COV-04", Unknown, |facts| facts.vault.unreadable = 1);
+    check("COV-04", Unknown, |facts| config(facts).sources[0].gap = None);
+    check("COV-04", Unknown, no_config);
     check("RUN-03", Pass, |_| {});
     check("RUN-03", Fail, gap);
     check("RUN-03", Fail, |facts| {

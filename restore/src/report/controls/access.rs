@@ -202,7 +202,21 @@ pub static RET_02: Control = Control {
     ),
     supports: &["GDPR art. 17", "PIPL (CN) art. 47", "Network Data Security Regulations (CN) art. 24"],
     rationale: words("Whom a company has forgotten must not come back.", "已删除的个人信息不应随恢复重现。"),
-    does_not_show: words("anything yet: there is no such ledger", "暂无：尚无此记录"),
+    does_not_show: words(
+        "anything: no ledger of erasures is kept, and a restore brings back whoever was in the snapshot",
+        "无：未保存删除记录，恢复会重现快照中的所有人",
+    ),
     valid_hours: 24,
-    judge: |_| Judgement::unknown(words("this version keeps no ledger of erasures", "本版本不保存删除记录")),
+    judge: |_| {
+        Judgement::unknown(words(
+            "no ledger of erasures is kept: whether whoever was erased since the snapshot was erased again after a \
+             restore is not seen",
+            "未保存删除记录：无法判断快照之后被删除的个人信息在恢复后是否再次删除",
+        ))
+        .fix(words(
+            "keep a list of erasures outside of the database, erase again after each restore, before it is handed over, \
+             and note both where the restore is ordered",
+            "在数据库之外保存删除清单，每次恢复后、交付前重新删除，并在恢复工单中记录",
+        ))
+    },
 };

@@ -1,11 +1,18 @@
 //! Whether every source is backed up, whole and in time.
 
+use std::time::Duration;
+
 use lifeboat_console::human_duration;
 
 use super::super::control::{Control, Depth, Judgement, Severity, without_config};
-use super::super::facts::SnapshotFacts;
+use super::super::facts::{Planned, SnapshotFacts};
 use super::super::said::{said, words};
 use super::{list, unreadable};
+
+/// How old the newest snapshot may become, of a source whose slots are this far apart.
+fn late_after(gap: Duration) -> Duration {
+    gap * 3 / 2
+}
 
 pub static COV_01: Control = Control {
     id: "COV-01",
@@ -93,28 +100,47 @@ pub static COV_04: Control = Control {
         "备份遗漏的内容，恢复当天才会被发现。",
     ),
     does_not_show: words(
-        "tables made after the last snapshot, which only a look at the live database shows",
-        "最近一次快照之后新建的表（须查看在线数据库）",
+        "tables made after the last snapshot, which only a look at the live database shows; what the database hid from \
+         the reading account; files and attachments outside of the database",
+        "最近一次快照之后新建的表（须查看在线数据库）；数据库对读取账户隐藏的内容；数据库之外的文件与附件",
     ),
     valid_hours: 24,
     judge: |facts| {
         let newest = facts.newest();
         let gaps: usize = newest.iter().map(|snapshot| snapshot.not_covered.len()).sum();
         let evidence = [&facts.vault.manifests];
-        if gaps == 0 {
-            return Judgement::unknown(words(
-                "the newest snapshots record no gap; the live databases were not read",
-                "最新快照未记录遗漏；未读取在线数据库",
+        if gaps > 0 {
+            let with = newest.iter().filter(|snapshot| !snapshot.not_covered.is_empty());
+            let of = list(with.map(|snapshot| snapshot.source.as_str()));
+            let said =
+                said!("recorded as not covered: {gaps}, in {of}", "记录为未覆盖的内容：{gaps} 项，涉及 {of}");
+            return Judgement::fail(Depth::Config, said)
+                .seen(evidence)
+                .fix(words("`lifeboat-restore show` names them", "用 lifeboat-restore show 查看明细"));
+        }
+        let Some(config) = &facts.config else { return without_config() };
+        if facts.vault.unreadable > 0 {
+            return unreadable(facts).seen(evidence);
+        }
+        // What an old snapshot did not leave out says nothing of what there is now.
+        let fresh = |source: &&Planned| {
+            let newest = facts.newest_of(&source.name);
+            newest.zip(source.gap).is_some_and(|(newest, gap)| newest.age <= late_after(gap))
+        };
+        let stale = config.sources.iter().filter(|source| !fresh(source));
+        let (stale, count) = (list(stale.map(|source| source.name.as_str())), config.sources.len());
+        if !stale.is_empty() || count == 0 {
+            return Judgement::unknown(said!(
+                "no snapshot within its schedule says what there is of: {stale}",
+                "没有计划时间内的快照可说明其内容：{stale}"
             ))
             .seen(evidence);
         }
-        let with = newest.iter().filter(|snapshot| !snapshot.not_covered.is_empty());
-        let of = list(with.map(|snapshot| snapshot.source.as_str()));
-        let said =
-            said!("recorded as not covered: {gaps}, in {of}", "记录为未覆盖的内容：{gaps} 项，涉及 {of}");
-        Judgement::fail(Depth::Config, said)
-            .seen(evidence)
-            .fix(words("`lifeboat-restore show` names them", "用 lifeboat-restore show 查看明细"))
+        let said = said!(
+            "sources whose newest snapshot is in time, read everything that was there and left nothing out: {count}",
+            "最新快照按时完成、读取了当时全部内容且无遗漏的数据源：{count} 个"
+        );
+        Judgement::pass(Depth::Config, said).seen([&config.read, &facts.vault.manifests])
     },
 };
 
@@ -139,7 +165,7 @@ pub static RUN_01: Control = Control {
         for source in &config.sources {
             match (source.gap, facts.newest_of(&source.name)) {
                 (None, _) => unplanned.push(source.name.as_str()),
-                (Some(gap), Some(newest)) if newest.age <= gap * 3 / 2 => {}
+                (Some(gap), Some(newest)) if newest.age <= late_after(gap) => {}
                 (_, Some(newest)) => late.push(format!("{} ({})", source.name, human_duration(newest.age))),
                 (_, None) => late.push(source.name.clone()),
             }

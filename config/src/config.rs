@@ -101,6 +101,11 @@ pub struct Vault {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schemars(default)]
     pub alone: bool,
+    /// Regions in which this branch's data may lie, as the store calls them, such as `eu-central-1`:
+    /// `lifeboat-restore report` asks the bucket where it is and holds that against them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default, length(max = 32))]
+    pub regions: Vec<String>,
     /// How many copies must hold a new snapshot whole before `backup` succeeds; all of them when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 8))]
@@ -146,6 +151,10 @@ pub struct Copy {
     /// Locks what is written there, as in `[vault]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lock: Option<Lock>,
+    /// Regions in which it may lie, as in `[vault]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default, length(max = 32))]
+    pub regions: Vec<String>,
     /// Answers for it that this host alone expires and prunes there, as in `[vault]`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schemars(default)]

@@ -37,10 +37,20 @@ pub(crate) const ROOT_KEYS: &[&str] = &[
     "notify",
     "suppress",
 ];
-pub(crate) const VAULT_KEYS: &[&str] =
-    &["url", "root", "keep", "keep_min_days", "credentials", "lock", "alone", "require_copies", "copy"];
+pub(crate) const VAULT_KEYS: &[&str] = &[
+    "url",
+    "root",
+    "keep",
+    "keep_min_days",
+    "credentials",
+    "lock",
+    "alone",
+    "regions",
+    "require_copies",
+    "copy",
+];
 pub(crate) const COPY_KEYS: &[&str] =
-    &["name", "url", "credentials", "bandwidth", "keep", "expire", "prune", "lock", "alone"];
+    &["name", "url", "credentials", "bandwidth", "keep", "expire", "prune", "lock", "regions", "alone"];
 pub(crate) const LOCK_KEYS: &[&str] = &["days", "mode"];
 pub(crate) const KEEP_KEYS: &[&str] = &["last", "daily", "weekly", "monthly", "yearly", "tags"];
 pub(crate) const PERSON_KEYS: &[&str] = &["recipient", "grades"];
@@ -82,6 +92,9 @@ const LOCK_DAYS_MAX: u32 = 36_500;
 
 /// More copies than this would be copies of a mistake; each takes memory while it is written.
 const COPIES_MAX: usize = 8;
+
+/// More regions than a provider has in the countries of one law.
+const REGIONS_MAX: usize = 32;
 
 /// More readers than this would be a load on the database that nobody means.
 const READERS_MAX: u32 = 64;
@@ -177,6 +190,7 @@ fn vault(field: &Field<'_>, folder: &Path) -> Result<Vault> {
         credentials: credentials(section.optional("credentials"), &url, folder)?,
         lock: lock(section.optional("lock"), &url)?,
         alone: flag(&section, "alone")?,
+        regions: regions(section.optional("regions"))?,
         require_copies: require_copies(section.optional("require_copies"), copies.len())?,
         copies,
         url,
@@ -247,6 +261,7 @@ fn copies(field: Option<Field<'_>>, vault: &Url, folder: &Path) -> Result<Vec<Co
             expire: optional_schedules(&section, "expire")?,
             prune: optional_schedules(&section, "prune")?,
             lock,
+            regions: regions(section.optional("regions"))?,
             alone: flag(&section, "alone")?,
         });
     }
@@ -259,6 +274,16 @@ fn copies(field: Option<Field<'_>>, vault: &Url, folder: &Path) -> Result<Vec<Co
 /// What is not said is not so.
 fn flag(section: &Section<'_>, key: &str) -> Result<bool> {
     Ok(section.optional(key).map(|field| field.boolean()).transpose()?.unwrap_or(false))
+}
+
+fn regions(field: Option<Field<'_>>) -> Result<Vec<String>> {
+    let Some(field) = field else { return Ok(Vec::new()) };
+    let items = field.list()?;
+    if items.is_empty() || items.len() > REGIONS_MAX {
+        let message = format!("{} names no region, or more than {REGIONS_MAX}", field.name());
+        return Err(field.refuse(message, vec!["leave the line out where none is excluded".into()]));
+    }
+    items.iter().map(|region| value(region, values::name)).collect()
 }
 
 fn bandwidth(field: Option<Field<'_>>) -> Result<Vec<Bandwidth>> {

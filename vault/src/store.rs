@@ -19,6 +19,7 @@ use crate::{Error, Result};
 pub(crate) mod lock;
 mod open;
 mod probe;
+mod region;
 mod remove;
 mod s3_locks;
 mod s3_requests;
@@ -29,6 +30,7 @@ mod versions;
 pub(crate) use lock::may_lock;
 pub use lock::{BucketLocks, LockMode, LockPolicy, ObjectLocks, Retention};
 pub use probe::Creation;
+pub use region::BucketRegion;
 pub use remove::{NotRemoved, Removed};
 pub use settings::{Setting, StoreSettings};
 pub(crate) use versions::Versions;
@@ -84,6 +86,8 @@ pub struct Store {
     locks: Option<Arc<dyn ObjectLocks>>,
     locking: Option<lock::Locking>,
     versions: Option<Arc<dyn ObjectVersions>>,
+    /// What asks the bucket itself, of S3.
+    requests: Option<Arc<s3_requests::S3Requests>>,
     /// The bucket has said that it locks, or that it does not.
     has_locks: Arc<AtomicBool>,
     has_no_locks: Arc<AtomicBool>,
@@ -103,6 +107,7 @@ impl Store {
             locks: None,
             locking: None,
             versions: None,
+            requests: None,
             has_locks: Arc::default(),
             has_no_locks: Arc::default(),
             looks_first: Arc::default(),

@@ -88,6 +88,16 @@ schedule = []
 }
 
 #[test]
+fn a_store_says_where_it_may_lie_and_an_empty_list_is_refused() {
+    let with = |regions: &str| GOOD.replace("[people.wang]", &format!("regions = {regions}\n[people.wang]"));
+    let text = with("[\"eu-central-1\", \"eu-west-1\"]");
+    let config = Config::parse(&text, Path::new("lifeboat.toml")).expect("a good configuration");
+    assert_eq!(config.vault.regions, ["eu-central-1", "eu-west-1"]);
+    let refused = Config::parse(&with("[]"), Path::new("lifeboat.toml")).expect_err("it is refused");
+    assert!(refused.to_string().contains("names no region"), "{refused}");
+}
+
+#[test]
 fn a_source_says_what_was_promised_of_it_and_no_time_is_none() {
     let text = GOOD.replace("name = \"crm\"", "name = \"crm\"\nrto = \"90m\"\nrpo = \"25h\"");
     let config = Config::parse(&text, Path::new("lifeboat.toml")).expect("a good configuration");

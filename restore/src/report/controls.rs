@@ -9,6 +9,7 @@ mod copies;
 mod coverage;
 mod drills;
 mod keys;
+mod places;
 mod proof;
 mod watch;
 
@@ -45,7 +46,7 @@ pub static ALL: [&Control; 32] = [
     &drills::VER_04,
     &proof::AUD_01,
     &access::CLS_01,
-    &access::XBR_01,
+    &places::XBR_01,
     &access::RET_02,
     &watch::MON_01,
     &watch::MON_02,

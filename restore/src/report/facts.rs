@@ -228,6 +228,10 @@ pub struct StoreFacts {
     pub account_is_known: bool,
     /// Its region, where the settings name one.
     pub region: Option<String>,
+    /// Regions in which the configuration lets it lie; none where it names none.
+    pub allowed: Vec<String>,
+    /// Where it says itself that it lies, or why that is not known.
+    pub lies_in: Result<String, String>,
     /// Whether it is given some of the snapshots only.
     pub in_part: bool,
     /// What was found there, or why that is not known.

@@ -152,6 +152,8 @@ fn store(name: &str, region: &str, now: Timestamp) -> StoreFacts {
         account: sha256(name.as_bytes()),
         account_is_known: false,
         region: Some(region.to_owned()),
+        allowed: vec![region.to_owned()],
+        lies_in: Ok(region.to_owned()),
         in_part: false,
         found: Ok(Listing {
             read: read("store.listing", &url, now),

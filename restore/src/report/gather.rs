@@ -24,6 +24,7 @@ mod deeds;
 mod host;
 mod keys;
 mod locks;
+mod region;
 mod sealed;
 mod tables;
 mod told;
@@ -179,6 +180,8 @@ async fn stores(
     let settings = settings_of(of_vault)?;
     let listed = vault.store().list("").await?;
     let mut first = facts("vault", vault.store().url(), &settings);
+    first.allowed = own.map(|config| config.vault.regions.clone()).unwrap_or_default();
+    first.lies_in = region::of(vault.store(), &first.provider).await;
     first.found = Ok(look(vault.store(), &listed, &[], now).await?);
     let mut stores = vec![first];
     for copy in config.map_or(&[][..], |config| &config.vault.copies) {
@@ -186,26 +189,23 @@ async fn stores(
         let mut copied =
             facts(&copy.name, copy.url.as_str(), settings.as_ref().unwrap_or(&StoreSettings::Environment));
         copied.in_part = copy.keep.is_some();
-        copied.found = match settings {
-            Ok(settings) => {
-                of_copy(&copy.url, &settings, &listed, now).await.map_err(|error| error.to_string())
+        copied.allowed = copy.regions.clone();
+        let store = settings.and_then(|settings| Ok(Store::open_with(&copy.url, false, &settings)?));
+        match store {
+            Ok(store) => {
+                copied.lies_in = region::of(&store, &copied.provider).await;
+                copied.found = of_copy(&store, &listed, now).await.map_err(|error| error.to_string());
             }
-            Err(error) => Err(error.error().to_string()),
-        };
+            Err(error) => copied.found = Err(error.error().to_string()),
+        }
         stores.push(copied);
     }
     Ok(stores)
 }
 
-async fn of_copy(
-    url: &Url,
-    settings: &StoreSettings,
-    wanted: &[Listed],
-    now: Timestamp,
-) -> lifeboat_vault::Result<Listing> {
-    let store = Store::open_with(url, false, settings)?;
+async fn of_copy(store: &Store, wanted: &[Listed], now: Timestamp) -> lifeboat_vault::Result<Listing> {
     let listed = store.list("").await?;
-    look(&store, &listed, wanted, now).await
+    look(store, &listed, wanted, now).await
 }
 
 /// Looks at a store: what it lacks of `wanted`, and how the beginnings of some objects look.
@@ -268,6 +268,8 @@ fn facts(name: &str, url: &str, settings: &StoreSettings) -> StoreFacts {
         account_is_known: account.is_some(),
         account: account.or_else(key).map(|account| sha256(account.as_bytes())).unwrap_or_default(),
         region: plain(&["AWS_REGION", "AWS_DEFAULT_REGION"]).filter(|_| scheme == "s3"),
+        allowed: Vec::new(),
+        lies_in: Err("it was not reached".into()),
         in_part: false,
         found: Err(String::new()),
     }

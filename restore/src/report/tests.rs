@@ -12,7 +12,7 @@ use super::said::Language;
 use super::{Report, controls, html, json, text};
 
 /// Controls that nothing in this version can answer.
-const UNANSWERED: [&str; 4] = ["CRY-09", "ACC-06", "XBR-01", "RET-02"];
+const UNANSWERED: [&str; 3] = ["CRY-09", "ACC-06", "RET-02"];
 
 /// Spoils good facts and compares how one control comes out.
 #[track_caller]
@@ -132,6 +132,23 @@ fn a_copy_that_was_not_reached_is_no_copy_that_passes() {
     check("CPY-04", Unknown, |facts| lose(facts, 1));
     check("CPY-04", Unknown, |facts| facts.stores[1].in_part = true);
     check("CPY-04", NotApplicable, |facts| drop(facts.stores.pop()));
+}
+
+#[test]
+fn a_copy_lies_where_it_says_itself_and_only_where_that_is_declared() {
+    let say = |facts: &mut Facts, region: Result<&str, &str>| {
+        facts.stores[1].lies_in = region.map(str::to_owned).map_err(str::to_owned);
+    };
+    check("XBR-01", Pass, |_| {});
+    check("XBR-01", Fail, |facts| say(facts, Ok("us-east-1")));
+    check("XBR-01", Unknown, |facts| say(facts, Err("only S3 is asked")));
+    check("XBR-01", Unknown, |facts| facts.stores[1].allowed.clear());
+    check("XBR-01", Unknown, |facts| facts.stores.clear());
+    check("XBR-01", Unknown, no_config);
+    check("XBR-01", Fail, |facts| {
+        say(facts, Ok("us-east-1"));
+        facts.stores[0].lies_in = Err("only S3 is asked".into());
+    });
 }
 
 #[test]

@@ -62,7 +62,8 @@ fn open_s3(url: &Url, settings: &StoreSettings, shown: &str) -> Result<Store> {
     let (requests, inner) = made.map_err(|error| bad(error.to_string()))?;
     let requests = Arc::new(requests);
     let locks = S3Locks::new(&builder, Arc::clone(&requests));
-    let store = Store::new(Arc::new(inner), prefix(url).map_err(bad)?, shown);
+    let mut store = Store::new(Arc::new(inner), prefix(url).map_err(bad)?, shown);
+    store.requests = Some(Arc::clone(&requests));
     Ok(store.with_object_locks(Arc::new(locks)).with_object_versions(Arc::new(S3Versions(requests))))
 }
 

@@ -1,6 +1,6 @@
-//! Who may restore and delete, what is graded, where copies lie.
+//! Who may restore and delete, what is graded, and what must stay forgotten.
 //!
-//! Of branches, regions and erasures nothing of this version can answer: each is unknown, and says what was
+//! Of branches and erasures nothing of this version can answer: each is unknown, and says what was
 //! not seen.
 
 use std::time::Duration;
@@ -171,25 +171,6 @@ pub static CLS_01: Control = Control {
         let said =
             said!("sources of which every column is graded: {count}", "所有列均已分级的数据源：{count} 个");
         Judgement::pass(Depth::Config, said).seen(evidence)
-    },
-};
-
-pub static XBR_01: Control = Control {
-    id: "XBR-01",
-    severity: Severity::Critical,
-    title: words(
-        "Each copy lies in a region that is allowed to this branch",
-        "每份副本均位于该分支机构允许的区域",
-    ),
-    supports: &["PIPL (CN) art. 38, 40", "Cybersecurity Law (CN) art. 39", "GDPR art. 44"],
-    rationale: words("A copy abroad may be an export of personal data.", "境外副本可能构成个人信息出境。"),
-    does_not_show: words("anything yet: no region was asked of a store", "暂无：未向存储查询区域"),
-    valid_hours: 24,
-    judge: |_| {
-        Judgement::unknown(words(
-            "no store was asked where it is, and no regions are declared as allowed",
-            "未向存储查询其所在位置，也未声明允许的区域",
-        ))
     },
 };
 

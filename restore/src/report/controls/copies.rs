@@ -14,7 +14,8 @@ fn reached(facts: &Facts) -> (Vec<&StoreFacts>, String) {
     (seen, list(lost.iter().map(|store| store.name.as_str())))
 }
 
-fn listings(facts: &Facts) -> impl Iterator<Item = &Evidence> {
+/// Of every store that was reached.
+pub(super) fn listings(facts: &Facts) -> impl Iterator<Item = &Evidence> {
     facts.stores.iter().filter_map(|store| store.found.as_ref().ok()).map(|listing| &listing.read)
 }
 

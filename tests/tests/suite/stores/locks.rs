@@ -58,13 +58,17 @@ fn company(server: &LockingS3, url: String, more: &str) -> Company {
 
 /// How the report's control of locks comes out.
 fn control(company: &Company) -> String {
+    control_of(company, "IMM-01")
+}
+
+fn control_of(company: &Company, id: &str) -> String {
     let mut report = restore();
     report.args(["report", "--json", "--config"]).arg(company.config(DB1)).envs(company.store_environment());
     let told = run(&mut report).exits(1).stdout;
     let mut lines = told.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON lines"));
     let report = lines.find(|line| line["type"] == "report").expect("a report");
     let mut controls = report["results"].as_array().expect("a list").iter();
-    let control = controls.find(|control| control["check"] == "IMM-01").expect("the control");
+    let control = controls.find(|control| control["check"] == id).expect("the control");
     format!("{}: {}", control["status"].as_str().expect("a word"), control["message"]["en"])
 }
 
@@ -233,4 +237,27 @@ fn a_copy_in_a_bucket_that_locks_is_locked_on_its_own_terms() {
     assert!(told.starts_with("pass: ") && told.contains("nobody can lift: b ("), "{told}");
     let checked = run(&mut company.agent(DB1, &["check"])).success().stdout;
     assert!(checked.contains("these credentials may extend locks"), "{checked}");
+}
+
+#[test]
+fn a_bucket_is_asked_where_it_lies_and_settings_are_not_believed() {
+    let server = LockingS3::start();
+    server.python(
+        "s3.create_bucket(Bucket='frankfurt', CreateBucketConfiguration={'LocationConstraint': 'eu-central-1'})",
+    );
+    let company = Company::with_store("s3://frankfurt/v".into(), server.environment());
+    company.configure(DB1, &[sqlite_crm(&company.path("crm.db"), "0.001")]);
+    company.init(DB1);
+    company.back_up(DB1);
+    let text = fs::read_to_string(company.config(DB1)).expect("a configuration");
+    let check = |regions: &str, expected: &str| {
+        let said = text.replacen("[agent]\n", &format!("{regions}\n[agent]\n"), 1);
+        fs::write(company.config(DB1), said).expect("a configuration");
+        let told = control_of(&company, "XBR-01");
+        assert!(told.starts_with(expected) && told.contains("vault (eu-central-1)"), "{told}");
+    };
+    check("", "unknown");
+    check("regions = [\"eu-central-1\"]", "pass");
+    // What the settings call it.
+    check("regions = [\"us-east-1\"]", "fail");
 }

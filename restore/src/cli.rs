@@ -237,6 +237,9 @@ pub struct Fleet {
 pub struct Report {
     #[command(flatten)]
     pub access: Access,
+    /// The file that names every branch's vault, as `fleet` reads it: what the vaults share is judged too
+    #[arg(long, value_name = "FILE")]
+    pub vaults: Option<PathBuf>,
     /// Write the report as one HTML file to print, too
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,

@@ -71,8 +71,25 @@ pub struct SourceSeen {
 
 /// Opens every vault and looks; in the order of the file.
 pub async fn look(fleet: &Fleet, now: Timestamp) -> Vec<Seen> {
+    let known = in_each(fleet, |branch, keys| async move { look_at(branch, &keys, now).await }).await;
+    let seen = |(branch, known): (&Branch, _)| Seen {
+        name: branch.name.clone(),
+        url: branch.url.to_string(),
+        known,
+    };
+    fleet.branches.iter().zip(known).map(seen).collect()
+}
+
+/// Does the same in every vault, with the keys that open it; in the order of the file.
+pub async fn in_each<'a, T, F>(
+    fleet: &'a Fleet,
+    work: impl Fn(&'a Branch, Rc<Keys>) -> F,
+) -> Vec<Result<T, CommandError>>
+where
+    F: Future<Output = Result<T, CommandError>>,
+{
     let mut read: BTreeMap<Vec<PathBuf>, Rc<Keys>> = BTreeMap::new();
-    let mut looks = Vec::new();
+    let mut works = Vec::new();
     for branch in &fleet.branches {
         // A file is read once however many vaults it opens: each reading may ask for a passphrase.
         let keys = match read.get(&branch.identities) {
@@ -83,16 +100,16 @@ pub async fn look(fleet: &Fleet, now: Timestamp) -> Vec<Seen> {
                 keys
             }),
         };
-        looks.push(async move {
-            let known = match keys {
-                Ok(keys) => in_time(look_at(branch, &keys, now)).await,
+        let begun = keys.map(|keys| work(branch, keys));
+        works.push(async move {
+            let done = match begun {
+                Ok(work) => in_time(work).await,
                 Err(error) => Err(error),
             };
-            let known = known.map_err(|error| error.classify(explain::explain));
-            Seen { name: branch.name.clone(), url: branch.url.to_string(), known }
+            done.map_err(|error| error.classify(explain::explain))
         });
     }
-    futures::stream::iter(looks).buffered(OPEN_AT_ONCE).collect().await
+    futures::stream::iter(works).buffered(OPEN_AT_ONCE).collect().await
 }
 
 async fn in_time<T>(look: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {

@@ -88,10 +88,9 @@ impl Opened {
         interrupt.or(Self::list(vault)).await
     }
 
-    /// Opens the vault of a branch.
+    /// Opens the vault of a branch and lists its snapshots.
     pub async fn branch(branch: &Branch, keys: &Keys) -> Result<Self, CommandError> {
-        let store = Store::open_with(&branch.url, false, &settings_of(branch.credentials.as_ref())?)?;
-        Ok(Self::list(keys.open(store, branch.root.as_deref()).await?).await?)
+        Ok(Self::list(keys.open_branch(branch).await?).await?)
     }
 
     async fn list(vault: Vault) -> Result<Self, Error> {
@@ -148,6 +147,12 @@ impl Keys {
             }
         }
         Ok(keys)
+    }
+
+    /// Opens the vault of a branch.
+    pub async fn open_branch(&self, branch: &Branch) -> Result<Vault, CommandError> {
+        let store = Store::open_with(&branch.url, false, &settings_of(branch.credentials.as_ref())?)?;
+        Ok(self.open(store, branch.root.as_deref()).await?)
     }
 
     /// Opens the metadata with the first key that fits, and the rows with whatever fits.

@@ -25,7 +25,7 @@ use jiff::Timestamp;
 pub use control::{Counts, Status};
 pub use evidence::sha256;
 pub use facts::Facts;
-pub use gather::gather;
+pub use gather::{fleet::of as gather_fleet, gather};
 pub use html::html;
 pub use json::json;
 pub use said::Language;

@@ -335,6 +335,11 @@ impl Vault {
         &self.inner.keyring.keys
     }
 
+    /// The public halves of every key that seals or has sealed.
+    pub fn sealing_recipients(&self) -> impl Iterator<Item = &str> {
+        self.sealing_keys().iter().map(|key| key.recipient.as_str())
+    }
+
     /// The epochs of a grade's keys, oldest first.
     pub fn epochs(&self, grade: Grade) -> Vec<u32> {
         let of_grade = self.sealing_keys().iter().filter(|key| key.realm == Realm::Rows(grade));

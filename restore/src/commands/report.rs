@@ -4,24 +4,30 @@ use std::io::Write;
 use std::path::Path;
 
 use jiff::Timestamp;
-use lifeboat_config::{Config, ConfigError};
+use lifeboat_config::{Config, ConfigError, Fleet};
 use lifeboat_console::{CommandError, Interrupt, Kind, Progress, ResultExt, print, print_json};
 
 use crate::cli;
 use crate::open::{AtHand, Opened};
-use crate::report::{Report, Status, gather, html, json, sha256, text};
+use crate::report::{Report, Status, gather, gather_fleet, html, json, sha256, text};
 use crate::words;
 
 /// Reads everything, judges, prints or writes, and fails when a control does.
 pub async fn run(args: &cli::Report, json_wanted: bool) -> Result<(), CommandError> {
     let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
+    let fleet = args.vaults.as_deref().map(read_fleet).transpose()?;
     let (config, digest) = args.access.config.as_deref().map(read).transpose()?.unzip();
     let AtHand { vault, config, .. } = AtHand::with(&args.access, config, &interrupt).await?;
     let opened = Opened::of(vault, &interrupt).await?;
     let progress = Progress::new(json_wanted);
     progress.phase("looking at the stores");
-    let config = config.as_ref().zip(digest);
-    let facts = interrupt.or(gather(&args.access, config, &opened, Timestamp::now())).await?;
+    let (config, now) = (config.as_ref().zip(digest), Timestamp::now());
+    let mut facts = interrupt.or(gather(&args.access, config, &opened, now)).await?;
+    if let Some((fleet, read)) = fleet {
+        progress.phase("looking at the vaults of every branch");
+        let looked = async { Ok::<_, CommandError>(gather_fleet(&fleet, read, now).await) };
+        facts.fleet = Some(interrupt.or(looked).await?);
+    }
     progress.finish();
     let report = Report::of(&facts);
     if let Some(path) = &args.html {
@@ -39,6 +45,14 @@ fn read(path: &Path) -> Result<(Config, String), CommandError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
     Ok((Config::parse(&text, path)?, sha256(text.as_bytes())))
+}
+
+/// The file of every vault, where it is, and its digest likewise.
+fn read_fleet(path: &Path) -> Result<(Fleet, (String, String)), CommandError> {
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    let read = (path.display().to_string(), sha256(text.as_bytes()));
+    Ok((Fleet::parse(&text, path)?, read))
 }
 
 /// Replaces the file as a whole: a report that was printed half is worse than yesterday's.

@@ -5,6 +5,7 @@
 //! 2007, and the Cybersecurity Law's articles are numbered as since 2026-01-01.
 
 mod access;
+mod branches;
 mod copies;
 mod coverage;
 mod drills;
@@ -36,10 +37,10 @@ pub static ALL: [&Control; 32] = [
     &keys::CRY_03,
     &keys::CRY_04,
     &keys::CRY_06,
-    &keys::CRY_09,
+    &branches::CRY_09,
     &access::ACC_01,
     &access::ACC_02,
-    &access::ACC_06,
+    &branches::ACC_06,
     &proof::VER_01,
     &drills::VER_02,
     &drills::VER_03,

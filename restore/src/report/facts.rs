@@ -8,6 +8,10 @@ use lifeboat_config::Suppression;
 
 use super::evidence::Evidence;
 
+mod fleet;
+
+pub use fleet::{BranchFacts, BranchKeys, FleetFacts, Reach, Tried};
+
 /// What was read.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -21,6 +25,8 @@ pub struct Facts {
     pub stores: Vec<StoreFacts>,
     /// What was found on this machine, where it is the agent's.
     pub host: Option<HostFacts>,
+    /// Every branch's vault, where the fleet's file was given.
+    pub fleet: Option<FleetFacts>,
     /// The vault's record of who did what.
     pub audit: AuditFacts,
     /// What it says of those who are told.

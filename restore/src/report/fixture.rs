@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use super::evidence::{Evidence, sha256};
 use super::facts::{
-    AuditFacts, ConfigFacts, DeedFacts, Destroyed, Facts, HostFacts, KeyFacts, Listing, Locks, Measured,
-    Place, Planned, Restored, SnapshotFacts, StoreFacts, ToldFacts, VaultFacts,
+    AuditFacts, BranchFacts, BranchKeys, ConfigFacts, DeedFacts, Destroyed, Facts, FleetFacts, HostFacts,
+    KeyFacts, Listing, Locks, Measured, Place, Planned, Reach, Restored, SnapshotFacts, StoreFacts,
+    ToldFacts, Tried, VaultFacts,
 };
 
 pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -62,6 +63,17 @@ pub fn good() -> Facts {
             verified: Some(DAY),
             rows_verified: Some(DAY * 20),
         },
+        fleet: Some(FleetFacts {
+            read: read("fleet", "/etc/lifeboat/fleet.toml", now),
+            vaults: [
+                ("hamburg", "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "age1li"),
+                ("shanghai", "1", "age1zhao"),
+                ("munich", "2", "age1weber"),
+            ]
+            .map(branch)
+            .into(),
+            tried: [("hamburg", "shanghai"), ("shanghai", "hamburg")].map(denied).into(),
+        }),
         told: ToldFacts {
             places: [("ops", "email"), ("robot", "dingtalk"), ("alive", "ping")].map(told).into(),
             pings: [("crm".to_owned(), Some(HOUR * 8))].into(),
@@ -94,6 +106,7 @@ pub fn bare() -> Facts {
     facts.audit.rows_verified = None;
     facts.deeds.begun.clear();
     facts.deeds.done.clear();
+    facts.fleet = None;
     facts.told = ToldFacts::default();
     facts.deeds.measured.clear();
     facts.deeds.gaps.clear();
@@ -110,6 +123,18 @@ pub fn restored(days: u32, grades: &[&str], others: u64) -> Restored {
 /// A restore of the CRM in half an hour, so many days ago.
 pub fn measured(days: u32) -> Measured {
     Measured { source: "crm".into(), age: DAY * days, took: HOUR / 2, differences: Some(0) }
+}
+
+/// A vault of head office's Wang and of one person of its own.
+fn branch((name, id, own): (&str, &str, &str)) -> BranchFacts {
+    let people = [("age1wang", "wang"), (own, own)].map(|(key, name)| (key.to_owned(), name.to_owned()));
+    let sealing = [format!("age1high{name}"), format!("age1low{name}")].into();
+    let keys = BranchKeys { id: id.to_owned(), sealing, mark: name.to_owned(), people: people.into() };
+    BranchFacts { name: name.to_owned(), keys: Ok(keys) }
+}
+
+fn denied((of, at): (&str, &str)) -> Tried {
+    Tried { of: of.to_owned(), at: at.to_owned(), reach: Reach::Denied }
 }
 
 /// Somebody who has accepted a message three days ago.

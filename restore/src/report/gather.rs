@@ -16,11 +16,12 @@ use url::Url;
 use super::evidence::{Evidence, sha256};
 use super::facts::{AuditFacts, ConfigFacts, Facts, Listing, Planned, SnapshotFacts, StoreFacts, VaultFacts};
 use crate::cli::Access;
-use crate::fleet;
+use crate::fleet as vaults;
 use crate::open::{Opened, settings_of};
 use crate::proven::Proven;
 
 mod deeds;
+pub mod fleet;
 mod host;
 mod keys;
 mod locks;
@@ -64,6 +65,7 @@ pub async fn gather(
     Ok(Facts {
         now,
         told: told::of(&report, now),
+        fleet: None,
         audit: audit(&opened.vault, &report, now),
         deeds: deeds::of(&opened.vault, &report, now).await?,
         stores: stores(access, config, &opened.vault, now).await?,
@@ -143,10 +145,10 @@ async fn of_vault(opened: &Opened, notes: &Notes, now: Timestamp) -> Result<Vaul
 fn of_snapshot(snapshot: &Snapshot, notes: &Notes, now: Timestamp) -> SnapshotFacts {
     SnapshotFacts {
         source: snapshot.manifest.source.clone(),
-        age: fleet::age(snapshot, now),
+        age: vaults::age(snapshot, now),
         flags: snapshot.manifest.flags.clone(),
         accepted: notes.accepted.contains(&snapshot.id),
-        not_covered: fleet::not_covered(snapshot),
+        not_covered: vaults::not_covered(snapshot),
         measured: snapshot.manifest.measured.is_some(),
     }
 }

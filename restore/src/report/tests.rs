@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use lifeboat_config::{Config, Suppression};
 
 use super::control::Status::{self, Fail, NotApplicable, Pass, Suppressed, Unknown};
-use super::facts::{Destroyed, Facts, Locks, Planned};
+use super::facts::{BranchKeys, Destroyed, Facts, Locks, Planned, Reach};
 use super::fixture::{DAY, HOUR, bare, good, restored};
 use super::said::Language;
 use super::{Report, controls, html, json, text};
 
 /// Controls that nothing in this version can answer.
-const UNANSWERED: [&str; 3] = ["CRY-09", "ACC-06", "RET-02"];
+const UNANSWERED: [&str; 1] = ["RET-02"];
 
 /// Spoils good facts and compares how one control comes out.
 #[track_caller]
@@ -341,6 +341,39 @@ fn the_slowest_of_the_last_three_restores_and_the_longest_gap_are_held_against_w
     check("VER-04", Unknown, |facts| facts.deeds.gaps.clear());
     check("VER-04", Unknown, |facts| config(facts).sources.clear());
     check("VER-04", Unknown, no_config);
+}
+
+#[test]
+fn branches_share_nothing_and_what_was_not_opened_is_not_called_separate() {
+    let keys = |facts: &mut Facts, at: usize, change: fn(&mut BranchKeys)| {
+        let fleet = facts.fleet.as_mut().expect("a fleet");
+        change(fleet.vaults[at].keys.as_mut().expect("it is open"));
+    };
+    check("CRY-09", Pass, |_| {});
+    check("CRY-09", Fail, |facts| keys(facts, 1, |keys| keys.sealing.extend(["age1highhamburg".to_owned()])));
+    check("CRY-09", Fail, |facts| keys(facts, 1, |keys| keys.mark = "hamburg".into()));
+    // Of Hamburg, in Shanghai as well, and not everywhere.
+    let guest = |keys: &mut BranchKeys| drop(keys.people.insert("age1li".into(), "li".into()));
+    check("CRY-09", Fail, |facts| keys(facts, 1, guest));
+    check("CRY-09", Pass, |facts| (1..3).for_each(|at| keys(facts, at, guest)));
+    check("CRY-09", Unknown, |facts| {
+        facts.fleet.as_mut().expect("a fleet").vaults[2].keys = Err("it is away".into());
+    });
+    check("CRY-09", Unknown, |facts| facts.vault.id = "another".into());
+    check("CRY-09", Unknown, |facts| facts.fleet.as_mut().expect("a fleet").vaults.truncate(1));
+    check("CRY-09", Unknown, |facts| facts.fleet = None);
+}
+
+#[test]
+fn one_vault_s_credentials_are_denied_at_every_other() {
+    let say = |facts: &mut Facts, reach: Reach| facts.fleet.as_mut().expect("a fleet").tried[1].reach = reach;
+    check("ACC-06", Pass, |_| {});
+    check("ACC-06", Fail, |facts| say(facts, Reach::Open));
+    check("ACC-06", Unknown, |facts| {
+        say(facts, Reach::Unknown("its credentials are the environment's".into()))
+    });
+    check("ACC-06", Unknown, |facts| facts.vault.id = "another".into());
+    check("ACC-06", Unknown, |facts| facts.fleet = None);
 }
 
 #[test]

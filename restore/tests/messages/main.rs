@@ -220,6 +220,33 @@ fn only_a_whole_restore_that_was_compared_shows_that_nothing_differs() {
 }
 
 #[test]
+fn two_vaults_share_keys_when_one_was_copied_and_none_when_each_was_made() {
+    let (hamburg, shanghai) = (Lab::with_snapshot(), Lab::new());
+    let fleet = |other: &std::path::Path, key: &std::path::Path| {
+        let vault = |name: &str, folder: &std::path::Path, key: &std::path::Path| {
+            let (folder, key) = (folder.display(), key.display());
+            format!("[[vault]]\nname = \"{name}\"\nurl = \"file://{folder}\"\nidentity = \"{key}\"\n")
+        };
+        let own = vault("hamburg", &hamburg.path("vault"), &hamburg.path("wang.key"));
+        let text = format!("version = 1\n{own}{}", vault("shanghai", other, key));
+        std::fs::write(hamburg.path("fleet.toml"), text).expect("a file");
+    };
+    let control = |id: &str| hamburg.control(id, "VAULT WANG --vaults fleet.toml");
+    assert_eq!(hamburg.control("CRY-09", "VAULT WANG"), "unknown");
+    fleet(&shanghai.path("vault"), &shanghai.path("wang.key"));
+    assert_eq!((control("CRY-09"), control("ACC-06")), ("pass".into(), "unknown".into()));
+    let copied = std::process::Command::new("cp")
+        .arg("-r")
+        .args([hamburg.path("vault"), hamburg.path("twin")])
+        .status();
+    assert!(copied.expect("cp").success());
+    fleet(&hamburg.path("twin"), &hamburg.path("wang.key"));
+    assert_eq!(control("CRY-09"), "fail");
+    fleet(&hamburg.path("nowhere"), &hamburg.path("wang.key"));
+    assert_eq!(control("CRY-09"), "unknown");
+}
+
+#[test]
 fn a_restore_with_credentials_that_may_only_read_is_told_not_to_be_recorded_and_goes_on() {
     let lab = Lab::with_snapshot();
     // A file where the record's folder would be: as good as a store that denies every write below it.

@@ -1,5 +1,7 @@
 //! What leads to a store beside its URL: endpoint, region, credentials.
 
+use std::collections::BTreeSet;
+
 use zeroize::Zeroizing;
 
 /// Where a store's settings come from. The names are object_store's own, such as `AWS_ACCESS_KEY_ID`,
@@ -34,7 +36,48 @@ impl StoreSettings {
     }
 }
 
+/// Settings that say where a store is and how it is reached; all others say who comes.
+const PLACE: [&str; 12] = [
+    "AWS_ENDPOINT",
+    "AWS_ENDPOINT_URL",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
+    "AWS_ALLOW_HTTP",
+    "AWS_PROXY_URL",
+    "AZURE_STORAGE_ACCOUNT_NAME",
+    "AZURE_STORAGE_ENDPOINT",
+    "AZURE_ALLOW_HTTP",
+    "GOOGLE_BASE_URL",
+    "GOOGLE_ALLOW_HTTP",
+];
+
+fn is_place(name: &str) -> bool {
+    PLACE.iter().any(|place| name.eq_ignore_ascii_case(place))
+}
+
 impl StoreSettings {
+    /// What leads to this store with another's credentials; nothing where those are the environment's, of which it is
+    /// not known what they are.
+    pub fn as_whom(&self, other: &Self) -> Option<Self> {
+        let Self::Given(other) = other else { return None };
+        let place = PLACE.iter().filter_map(|name| {
+            let value = Zeroizing::new(self.plain(&[name])?);
+            Some(Setting { line: 0, name: (*name).to_owned(), value })
+        });
+        let whom = other.iter().filter(|setting| !is_place(&setting.name)).cloned();
+        Some(Self::Given(place.chain(whom).collect()))
+    }
+
+    /// Whether two lead to their stores as the same user.
+    pub fn is_same_user(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Environment, Self::Environment) => true,
+            (Self::Given(own), Self::Given(others)) => whom(own) == whom(others),
+            _ => false,
+        }
+    }
+
     /// The first of these settings that is there and not empty, whatever its case. For those that are no
     /// secret: a region, an endpoint, the name of an account.
     pub fn plain(&self, names: &[&str]) -> Option<String> {
@@ -47,6 +90,11 @@ impl StoreSettings {
         };
         names.iter().filter_map(of).find(|value| !value.is_empty())
     }
+}
+
+fn whom(settings: &[Setting]) -> BTreeSet<(String, &str)> {
+    let whom = settings.iter().filter(|setting| !is_place(&setting.name));
+    whom.map(|setting| (setting.name.to_ascii_uppercase(), setting.value.as_str())).collect()
 }
 
 fn setting(line: usize, text: &str) -> Option<Setting> {
@@ -98,6 +146,26 @@ mod tests {
         check("A=1\nsecret", Err(2));
         check("a secret=1", Err(1));
         check("=1", Err(1));
+    }
+
+    #[test]
+    fn a_place_is_reached_as_somebody_else() {
+        let parse = |text: &str| StoreSettings::parse(text).expect("settings");
+        let a = parse("AWS_ENDPOINT=https://a\nAWS_ACCESS_KEY_ID=ka\naws_secret_access_key=sa");
+        let b = parse("AWS_ENDPOINT=https://b\nAWS_REGION=r\nAWS_ACCESS_KEY_ID=kb\nAWS_SESSION_TOKEN=tb");
+        let mixed = b.as_whom(&a).expect("a names its credentials");
+        let of = |name: &str| mixed.plain(&[name]);
+        assert_eq!(of("AWS_ENDPOINT").as_deref(), Some("https://b"));
+        assert_eq!(of("AWS_REGION").as_deref(), Some("r"));
+        assert_eq!(
+            (of("AWS_ACCESS_KEY_ID"), of("AWS_SECRET_ACCESS_KEY")),
+            (Some("ka".into()), Some("sa".into()))
+        );
+        assert_eq!(of("AWS_SESSION_TOKEN"), None);
+        assert!(b.as_whom(&StoreSettings::Environment).is_none());
+        assert!(
+            mixed.is_same_user(&a) && !mixed.is_same_user(&b) && !a.is_same_user(&StoreSettings::Environment)
+        );
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Who may restore and delete, what is graded, and what must stay forgotten.
 //!
-//! Of branches and erasures nothing of this version can answer: each is unknown, and says what was
-//! not seen.
+//! Of erasures nothing of this version can answer: that is unknown, and says what was not seen.
 
 use std::time::Duration;
 
@@ -109,28 +108,6 @@ pub static ACC_02: Control = Control {
             "打开根密钥需 {people} 人；一年内人工销毁 {all} 次，均由两人以上执行"
         );
         Judgement::pass(Depth::Probe, said).seen(evidence)
-    },
-};
-
-pub static ACC_06: Control = Control {
-    id: "ACC-06",
-    severity: Severity::Critical,
-    title: words(
-        "A branch's operator neither lists nor opens another branch's data",
-        "分支机构人员不能列出或打开其他分支机构的数据",
-    ),
-    supports: &["PIPL (CN) art. 51(4)"],
-    rationale: words("Branches must not see each other's customers.", "分支机构之间不应看到彼此的客户。"),
-    does_not_show: words(
-        "anything yet: one branch's credentials were used",
-        "暂无：只使用了一个分支机构的凭据",
-    ),
-    valid_hours: 24,
-    judge: |_| {
-        Judgement::unknown(words(
-            "no other branch's credential was at hand to try",
-            "没有其他分支机构的凭据可供尝试",
-        ))
     },
 };
 

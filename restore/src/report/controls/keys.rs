@@ -244,19 +244,3 @@ pub static CRY_06: Control = Control {
         ))
     },
 };
-
-pub static CRY_09: Control = Control {
-    id: "CRY-09",
-    severity: Severity::Critical,
-    title: words("Branches share no key and no chunk", "各分支机构之间不共享密钥与数据块"),
-    supports: &["PIPL (CN) art. 51(4)"],
-    rationale: words("One branch must not open another's data.", "一个分支机构不应能打开另一个的数据。"),
-    does_not_show: words("anything yet: one vault was read", "暂无：只读取了一个保险库"),
-    valid_hours: 24,
-    judge: |_| {
-        Judgement::unknown(words(
-            "one vault was read; whether it shares a key with another is not seen",
-            "只读取了一个保险库，无法判断是否与其他保险库共享密钥",
-        ))
-    },
-};

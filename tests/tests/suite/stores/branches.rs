@@ -124,6 +124,41 @@ fn head_office_sees_every_branch_in_one_table_and_a_branch_sees_its_own() {
     check_lines(&told, "failed");
 }
 
+#[test]
+fn each_branch_s_credentials_are_tried_on_the_other_and_the_report_says_what_they_reach() {
+    let group = Group::new();
+    let [north, _] = &group.branches;
+    let li = north.identity("li").display().to_string();
+    let control = |credentials: [&str; 2], id: &str| {
+        let file = group.fleet(&north.identity("li"), credentials);
+        let report = ["report", "--vault", north.vault_url(), "--identity", &li, "--vaults", &file, "--json"];
+        let told = group.restore("north", &report).exits(1).stdout;
+        let lines = told.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON lines"));
+        let report = lines.into_iter().find(|line| line["type"] == "report").expect("a report");
+        let mut controls = report["results"].as_array().expect("a list").iter();
+        let control = controls.find(|control| control["check"] == id).expect("the control");
+        format!("{}: {}", control["status"].as_str().expect("a word"), control["message"]["en"])
+    };
+    let separate = control(BRANCHES, "CRY-09");
+    assert!(separate.starts_with("pass") && separate.ends_with("of every one: li\""), "{separate}");
+    let denied = control(BRANCHES, "ACC-06");
+    assert!(denied.starts_with("pass") && denied.contains("each denied: 2"), "{denied}");
+    let same = control(["north", "north"], "ACC-06");
+    assert!(
+        same.starts_with("unknown") && same.contains("the file gives both the same credentials"),
+        "{same}"
+    );
+    // South was given credentials that may do everything.
+    let file = group.fleet(&north.identity("li"), BRANCHES);
+    fs::write(north.path("south.env"), company::settings(&group.server.environment())).expect("credentials");
+    let report = ["report", "--vault", north.vault_url(), "--identity", &li, "--vaults", &file];
+    let told = group.restore("north", &report).exits(1).stdout;
+    assert!(
+        told.contains("ACC-06  fail: credentials of one vault that list or read another: south -> north"),
+        "{told}"
+    );
+}
+
 /// North is open with its one snapshot, and south is not, for that kind of reason.
 #[track_caller]
 fn check_lines(told: &str, kind: &str) {

@@ -1,0 +1,94 @@
+//! Every branch's vault: what it is sealed by, and what one's credentials reach of another's store.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lifeboat_config::{Branch, Fleet};
+use lifeboat_console::{CommandError, chain};
+use lifeboat_vault::store::{Patience, StoreSettings};
+use lifeboat_vault::{Error, Store, Vault};
+
+use super::super::evidence::Evidence;
+use super::super::facts::{BranchFacts, BranchKeys, FleetFacts, Reach, Tried};
+use crate::fleet::in_each;
+use crate::open::settings_of;
+
+/// Whoever is denied is told so at once.
+const ONCE: Patience = Patience { attempts: 1, pause: Duration::ZERO };
+
+/// A row that is in no database.
+const MARK: &[u8] = b"lifeboat\n";
+
+/// Opens every vault, and tries each one's credentials on all others.
+pub async fn of(fleet: &Fleet, read: (String, String), now: Timestamp) -> FleetFacts {
+    let (from, digest) = read;
+    let keys = in_each(fleet, |branch, keys| async move { of_vault(&keys.open_branch(branch).await?) }).await;
+    let facts = |(branch, keys): (&Branch, Result<_, CommandError>)| BranchFacts {
+        name: branch.name.clone(),
+        keys: keys.map_err(|error| chain(error.error())),
+    };
+    let settings: Vec<_> =
+        fleet.branches.iter().map(|one| settings_of(one.credentials.as_ref()).ok()).collect();
+    let branches = || fleet.branches.iter().zip(&settings);
+    let mut tried = Vec::new();
+    for (of, whom) in branches() {
+        for (at, place) in branches().filter(|(at, _)| at.name != of.name) {
+            let reach = try_at((of, whom.as_ref()), (at, place.as_ref())).await;
+            tried.push(Tried { of: of.name.clone(), at: at.name.clone(), reach });
+        }
+    }
+    FleetFacts {
+        read: Evidence { kind: "fleet", from, at: now, digest },
+        vaults: fleet.branches.iter().zip(keys).map(facts).collect(),
+        tried,
+    }
+}
+
+fn of_vault(vault: &Vault) -> Result<BranchKeys, CommandError> {
+    let mut digest = vault.row_digest();
+    digest.add(MARK);
+    // Of an SSH key the comment counts for nothing.
+    let key = |recipient: &str| recipient.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    let people = vault.people()?.into_iter().filter(|person| person.is_active());
+    Ok(BranchKeys {
+        id: vault.id().to_string(),
+        sealing: vault.sealing_recipients().map(str::to_owned).collect(),
+        mark: digest.to_hex(),
+        people: people.map(|person| (key(&person.recipient), person.name)).collect(),
+    })
+}
+
+type Given<'a> = (&'a Branch, Option<&'a StoreSettings>);
+
+/// Tries one vault's credentials on another's store.
+async fn try_at((of, whom): Given<'_>, (at, place): Given<'_>) -> Reach {
+    let unknown = |why: &str| Reach::Unknown(why.to_owned());
+    if at.url.scheme() == "file" {
+        return unknown("a folder is open to accounts of this machine");
+    }
+    if of.url.scheme() != at.url.scheme() {
+        // What is said to one kind of store means nothing to another.
+        return Reach::Denied;
+    }
+    let (Some(whom), Some(place)) = (whom, place) else { return unknown("its credentials cannot be read") };
+    if place.is_same_user(whom) {
+        return unknown("the file gives both the same credentials");
+    }
+    let Some(settings) = place.as_whom(whom) else {
+        return unknown("its credentials are the environment's");
+    };
+    match Store::open_with(&at.url, false, &settings) {
+        Ok(store) => reach(&store.with_patience(ONCE)).await,
+        Err(error) => Reach::Unknown(error.to_string()),
+    }
+}
+
+/// What is there, every vault has: its keys to be listed, and its record to be read.
+async fn reach(store: &Store) -> Reach {
+    let (listed, read) = (store.list("keys").await.map(drop), store.get("vault").await.map(drop));
+    match (listed, read) {
+        (Ok(()), _) | (_, Ok(())) => Reach::Open,
+        (Err(Error::Denied { .. }), Err(Error::Denied { .. })) => Reach::Denied,
+        (Err(Error::Denied { .. }), Err(error)) | (Err(error), Err(_)) => Reach::Unknown(error.to_string()),
+    }
+}

@@ -5,7 +5,7 @@
 //! without it. What it keeps is honest programs from doing what one person alone has typed.
 
 use jiff::Timestamp;
-use lifeboat_console::{CommandError, Kind, Progress};
+use lifeboat_console::{CommandError, Progress, breaks_glass, decides_alone, undecided};
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{AgentKey, Identities, RequestId, Vault, find_request, plan_id};
@@ -104,21 +104,13 @@ impl Question<'_> {
         let others = self.vault.others_who_decide(one.id())?;
         let progress = Progress::new(json);
         if others.is_empty() {
-            progress.warn(&format!(
-                "ONE PERSON DECIDES ALONE: this takes two people, and this vault has nobody but {}",
-                one.name
-            ));
+            progress.warn(&decides_alone(&one.name));
             return Ok(Decided::Here(identities, format!("{words} alone: nobody else could")));
         }
         if !by.break_glass {
             return Err(self.missing());
         }
-        progress.warn(&format!(
-            "THE GLASS IS BROKEN: {} decides alone what takes two people, and {} could have approved it; the record \
-             says who, when and why, and whoever watches the vault is told",
-            one.name,
-            others.join(", ")
-        ));
+        progress.warn(&breaks_glass(&one.name, &others));
         let plan = Some(plan_id(self.plan));
         let deed = Deed { what: "break-glass".into(), result: "begun".into(), plan, ..self.deed.clone() };
         record::write_as_person(self.vault, &identities, &deed, json).await;
@@ -126,10 +118,7 @@ impl Question<'_> {
     }
 
     fn missing(&self) -> CommandError {
-        let text = "this takes two people, and they have not decided it";
-        CommandError::new(Kind::ApprovalMissing, text)
-            .hint(format!("ask another person, on a machine of your own: {}", self.ask))
-            .hint("or both give their identity here: --identity wang.key --identity li.key")
-            .hint("when it cannot wait: --break-glass --identity YOUR.key --reason TEXT, which is told to whoever watches the vault")
+        let ask = format!("ask another person, on a machine of your own: {}", self.ask);
+        undecided(ask, "--break-glass --identity YOUR.key --reason TEXT")
     }
 }

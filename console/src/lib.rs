@@ -17,6 +17,7 @@ mod numbers;
 mod output;
 mod progress;
 mod table;
+mod two_people;
 
 pub use arenas::bound_arenas;
 pub use args::{LogFormat, OutputArgs};
@@ -28,3 +29,4 @@ pub use numbers::{count, counted, human_bytes, human_duration, human_rows};
 pub use output::{print, print_json};
 pub use progress::{Progress, TableProgress};
 pub use table::{Align, Table};
+pub use two_people::{breaks_glass, decides_alone, undecided};

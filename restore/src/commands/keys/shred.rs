@@ -3,7 +3,7 @@
 mod source;
 
 use jiff::SignedDuration;
-use lifeboat_console::{CommandError, Interrupt, Kind, Progress};
+use lifeboat_console::{CommandError, Interrupt, Kind, Progress, breaks_glass, decides_alone, undecided};
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{Asked, GivenShares, Grade, Identities, KeyChange, Vault, find_request};
@@ -104,20 +104,13 @@ impl Deciding<'_> {
         if self.args.changing.dry_run || vault.splits_root() {
             return Ok(());
         }
-        let others = vault.others_who_decide(one.id())?.join(", ");
+        let others = vault.others_who_decide(one.id())?;
         if others.is_empty() {
-            progress.warn(&format!(
-                "ONE PERSON DECIDES ALONE: this takes two people, and this vault has nobody but {}",
-                one.name
-            ));
+            progress.warn(&decides_alone(&one.name));
             return Ok(());
         }
         if self.args.break_glass {
-            progress.warn(&format!(
-                "THE GLASS IS BROKEN: {} decides alone what takes two people, and {others} could have approved it; \
-                 the record says who, when and why, and whoever watches the vault is told",
-                one.name
-            ));
+            progress.warn(&breaks_glass(&one.name, &others));
             let deed = Deed {
                 what: "break-glass".into(),
                 result: "begun".into(),
@@ -129,14 +122,9 @@ impl Deciding<'_> {
             recorder.write(&deed, progress).await;
             return Ok(());
         }
-        let text = "this takes two people, and they have not decided it";
-        Err(CommandError::new(Kind::ApprovalMissing, text)
-            .hint(format!(
-                "ask another person: lifeboat-restore keys shred {} --ask --reason TEXT",
-                self.what.options()
-            ))
-            .hint("or both give their identity here: --identity wang.key --identity li.key")
-            .hint("when it cannot wait: --break-glass --reason TEXT, which is told to whoever watches the vault"))
+        let options = self.what.options();
+        let ask = format!("ask another person: lifeboat-restore keys shred {options} --ask --reason TEXT");
+        Err(undecided(ask, "--break-glass --reason TEXT"))
     }
 }
 

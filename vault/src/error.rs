@@ -1,7 +1,7 @@
 //! What can go wrong with a vault, named by what the caller should do about it.
 
-use crate::Grade;
 use crate::store::lock;
+use crate::{Grade, Hold};
 
 /// The result of a vault operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -159,6 +159,9 @@ pub enum Error {
     /// Something forbids to delete now; nothing was.
     #[error("nothing is deleted: {0}")]
     HeldBack(String),
+    /// A hold forbids to destroy keys that its snapshot needs; none was.
+    #[error("nothing is destroyed: snapshot {} is held by {}: {}", .0.snapshot.short(), .0.by, .0.reason)]
+    Held(Box<Hold>),
     /// A change of keys that makes no sense.
     #[error("the keys are left as they are: {0}")]
     KeysRefused(String),
@@ -278,6 +281,17 @@ impl Error {
                     false => format!("who still can: {}", able.join(", ")),
                 };
                 return unbelieved.iter().cloned().chain([next]).collect();
+            }
+            Self::Held(hold) => {
+                let snapshot = hold.snapshot.short();
+                return vec![
+                    format!(
+                        "two people end a hold: lifeboat-restore request-release {snapshot} --reason TEXT, which another approves"
+                    ),
+                    format!(
+                        "then, on the agent's host: lifeboat-agent release {snapshot} --reason TEXT --request ID"
+                    ),
+                ];
             }
             Self::KeysRefused(_) => "`lifeboat-restore keys list` shows who can open what",
             Self::KeysChanged { .. } => {

@@ -21,13 +21,15 @@ use crate::format::names;
 use crate::format::note::Says;
 use crate::index::ChunkIndex;
 use crate::keys::{AgentKey, Identities};
-use crate::notes::{NoteAuthor, list_notes_of, write_note};
+use crate::notes::{NoteAuthor, write_note};
 use crate::read::Snapshot;
 use crate::store::{NotRemoved, Store};
 use crate::{Error, GivenShares, KeyChange, KeyOutcome, KeyPlan, Opener, Realm, Result, SnapshotId, Vault};
 
+mod held;
 mod reseal;
 
+pub(crate) use held::{Destroyed, refuse_held};
 use reseal::At;
 pub use reseal::Resealed;
 
@@ -99,7 +101,7 @@ impl SourcePlan {
     /// them; index files are kept below `scratch`.
     ///
     /// # Errors
-    /// `NoSuchSnapshot` when no store has a snapshot of the source; `HeldBack` when one is held; `KeysRefused`
+    /// `NoSuchSnapshot` when no store has a snapshot of the source; `Held` when one is, and `HeldBack` when that is not known; `KeysRefused`
     /// when what another source needs cannot be read, which would be lost; `NoKey`; a copy that does not answer.
     pub async fn make(
         vault: &Vault,
@@ -120,7 +122,7 @@ impl SourcePlan {
                 "neither the vault nor a copy has a snapshot of `{source}`"
             )));
         }
-        refuse_held(&vaults, source).await?;
+        refuse_held(&of(&vaults), Destroyed::Source(source)).await?;
         let rows = vault.sealing_keys().iter().filter(|key| key.realm != Realm::Metadata);
         let shredded = rows.map(|key| (key.realm, key.epoch)).collect();
         let (source, vault, copies) = (source.to_owned(), vault.clone(), copies.to_vec());
@@ -130,7 +132,7 @@ impl SourcePlan {
     /// Carries it out. `phase` is told what is being done.
     ///
     /// # Errors
-    /// As long as the older keys are there, nothing is lost when it fails, and to do it again is safe: `HeldBack` when
+    /// As long as the older keys are there, nothing is lost when it fails, and to do it again is safe: `Held` when
     /// a hold has come meanwhile. What fails after they are gone is told in the outcome.
     pub async fn carry_out(
         &self,
@@ -155,7 +157,7 @@ impl SourcePlan {
         // What has come while that took its time.
         seal_anew(&mut vaults, &agent, source, &mut done).await?;
         // A hold may have come since this was planned, too.
-        refuse_held(&vaults, source).await?;
+        refuse_held(&of(&vaults), Destroyed::Source(source)).await?;
         phase("destroying keys");
         let shredding = KeyPlan::make_with(&vaults[0].vault, by, given, &KeyChange::ShredOlder).await?;
         let keys = shredding.carry_out(copies, now).await;
@@ -229,6 +231,10 @@ async fn open_all(
     Ok(opened)
 }
 
+fn of(vaults: &[At]) -> Vec<&Vault> {
+    vaults.iter().map(|at| &at.vault).collect()
+}
+
 /// What a store holds, and whether what must be opened there opens.
 async fn look(at: &At, source: &str) -> Result<SourceIn> {
     let (own, others): (Vec<_>, Vec<_>) =
@@ -245,24 +251,6 @@ async fn look(at: &At, source: &str) -> Result<SourceIn> {
     }
     let snapshots = own.iter().map(|snapshot| snapshot.id).collect();
     Ok(SourceIn { url: at.vault.store().url().to_owned(), snapshots, others: counted, raw_bytes })
-}
-
-/// A hold is somebody's word that this must stay.
-async fn refuse_held(vaults: &[At], source: &str) -> Result<()> {
-    let all: Vec<_> = vaults.iter().map(|at| &at.vault).collect();
-    let (notes, unread) = list_notes_of(&all).await?;
-    if let Some(error) = unread.first() {
-        return Err(Error::HeldBack(format!("a note cannot be read, which may be a hold: {error}")));
-    }
-    for at in vaults {
-        let mut own = at.snapshots().await?;
-        own.retain(|snapshot| snapshot.manifest.source == source);
-        if let Some(hold) = own.iter().find_map(|snapshot| notes.holds_on(snapshot.id).next()) {
-            let (id, by, reason) = (hold.snapshot.short(), &hold.by, &hold.reason);
-            return Err(Error::HeldBack(format!("snapshot {id} is held by {by}: {reason}")));
-        }
-    }
-    Ok(())
 }
 
 /// Enrols the agent that signs what is sealed anew, in the vault and in its copies.

@@ -186,6 +186,11 @@ impl Vault {
         keys::fingerprint(&self.inner.root)
     }
 
+    /// The same vault as it lies in another store, with the keys at hand: one of its copies.
+    pub(crate) fn at(&self, store: Store) -> Self {
+        Self { inner: Arc::new(Inner { store, ..Inner::clone(&self.inner) }) }
+    }
+
     /// The store beneath.
     pub fn store(&self) -> &Store {
         &self.inner.store

@@ -182,6 +182,31 @@ fn what_is_shredded_is_gone_from_the_copy_too_and_the_next_night_stores_it_anew(
 }
 
 #[test]
+fn a_hold_keeps_the_keys_of_its_snapshot_until_two_people_end_it() {
+    let company = company();
+    let hold = |args: &[&str]| run(&mut company.agent(DB1, args));
+    hold(&["hold", "crm@latest", "--reason", "case 4711"]).success();
+    let both = ["wang", "li"];
+    for way in [&["--grade", "high"][..], &["--grade", "high", "--epoch", "1"], &["--source", "crm"]] {
+        for more in ["--yes", "--dry-run"] {
+            let shred = [&["keys", "shred"][..], way, &[more]].concat();
+            let told = with(&company, &both, &shred).exits(1).stderr;
+            let expected = ["is held by ", "case 4711", "request-release ", "lifeboat-agent release "];
+            assert!(expected.iter().all(|expected| told.contains(expected)), "{way:?}: {told}");
+        }
+    }
+    for place in ["vault", "barn"] {
+        assert_eq!(opens(&company, &["wang"], place), Some(0), "{place}");
+    }
+    let [wang, li] = both.map(|person| company.identity(person).display().to_string());
+    hold(&["release", "crm@latest", "--reason", "settled", "--identity", &wang, "--identity", &li]).success();
+    with(&company, &both, &["keys", "shred", "--grade", "high", "--yes"]).success();
+    assert_eq!(opens(&company, &["wang"], "vault"), Some(20));
+    let record = with(&company, &["wang"], &["audit", "show"]).success().stdout;
+    assert!(record.contains("shred high 1"), "what was refused is on the record: {record}");
+}
+
+#[test]
 fn people_in_three_places_restore_together_from_the_vault_and_from_its_copy() {
     let company = company();
     let zhao = recipient(&company, "zhao");

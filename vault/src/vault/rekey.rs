@@ -6,6 +6,7 @@
 //! its own keyring was there: so none takes away what the other's keyring names.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use age::secrecy::ExposeSecret;
 use age::x25519;
@@ -22,6 +23,7 @@ use crate::format::keys::{
 };
 use crate::format::names;
 use crate::keys::{Identities, Person};
+use crate::shred::{Destroyed, refuse_held};
 use crate::store::{Created, Store};
 use crate::{AgentId, Error, Grade, Realm, Result};
 
@@ -93,6 +95,9 @@ pub struct KeyPlan {
     /// Agents that could not be given the new metadata key and so are to be enrolled anew: by name, or by id
     /// where the enrolment cannot be read. Only where there is a new metadata key.
     pub shut_out: Vec<String>,
+    /// Whether what those keys opened is lost with them: then no hold may be on it.
+    loses: bool,
+    scratch: PathBuf,
     vault: Vault,
     root: SigningKey,
 }
@@ -207,10 +212,20 @@ impl KeyPlan {
         }
         let newest = |realm| vault.sealing(realm).map(|(epoch, _)| (realm, epoch + 1));
         let new_epochs = rotated.into_iter().map(newest).collect::<Result<Vec<_>>>()?;
-        let from = vault.keyring_sequence();
-        let (shut_out, vault) = (Vec::new(), vault.clone());
-        let mut plan =
-            Self { from, people, new_epochs, rewrapped, quorum, approvals, shredded, shut_out, vault, root };
+        let mut plan = Self {
+            from: vault.keyring_sequence(),
+            people,
+            new_epochs,
+            rewrapped,
+            quorum,
+            approvals,
+            shredded,
+            shut_out: Vec::new(),
+            loses: matches!(change, KeyChange::Shred { .. }),
+            scratch: std::env::temp_dir(),
+            vault: vault.clone(),
+            root,
+        };
         if plan.new_metadata() {
             let unknown = plan.vault.inner.agents.values().filter(|agent| agent.recipient.is_none());
             let unreadable = plan.vault.inner.damage.enrolments().map(|id| id.to_string());
@@ -232,12 +247,38 @@ impl KeyPlan {
         self.new_epochs.iter().any(|(realm, _)| *realm == Realm::Metadata)
     }
 
+    /// Keeps index files below this folder, where what is held must be looked for.
+    pub fn keep_scratch_in(&mut self, folder: &Path) {
+        folder.clone_into(&mut self.scratch);
+    }
+
+    /// Refuses while a snapshot that needs a key which is to be destroyed is held, in the vault or in one of the
+    /// `copies` that can be reached.
+    ///
+    /// # Errors
+    /// `Held`; `HeldBack` when a note that may be a hold cannot be read.
+    pub async fn refuse_held(&self, copies: &[Store]) -> Result<()> {
+        if !self.loses || self.shredded.is_empty() {
+            return Ok(());
+        }
+        let mut vaults = vec![self.vault.clone()];
+        for copy in copies {
+            // What is wrong with another is told when its turn comes.
+            if self.look_at(copy).await.is_ok() {
+                vaults.push(self.vault.at(copy.clone()));
+            }
+        }
+        let vaults: Vec<_> = vaults.iter().collect();
+        refuse_held(&vaults, Destroyed::Keys(&self.shredded, &self.scratch)).await
+    }
+
     /// Carries the change out, in the vault and in its `copies`.
     ///
     /// # Errors
     /// Nothing is in force when it fails, unless the store lied; wraps may be left, which the next change
-    /// takes away. `KeysChanged` when somebody else changed the keys meanwhile.
+    /// takes away. `KeysChanged` when somebody else changed the keys meanwhile; as [`KeyPlan::refuse_held`].
     pub async fn carry_out(&self, copies: &[Store], now: Timestamp) -> Result<KeyOutcome> {
+        self.refuse_held(copies).await?;
         let store = self.vault.store();
         let before = wraps(store).await?;
         let mut before_there = Vec::new();

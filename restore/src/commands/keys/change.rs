@@ -139,15 +139,17 @@ impl Changed {
             plan.keep_metadata();
         }
         let copies_known = config.is_some();
-        if args.dry_run {
-            return Ok(Self { plan, outcome: None, unreached, copies_known, json });
-        }
         let (mut stores, mut closed) = (Vec::new(), Vec::new());
         for copy in config.iter().flat_map(|config| &config.vault.copies) {
             match copy_store(copy) {
                 Ok(store) => stores.push(store),
                 Err(error) => closed.push(unreachable(copy.url.as_str(), &error)),
             }
+        }
+        args.access.scratch.iter().for_each(|folder| plan.keep_scratch_in(folder));
+        if args.dry_run {
+            interrupt.or(plan.refuse_held(&stores)).await?;
+            return Ok(Self { plan, outcome: None, unreached, copies_known, json });
         }
         progress.phase("changing keys");
         // Not to be dropped half-way: what is in force must be carried to the copies too.

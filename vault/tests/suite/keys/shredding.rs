@@ -2,8 +2,9 @@
 
 use std::sync::Mutex;
 
-use lifeboat_vault::OldVersions;
+use lifeboat_vault::format::note::Says;
 use lifeboat_vault::store::{ObjectVersions, Version};
+use lifeboat_vault::{NoteAuthor, OldVersions, write_note};
 
 use super::*;
 
@@ -165,4 +166,74 @@ async fn a_run_that_sealed_to_a_key_which_is_shredded_meanwhile_is_not_reported_
     assert!(list_snapshots(&opened).await.unwrap().0.is_empty());
     team.back_up(&first_day()).await.unwrap();
     assert_eq!(newest_day(&wang.open(team.store()).await.unwrap()).await.unwrap(), first_day());
+}
+
+fn held_for(shredded: Result<lifeboat_vault::KeyOutcome>, expected: &str) {
+    match shredded {
+        Err(error @ Error::Held(_)) => {
+            let (text, hints) = (error.to_string(), error.hints().concat());
+            assert!(text.contains(expected) && text.contains("held by db1"), "{text}");
+            assert!(hints.contains("request-release") && hints.contains("lifeboat-agent release"), "{hints}");
+        }
+        other => panic!("expected a hold for {expected}, found {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_that_a_held_snapshot_needs_is_destroyed_until_two_people_end_the_hold() {
+    let wang = Member::native("wang", &Grade::ALL);
+    let team = Team::new(&[&wang]).await;
+    let first = first_day();
+    team.back_up(&first).await.unwrap();
+    team.change(&wang, KeyChange::Rotate(Realm::Rows(Grade::High))).await.unwrap();
+    let mut second = first.clone();
+    second.insert("new".into(), [b"of the second epoch\n".to_vec()].into_iter().collect());
+    team.back_up(&second).await.unwrap();
+    let vault = Vault::open(team.store(), Opener::Agent(&team.agent), None).await.unwrap();
+    let (snapshots, _) = list_snapshots(&vault).await.unwrap();
+    let agent = NoteAuthor::Agent(&team.agent);
+    let says = Says::Hold { snapshot: snapshots[0].id };
+    let hold = write_note(&vault, agent, "db1", "a lawsuit", says, now()).await.unwrap();
+    let shred = |epoch| KeyChange::Shred { grade: Grade::High, epoch };
+    let before = team.wraps().await;
+    for epoch in [None, Some(1)] {
+        held_for(team.change(&wang, shred(epoch)).await, "a lawsuit");
+    }
+    assert_eq!(team.wraps().await, before, "nothing is written or taken away");
+    assert_eq!(newest_day(&wang.open(team.store()).await.unwrap()).await.unwrap(), second);
+    // What the held one does not need goes all the same: other grades, and the epoch after it.
+    team.change(&wang, KeyChange::Shred { grade: Grade::Low, epoch: None }).await.unwrap();
+    team.change(&wang, shred(Some(2))).await.unwrap();
+    held_for(team.change(&wang, shred(None)).await, "a lawsuit");
+
+    // A copy that has lost the release, or that alone has the hold, is asked too.
+    let copy = impatient(Arc::new(team.objects.fork()));
+    let by = wang.identities();
+    let says = Says::Release { holds: vec![hold], request: None };
+    write_note(&vault, NoteAuthor::Person(&by), "wang", "settled", says, now()).await.unwrap();
+    let in_copy = Vault::open(copy.clone(), Opener::Agent(&team.agent), None).await.unwrap();
+    let says = Says::Hold { snapshot: snapshots[0].id };
+    write_note(&in_copy, agent, "db1", "in the copy", says, now()).await.unwrap();
+    let both = change_in(team.store(), &wang, &shred(Some(1)), std::slice::from_ref(&copy)).await;
+    held_for(both, "in the copy");
+
+    // Nobody knows what a note says that cannot be read, nor what a held snapshot needs that cannot be.
+    let name = Path::from("notes/".to_owned() + &"07".repeat(32));
+    team.objects.put(&name, b"no note".to_vec().into()).await.unwrap();
+    let unread = team.change(&wang, shred(Some(1))).await;
+    assert!(
+        matches!(&unread, Err(Error::HeldBack(reason)) if reason.contains("may be a hold")),
+        "{unread:?}"
+    );
+    team.objects.delete(&name).await.unwrap();
+    let says = Says::Hold { snapshot: snapshots[1].id };
+    let unreadable = write_note(&vault, agent, "db1", "unreadable", says, now()).await.unwrap();
+    let manifest = Path::from(format!("snapshots/{}", snapshots[1].id));
+    let whole = team.objects.get(&manifest).await.unwrap().bytes().await.unwrap();
+    team.objects.put(&manifest, b"damaged".to_vec().into()).await.unwrap();
+    held_for(team.change(&wang, shred(Some(1))).await, "unreadable");
+    team.objects.put(&manifest, whole.into()).await.unwrap();
+    let says = Says::Release { holds: vec![unreadable], request: None };
+    write_note(&vault, NoteAuthor::Person(&by), "wang", "settled", says, now()).await.unwrap();
+    assert!(team.change(&wang, shred(Some(1))).await.unwrap().is_complete(), "no hold is left here");
 }

@@ -182,6 +182,8 @@ pub async fn verify(
     reader.vault.check_wraps().await?.iter().for_each(|error| report.note_damage(error));
     let (notes, unread) = list_notes(&reader.vault).await?;
     unread.iter().for_each(|error| report.note_damage(error));
+    // They end nothing, and what they would have ended is in force.
+    report.notes.extend(notes.unbelieved.iter().map(|error| format!("a note is not believed: {error}")));
     chain::check(snapshots, all, unreadable, &notes, &mut report);
     reader.vault.outdated(all, unreadable).await?.iter().for_each(|error| report.note_damage(error));
     if all.is_empty() && unreadable.is_empty() {

@@ -45,6 +45,7 @@ async fn prove(config: &Config, interrupt: &Interrupt, json: bool) -> Result<Val
             "tables": covered.tables,
             "packs": covered.packs,
             "damage": report.damage,
+            "notes": report.notes,
             "not_whole": report.snapshots.iter().filter(|one| !one.is_whole()).map(|one| one.id).collect::<Vec<_>>(),
             "seconds": started.elapsed().as_secs(),
         });
@@ -71,6 +72,7 @@ fn told(report: &VerifyReport, started: Instant) -> String {
         covered.packs,
         human_duration(started.elapsed())
     );
+    text.extend(report.notes.iter().map(|note| format!("note: {}\n", escape(note))));
     text.extend(report.damage.iter().map(|damage| format!("damaged: {}\n", escape(damage))));
     text
 }

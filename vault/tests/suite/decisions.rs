@@ -8,9 +8,9 @@ use jiff::SignedDuration;
 use lifeboat_vault::format::note::Says;
 use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{
-    Asked, Grade, Identities, Keep, KeyChange, KeyPlan, NewRequest, NoteAuthor, NoteId, Notes, Opener,
-    Person, PersonKey, RequestId, Store, Vault, agree_to_keep, agree_to_keep_less, approve, keep_in_words,
-    list_notes, list_snapshots, read_request, release_in_words, revoke, write_note,
+    Asked, Depth, Grade, Identities, Keep, KeyChange, KeyPlan, NewRequest, NoteAuthor, NoteId, Notes, Opener,
+    Person, PersonKey, RequestId, SnapshotReader, Store, Vault, agree_to_keep, agree_to_keep_less, approve,
+    keep_in_words, list_notes, list_snapshots, read_request, release_in_words, revoke, verify, write_note,
 };
 
 use crate::clock::Clocked;
@@ -269,4 +269,26 @@ async fn holds_end_by_an_approval_of_these_holds_whoever_holds() {
     let of_person = house.approved(Wish::Release, &words(&[by_person]).await).await;
     house.say(agent, release(&[by_person], Some(of_person))).await;
     assert_eq!(house.after(&keep(1)).await, [5]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_that_is_not_believed_is_told_by_verify_and_is_no_damage() {
+    let house = House::new().await;
+    assert!(house.more(&keep(3)).await);
+    let verified = async || {
+        let (vault, scratch) = (house.for_agent().await, tempfile::tempdir().unwrap());
+        let (reader, sync) = SnapshotReader::open(&vault, scratch.path()).await.unwrap();
+        let (all, unreadable) = list_snapshots(&vault).await.unwrap();
+        verify(&reader, &sync, &all, &all, &unreadable, Depth::Structure, &|_, _| ()).await.unwrap()
+    };
+    let report = verified().await;
+    assert!(report.notes.is_empty() && !report.found_damage(), "{report:?}");
+    let agent = NoteAuthor::Agent(&house.lab.agent);
+    let forged = house.say(agent, Says::Release { holds: Vec::new(), request: None }).await;
+    house.less(&keep(1), None).await;
+    let report = verified().await;
+    assert_eq!(report.notes.len(), 2, "{:?}", report.notes);
+    assert!(report.notes.iter().any(|note| note.contains(&forged.to_string())), "{:?}", report.notes);
+    assert!(report.notes.iter().all(|note| note.starts_with("a note is not believed: ")));
+    assert!(!report.found_damage(), "{report:?}");
 }

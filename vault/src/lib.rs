@@ -64,7 +64,7 @@ pub use index::SyncReport;
 pub use keys::{AgentKey, EnrolmentRequest, Identities, Person, PersonKey, fingerprint};
 pub use lease::{LEASE_SECONDS, Lease};
 pub use locks::{Locked, extend_locks};
-pub use notes::{Hold, NoteAuthor, Notes, list_notes, write_note};
+pub use notes::{Hold, NoteAuthor, Notes, list_notes, list_notes_of, write_note};
 pub use prune::{LockedPack, MostlyDead, PruneOptions, PrunePlan, Pruned, SizedPack};
 pub use read::{Rows, Selector, Snapshot, SnapshotReader, list_snapshots};
 pub use requests::{

@@ -19,7 +19,7 @@ use crate::format::note::{Note, Says};
 use crate::format::request::Wish;
 use crate::keys::{AgentKey, Identities};
 use crate::read::Snapshot;
-use crate::requests::read_request;
+use crate::requests::{RequestRecord, read_request};
 use crate::{Error, NoteId, Realm, RequestId, Result, SnapshotId, Vault, pack, seal};
 
 /// Notes read at once.
@@ -98,8 +98,8 @@ pub async fn list_notes(vault: &Vault) -> Result<(Notes, Vec<Error>)> {
     list_notes_of(&[vault]).await
 }
 
-/// The same of a vault and its copies, taken together.
-pub(crate) async fn list_notes_of(vaults: &[&Vault]) -> Result<(Notes, Vec<Error>)> {
+/// The same of a vault and its copies, taken together: what one of them has lost, another still says.
+pub async fn list_notes_of(vaults: &[&Vault]) -> Result<(Notes, Vec<Error>)> {
     let (mut read, mut damage) = (HashMap::new(), Vec::new());
     for &vault in vaults {
         let listed = vault.store().list(names::NOTES).await?;
@@ -222,32 +222,33 @@ fn agreed(note: NoteId, says: &Says) -> Option<AgreedKeep> {
     }
 }
 
-/// Why what was written by a request is not believed, if it is not. The request may be in any of the stores.
+/// Why what was written by a request is not believed, if it is not. The request may be in any of the stores, and
+/// answers to it in others: a refusal counts that any of them has.
 async fn refusal(
     vaults: &[&Vault],
     id: RequestId,
     (kind, plan): (Wish, &str),
     written: Timestamp,
 ) -> Result<Option<String>> {
-    let mut why = None;
+    let (mut found, mut damage) = (None::<(&Vault, RequestRecord)>, Vec::new());
     for vault in vaults {
-        let record = match read_request(vault, id).await {
-            Ok(record) => record,
-            Err(error) if error.is_damage() => {
-                why.get_or_insert(format!("its request cannot be read: {error}"));
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        if let Err(error) = record.check_plan(kind, plan, &[]) {
-            return Ok(Some(error.to_string()));
+        match (read_request(vault, id).await, &mut found) {
+            (Ok(record), Some((_, first))) => first.add_answers_of(record),
+            (Ok(record), None) => found = Some((vault, record)),
+            (Err(error), _) if error.is_damage() => damage.push(error.to_string()),
+            (Err(error), _) => return Err(error),
         }
-        if record.was_approved(vault, written)? {
-            return Ok(None);
-        }
-        why = Some(format!("request {} was not approved when it was written", id.short()));
     }
-    Ok(why)
+    let Some((vault, record)) = found else {
+        return Ok(Some(format!("its request cannot be read: {}", damage.join("; "))));
+    };
+    if let Err(error) = record.check_plan(kind, plan, &[]) {
+        return Ok(Some(error.to_string()));
+    }
+    Ok(match record.was_approved(vault, written)? {
+        true => None,
+        false => Some(format!("request {} was not approved when it was written", id.short())),
+    })
 }
 
 fn gather(read: HashMap<NoteId, Read>, ending: &HashSet<NoteId>, unbelieved: Vec<Error>) -> Notes {

@@ -48,6 +48,35 @@ pub struct Answer {
     pub says: Says,
 }
 
+impl Answer {
+    /// Since when it counts, where it is judged by what there was at a time. Whoever may replace objects makes them
+    /// look later to the store, and somebody's no must not come after what it forbids: it counts from when it was
+    /// signed, if that is earlier.
+    pub(super) fn since(&self) -> Timestamp {
+        match (&self.says, self.time.parse::<Timestamp>()) {
+            (Says::Refuse(_) | Says::Revoke(_), Ok(signed)) => self.written.min(signed),
+            _ => self.written,
+        }
+    }
+}
+
+impl RequestRecord {
+    /// Adds the answers that another store of the vault has to the same request. One that is in both is as old as
+    /// it is in either.
+    pub(crate) fn add_answers_of(&mut self, other: Self) {
+        for answer in other.answers {
+            let same = |own: &&mut Answer| {
+                own.by == answer.by
+                    && std::mem::discriminant(&own.says) == std::mem::discriminant(&answer.says)
+            };
+            match self.answers.iter_mut().find(same) {
+                Some(own) => own.written = own.written.min(answer.written),
+                None => self.answers.push(answer),
+            }
+        }
+    }
+}
+
 /// An answer.
 #[derive(Debug, Clone)]
 pub enum Says {

@@ -66,11 +66,12 @@ impl RequestRecord {
     }
 
     /// Whether enough people had approved it when something was written by it at `at`, by the store's clock: what
-    /// was answered later, and who left later, changes nothing of that.
+    /// was answered later, and who left later, changes nothing of that. A refusal that its signer dates before is
+    /// not later.
     pub(crate) fn was_approved(&self, vault: &Vault, at: Timestamp) -> Result<bool> {
         let mut people = vault.people()?;
         people.iter_mut().for_each(|person| person.as_of(at));
-        let answers = self.answers.iter().filter(|answer| answer.written <= at).cloned().collect();
+        let answers = self.answers.iter().filter(|answer| answer.since() <= at).cloned().collect();
         let record = Self {
             answers,
             written: at,

@@ -10,8 +10,11 @@ use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{
     Asked, Depth, Grade, Identities, Keep, KeyChange, KeyPlan, NewRequest, NoteAuthor, NoteId, Notes, Opener,
     Person, PersonKey, RequestId, SnapshotReader, Store, Vault, agree_to_keep, agree_to_keep_less, approve,
-    keep_in_words, list_notes, list_snapshots, read_request, release_in_words, revoke, verify, write_note,
+    keep_in_words, list_notes, list_notes_of, list_snapshots, read_request, refuse, release_in_words, revoke,
+    verify, write_note,
 };
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
 
 use crate::clock::Clocked;
 use crate::expire::{expire, keep, nights, numbers};
@@ -269,6 +272,56 @@ async fn holds_end_by_an_approval_of_these_holds_whoever_holds() {
     let of_person = house.approved(Wish::Release, &words(&[by_person]).await).await;
     house.say(agent, release(&[by_person], Some(of_person))).await;
     assert_eq!(house.after(&keep(1)).await, [5]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebodys_no_is_no_later_for_being_written_again_and_counts_from_any_store() {
+    let house = House::new().await;
+    assert!(house.more(&keep(3)).await);
+    let words = house.words("crm", &keep(1)).await;
+    let refused = house.approved(Wish::Keep, &words).await;
+    let given_back = house.approved(Wish::Keep, &words).await;
+    let taken_back = house.approved(Wish::Keep, &words).await;
+    let before = Clocked::fork(&house.clock, Arc::new(house.lab.objects.fork()));
+    house.clock.pass_hours(1);
+    for (id, who) in [(refused, Li), (given_back, Li), (taken_back, Wang)] {
+        let (vault, by, now) = (house.open(who).await, house.key(who).await, house.clock.now());
+        let record = read_request(&vault, id).await.unwrap();
+        match id == refused {
+            true => refuse(&vault, &record, &by, "it is evidence", now).await.unwrap(),
+            false => revoke(&vault, &record, &by, "no", now).await.unwrap(),
+        }
+    }
+    house.clock.pass_hours(1);
+    for id in [refused, given_back, taken_back] {
+        house.less(&keep(1), Some(id)).await;
+    }
+    assert_eq!(house.notes().await.unbelieved.len(), 3);
+    // A thief who may replace objects writes the same bytes again.
+    house.clock.pass_hours(1);
+    let mut objections = Vec::new();
+    for object in house.store().list("requests").await.unwrap() {
+        if ["/refuse-", "/revoke-"].iter().any(|verb| object.name.contains(verb)) {
+            let bytes = house.store().get(&object.name).await.unwrap();
+            objections.push(Path::from(object.name));
+            house.clock.put(objections.last().unwrap(), bytes.into()).await.unwrap();
+        }
+    }
+    assert_eq!(objections.len(), 3);
+    assert_eq!(house.notes().await.unbelieved.len(), 3);
+    assert_eq!(house.after(&keep(1)).await, [3, 4, 5]);
+    // A copy that never heard the no does not outvote the vault, nor a vault that has lost it the copy.
+    let vault = house.for_agent().await;
+    let deaf = house.lab.for_agent(impatient(before)).await.unwrap();
+    let whole = Clocked::fork(&house.clock, Arc::new(house.lab.objects.fork()));
+    let whole = house.lab.for_agent(impatient(whole)).await.unwrap();
+    let unbelieved = async |vaults: &[&Vault]| list_notes_of(vaults).await.unwrap().0.unbelieved.len();
+    assert_eq!(unbelieved(&[&vault, &deaf]).await, 3);
+    for name in &objections {
+        house.clock.delete(name).await.unwrap();
+    }
+    assert_eq!(unbelieved(&[&vault, &whole]).await, 3);
+    assert_eq!(unbelieved(&[&vault]).await, 0, "who can take an answer away can do so");
 }
 
 #[tokio::test(flavor = "multi_thread")]

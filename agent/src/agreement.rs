@@ -7,8 +7,8 @@ use lifeboat_console::{CommandError, Kind};
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{
-    AgentKey, ExpirePlan, Keep, NoteAuthor, Notes, Vault, agree_to_keep, agree_to_keep_less, keep_in_words,
-    list_notes, list_requests, of_copy, plan_id,
+    AgentKey, Error, ExpirePlan, Keep, NoteAuthor, Notes, Vault, agree_to_keep, agree_to_keep_less,
+    keep_in_words, list_notes, list_notes_of, list_requests, of_copy, plan_id,
 };
 
 use crate::cli::Deciding;
@@ -55,13 +55,15 @@ pub async fn shorter(config: &Config, vault: &Vault) -> Result<Vec<(String, Stri
     let (notes, _) = list_notes(vault).await?;
     let is_shorter = |rule: &Rule| !notes.shortened_by(&rule.of, &rule.keep).is_empty();
     let shorter = rules(config, |_| true).into_iter().filter(is_shorter);
-    Ok(shorter.map(|rule| (rule.of.clone(), ask(vault, &rule))).collect())
+    Ok(shorter.map(|rule| (rule.of.clone(), ask(&place(vault), &rule))).collect())
 }
 
 /// Where the configuration keeps less than was agreed on.
 pub struct Shortened<'a> {
     pub config: &'a Config,
     pub vault: &'a Vault,
+    /// The copy that is to keep less, where it is one: it may have a note that the vault has lost.
+    pub copy: Option<&'a Vault>,
     pub key: &'a AgentKey,
     pub json: bool,
 }
@@ -94,7 +96,8 @@ impl Shortened<'_> {
             }
             (false, _) => {}
         }
-        let (notes, _) = list_notes(self.vault).await?;
+        let (notes, _) = self.notes().await?;
+        let place = self.place(&rules, &notes).await?;
         let mut settled = false;
         for rule in &rules {
             let words = keep_in_words(&rule.of, &rule.keep, &notes.shortened_by(&rule.of, &rule.keep));
@@ -115,7 +118,7 @@ impl Shortened<'_> {
                 kind: Wish::Keep,
                 plan: &words,
                 deed: &deed,
-                ask: ask(self.vault, rule),
+                ask: ask(&place, rule),
             };
             let decided = question.decide(&Deciding { request, ..by.clone() }, self.json).await?;
             self.shorten(rule, &notes, &decided).await?;
@@ -126,6 +129,23 @@ impl Shortened<'_> {
             settled = true;
         }
         Ok(settled)
+    }
+
+    /// What the plan was made by: the notes of the vault, and of the copy.
+    async fn notes(&self) -> Result<(Notes, Vec<Error>), CommandError> {
+        let vaults: Vec<_> = [Some(self.vault), self.copy].into_iter().flatten().collect();
+        Ok(list_notes_of(&vaults).await?)
+    }
+
+    /// What leads whoever asks to every note that these rules would take the place of.
+    async fn place(&self, rules: &[Rule], notes: &Notes) -> Result<String, CommandError> {
+        let (of_vault, _) = list_notes(self.vault).await?;
+        let is_known =
+            |Rule { of, keep }: &Rule| notes.shortened_by(of, keep) == of_vault.shortened_by(of, keep);
+        Ok(match rules.iter().all(is_known) {
+            true => place(self.vault),
+            false => "--config CONFIG-THAT-NAMES-THE-COPY --identity YOUR.key".to_owned(),
+        })
     }
 
     async fn shorten(&self, rule: &Rule, notes: &Notes, decided: &Decided) -> Result<(), CommandError> {
@@ -156,7 +176,7 @@ impl Shortened<'_> {
     ///
     /// # Errors
     /// `ApprovalMissing` with what asks for it.
-    pub fn told(&self, plan: &ExpirePlan) -> Result<(), CommandError> {
+    pub async fn told(&self, plan: &ExpirePlan) -> Result<(), CommandError> {
         let rules = self.rules(plan);
         if rules.is_empty() {
             return Ok(());
@@ -166,10 +186,11 @@ impl Shortened<'_> {
             "the configuration keeps less of {} than was agreed on, so what was agreed on is kept",
             names.join(", ")
         );
+        let place = self.place(&rules, &self.notes().await?.0).await?;
         let mut error = CommandError::new(Kind::ApprovalMissing, text);
         for rule in &rules {
-            error = error
-                .hint(format!("ask another person, on a machine of your own: {}", ask(self.vault, rule)));
+            error =
+                error.hint(format!("ask another person, on a machine of your own: {}", ask(&place, rule)));
         }
         Err(error
             .hint("approved, the next `lifeboat-agent expire` goes by it")
@@ -177,8 +198,8 @@ impl Shortened<'_> {
     }
 }
 
-/// What asks another person to approve a rule, as it is typed.
-fn ask(vault: &Vault, Rule { of, keep }: &Rule) -> String {
+/// What asks another person to approve a rule, as it is typed, with what leads to the vault.
+fn ask(place: &str, Rule { of, keep }: &Rule) -> String {
     let of = match of.strip_prefix("copy ") {
         Some(copy) => format!("--copy {copy}"),
         None => of.clone(),
@@ -195,5 +216,5 @@ fn ask(vault: &Vault, Rule { of, keep }: &Rule) -> String {
     let counts = counts.iter().filter(|(_, count)| *count > 0);
     text.extend(counts.map(|(option, count)| format!(" --{option} {count}")));
     text.extend(keep.tags.iter().map(|tag| format!(" --tag {tag}")));
-    text + &format!(" --reason TEXT {}", place(vault))
+    text + &format!(" --reason TEXT {place}")
 }

@@ -49,18 +49,18 @@ async fn expire(
     let vault = interrupt.or(host::open_vault(config, &key)).await?;
     let copy = interrupt.or(OpenCopy::if_named(config, &vault, &key, args.copy.as_deref())).await?;
     let copy = copy.as_ref();
+    let shortened = Shortened { config, vault: &vault, copy: copy.map(|copy| &copy.vault), key: &key, json };
     if args.dry_run {
         let plan = plan(config, &vault, copy, &args.source, interrupt).await?;
         show(&plan, json)?;
-        let shortened = Shortened { config, vault: &vault, key: &key, json };
-        return first_of([held_back(&plan.sources), shortened.told(&plan)], json).map(|()| Value::Null);
+        let told = shortened.told(&plan).await;
+        return first_of([held_back(&plan.sources), told], json).map(|()| Value::Null);
     }
-    let from = copy.map_or(&vault, |copy| &copy.vault);
+    let from = shortened.copy.unwrap_or(&vault);
     let alone = args.deleting.alone || config.deletes_alone(args.copy.as_deref());
     let claim = Claim { config, key: &key, purpose: "expiring", alone, json };
     let agreed = agreement::take_longer(config, &vault, &key, |_| true);
     interrupt.or(agreed).await?;
-    let shortened = Shortened { config, vault: &vault, key: &key, json };
     let mut lease = claim.take(from, interrupt).await?;
     let planned = async {
         let first = plan(config, &vault, copy, &args.source, interrupt).await?;
@@ -82,7 +82,7 @@ async fn expire(
         Ok(plan) => plan,
         Err(error) => return first_of([Err(error), returned], json).map(|()| Value::Null),
     };
-    let agreed = shortened.told(&plan);
+    let agreed = shortened.told(&plan).await;
     let deed = deed(&plan.sources, &done, &agreed, args.copy.as_deref());
     let deed = Deed { reason: args.reason.clone(), ..deed };
     record::write(&vault, &key, &deed, json).await;

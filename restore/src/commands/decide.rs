@@ -3,17 +3,18 @@
 
 use std::collections::BTreeSet;
 
+use lifeboat_config::Config;
 use lifeboat_console::{CommandError, Interrupt, Kind, Progress};
 use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{
-    Asked, Keep, PersonKey, SnapshotId, Vault, expire_in_words, keep_in_words, list_notes, of_copy,
-    release_in_words,
+    Asked, Error, Identities, Keep, Opener, PersonKey, SnapshotId, Vault, expire_in_words, keep_in_words,
+    list_notes, list_notes_of, of_copy, release_in_words,
 };
 
 use super::asking;
 use crate::approval::one_person;
 use crate::cli::{Asking, RequestExpire, RequestKeep, RequestRelease};
-use crate::open::{AtHand, Opened};
+use crate::open::{AtHand, Opened, copy_store};
 use crate::record::Recorder;
 use crate::words;
 
@@ -45,7 +46,12 @@ pub async fn keep(args: &RequestKeep, json: bool) -> Result<(), CommandError> {
     };
     let RequestKeep { last, daily, weekly, monthly, yearly, min_days, .. } = *args;
     let keep = Keep { last, daily, weekly, monthly, yearly, tags: args.tag.clone(), min_days };
-    let (notes, damage) = interrupt.or(list_notes(&asker.vault)).await?;
+    let copy = match &args.copy {
+        Some(name) => interrupt.or(asker.copy(name)).await?,
+        None => None,
+    };
+    let vaults: Vec<_> = [Some(&asker.vault), copy.as_ref()].into_iter().flatten().collect();
+    let (notes, damage) = interrupt.or(list_notes_of(&vaults)).await?;
     let told = damage.iter().chain(&notes.unbelieved);
     told.for_each(|error| asker.progress.warn(&format!("a note is not believed: {error}")));
     let instead = notes.shortened_by(&of, &keep);
@@ -101,6 +107,8 @@ struct Decision {
 struct Asker<'a> {
     args: &'a Asking,
     vault: Vault,
+    identities: Identities,
+    config: Option<Config>,
     person: PersonKey,
     recorder: Recorder,
     progress: Progress,
@@ -111,15 +119,31 @@ impl<'a> Asker<'a> {
     async fn open(args: &'a Asking, json: bool, interrupt: &Interrupt) -> Result<Self, CommandError> {
         let at_hand = AtHand::open(&args.access, interrupt).await?;
         let recorder = Recorder::of(&at_hand);
-        let vault = at_hand.vault;
-        let person = one_person(&vault, &at_hand.identities)?;
+        let AtHand { vault, identities, config, .. } = at_hand;
+        let person = one_person(&vault, &identities)?;
         if vault.others_who_decide(person.id())?.is_empty() {
             let text = "nobody else in this vault could approve it: there is nobody to ask";
             return Err(CommandError::new(Kind::Usage, text)
                 .hint("`lifeboat-restore keys add` lets a second person in")
                 .hint("until then one person decides alone, on the host that does it: --identity key.txt --reason TEXT"));
         }
-        Ok(Self { args, vault, person, recorder, progress: Progress::new(json), json })
+        Ok(Self { args, vault, identities, config, person, recorder, progress: Progress::new(json), json })
+    }
+
+    /// A copy, where a configuration says where it is: it may have notes that the vault has lost. Nothing while it is
+    /// not made yet.
+    async fn copy(&self, name: &str) -> Result<Option<Vault>, CommandError> {
+        let Some(config) = &self.config else { return Ok(None) };
+        let copy = config.vault.copies.iter().find(|copy| copy.name == name).ok_or_else(|| {
+            let names: Vec<_> = config.vault.copies.iter().map(|copy| copy.name.as_str()).collect();
+            CommandError::new(Kind::Usage, format!("the configuration has no copy called {name}"))
+                .hint(format!("its copies: {}", names.join(", ")))
+        })?;
+        let (opener, root) = (Opener::Person(&self.identities), self.vault.fingerprint());
+        match Vault::open(copy_store(copy)?, opener, Some(&root)).await {
+            Err(Error::NoVault { .. }) => Ok(None),
+            opened => Ok(Some(opened?)),
+        }
     }
 
     async fn ask(&self, wish: Decision, then: &str) -> Result<(), CommandError> {

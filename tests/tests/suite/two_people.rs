@@ -268,6 +268,28 @@ fn what_a_copy_keeps_is_shortened_by_two_people_too() {
     as_person(&company, "li", &["approve", &id, "--yes"]).success();
     on_host(&company, &expire).success();
     assert_eq!(there(), 1);
+    // What the copy alone remembers is kept there too, and is decided by whoever is led to it.
+    let text = fs::read_to_string(company.config(DB1)).expect("a configuration");
+    fs::write(company.config(DB1), text.replace(&copy(1), &copy(2))).expect("a configuration");
+    company.back_up(DB1);
+    assert_eq!(there(), 2);
+    fs::remove_dir_all(company.vault().join("notes")).expect("the vault's notes are lost");
+    let text = fs::read_to_string(company.config(DB1)).expect("a configuration");
+    fs::write(company.config(DB1), text.replace(&copy(2), &copy(1))).expect("a configuration");
+    let told = on_host(&company, &expire).exits(30).stderr;
+    assert!(told.contains("--last 1 --reason TEXT --config"), "{told}");
+    let again = ["request-keep", "--copy", "barn", "--last", "1", "--reason", "case 4712"];
+    let nothing = as_person(&company, "wang", &again).exits(2).stderr;
+    assert!(nothing.contains("no less than what was agreed on"), "{nothing}");
+    let mut command = restore();
+    command.args(again).arg("--json").arg("--config").arg(company.config(DB1));
+    let asked = run(command.arg("--identity").arg(company.identity("wang"))).success().last_json();
+    let id = asked["request"].as_str().expect("an id");
+    let shown = as_person(&company, "li", &["approve", id, "--yes"]).success().stdout;
+    assert!(shown.contains("instead  last 2"), "{shown}");
+    on_host(&company, &expire).success();
+    assert_eq!(there(), 1);
+    on_host(&company, &expire).success();
 }
 
 #[test]

@@ -287,7 +287,8 @@ pub struct HostFacts {
     pub read: Evidence,
     /// Places that hold a person's identity.
     pub identities: Vec<String>,
-    /// Places that could not be looked through, or not wholly.
+    /// Places that could not be looked through, or not wholly, and private keys of which it cannot be told whose
+    /// they are.
     pub unread: Vec<String>,
 }
 

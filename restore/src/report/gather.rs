@@ -69,7 +69,7 @@ pub async fn gather(
         audit: audit(&opened.vault, &report, now),
         deeds: deeds::of(&opened.vault, &report, now).await?,
         stores: stores(access, config, &opened.vault, now).await?,
-        host: here.and_then(|(config, path)| host::look(config, path, &access.identity, now)),
+        host: here.and_then(|(config, path)| host::look(config, path, &access.identity, &vault.people, now)),
         config: own,
         vault,
     })

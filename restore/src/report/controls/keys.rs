@@ -134,9 +134,14 @@ pub static CRY_03: Control = Control {
         }
         Some(host) if !host.unread.is_empty() => {
             let unread = list(host.unread.iter().map(String::as_str));
-            Judgement::unknown(said!("could not be looked through: {unread}", "无法查看：{unread}"))
-                .seen([&host.read])
-                .fix(words("run the report as root", "请以 root 身份运行本报告"))
+            let said = said!(
+                "it cannot be told whether a person's is among these: {unread}",
+                "无法判断其中是否有人员的私钥：{unread}"
+            );
+            Judgement::unknown(said).seen([&host.read]).fix(words(
+                "run the report as root; put the public half beside an SSH key, as NAME.pub, or move the key away",
+                "请以 root 身份运行本报告；将公钥以 NAME.pub 放在 SSH 私钥旁边，或移走私钥",
+            ))
         }
         Some(host) => {
             let said = words("none was found in the usual places", "常见位置未发现私钥");

@@ -3,8 +3,6 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use lifeboat_config::Config;
 use lifeboat_vault::AgentKey;
@@ -12,14 +10,25 @@ use lifeboat_vault::AgentKey;
 use super::super::evidence::{Evidence, sha256};
 use super::super::facts::HostFacts;
 
+mod pem;
+
+use pem::Owner;
+
 /// Larger files are no keys.
 const FILE_BYTES_MAX: u64 = 256 << 10;
 
 /// Of a folder of more files it is not known what is in them.
 const FILES_MAX: usize = 500;
 
-/// Looks, where this is the agent's host: its key is here. `given` are the identities of this run.
-pub fn look(config: &Config, path: &Path, given: &[PathBuf], now: Timestamp) -> Option<HostFacts> {
+/// Looks, where this is the agent's host: its key is here. `given` are the identities of this run, `people` the
+/// vault's, with their recipients: they may be others than the configuration's.
+pub fn look(
+    config: &Config,
+    path: &Path,
+    given: &[PathBuf],
+    people: &[(String, String)],
+    now: Timestamp,
+) -> Option<HostFacts> {
     let state = &config.agent.state;
     if !state.join("agent.key").exists() {
         return None;
@@ -39,12 +48,15 @@ pub fn look(config: &Config, path: &Path, given: &[PathBuf], now: Timestamp) -> 
     files.extend(given.iter().filter_map(|file| file.canonicalize().ok()));
     files.sort();
     files.dedup();
-    let recipients: Vec<_> = config.people.values().map(|person| person.recipient.as_str()).collect();
+    let configured = config.people.values().map(|person| person.recipient.as_str());
+    let recipients: Vec<_> =
+        configured.chain(people.iter().map(|(_, recipient)| recipient.as_str())).collect();
     let mut found = Vec::new();
     for file in &files {
-        match is_identity(file, &recipients) {
-            Ok(true) => found.push(file.display().to_string()),
-            Ok(false) => {}
+        match owner(file, &recipients) {
+            Ok(Owner::Recipient) => found.push(file.display().to_string()),
+            Ok(Owner::Unknown) => unread.push(file.display().to_string()),
+            Ok(Owner::Nobody) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(_) => unread.push(file.display().to_string()),
         }
@@ -87,43 +99,31 @@ fn files_of(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// A secret key of age, or an SSH key whose public half is one of the vault's people.
-fn is_identity(file: &Path, recipients: &[&str]) -> io::Result<bool> {
+/// Whose the keys in a file are. A secret key of age is taken for a recipient's; an SSH key is one by its public
+/// half, which may lie beside it.
+fn owner(file: &Path, recipients: &[&str]) -> io::Result<Owner> {
     let bytes = std::fs::read(file)?;
     if AgentKey::is_at(file) {
-        return Ok(false);
+        return Ok(Owner::Nobody);
     }
     let holds = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
     if holds(b"AGE-SECRET-KEY-1") {
-        return Ok(true);
+        return Ok(Owner::Recipient);
     }
+    let owner = pem::owner(&bytes, recipients);
     let mut beside = file.as_os_str().to_owned();
     beside.push(".pub");
-    let public = match std::fs::read_to_string(beside) {
-        Err(error) if holds(b"PRIVATE KEY-----") && error.kind() != ErrorKind::NotFound => return Err(error),
+    let beside = match std::fs::read_to_string(beside) {
+        Err(error) if error.kind() != ErrorKind::NotFound && owner == Owner::Unknown => return Err(error),
         public => public.unwrap_or_default(),
     };
     let key = |text: &str| text.split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>();
-    let public = key(&public);
-    let is_beside = public.len() == 2 && recipients.iter().any(|recipient| key(recipient) == public);
-    Ok(is_beside || openssh(&bytes).is_some_and(|private| holds_public(&private, recipients)))
-}
-
-/// What is inside a private key of OpenSSH: its public half stands there in the clear, whatever passphrase it has.
-fn openssh(file: &[u8]) -> Option<Vec<u8>> {
-    let text = std::str::from_utf8(file).ok()?;
-    let (_, text) = text.split_once("-----BEGIN OPENSSH PRIVATE KEY-----")?;
-    let (text, _) = text.split_once("-----END OPENSSH PRIVATE KEY-----")?;
-    BASE64_STANDARD.decode(text.split_whitespace().collect::<String>()).ok()
-}
-
-fn holds_public(private: &[u8], recipients: &[&str]) -> bool {
-    let blobs = recipients.iter().filter_map(|recipient| {
-        let mut words = recipient.split_whitespace();
-        let kind = words.next().filter(|kind| kind.starts_with("ssh-"))?;
-        BASE64_STANDARD.decode(words.next()?).ok().filter(|blob| blob.len() > kind.len())
-    });
-    blobs.into_iter().any(|blob| private.windows(blob.len()).any(|window| window == blob))
+    let public = key(&beside);
+    Ok(match public.len() == 2 {
+        true if recipients.iter().any(|recipient| key(recipient) == public) => Owner::Recipient,
+        true if owner == Owner::Unknown => Owner::Nobody,
+        _ => owner,
+    })
 }
 
 #[cfg(test)]
@@ -136,9 +136,10 @@ mod tests {
         let mut files = Vec::new();
         std::fs::write(folder.path().join("key"), "AGE-SECRET-KEY-1").expect("a file");
         files_of(folder.path(), &mut files).expect("it is read");
-        assert!(files.len() == 1 && is_identity(&files[0], &[]).expect("it is read"));
+        assert_eq!(files.len(), 1);
+        assert_eq!(owner(&files[0], &[]).expect("it is read"), Owner::Recipient);
         std::fs::remove_file(&files[0]).expect("it goes");
-        assert!(is_identity(&files[0], &[]).is_err(), "what cannot be read is not called no key");
+        assert!(owner(&files[0], &[]).is_err(), "what cannot be read is not called no key");
         for number in 0..=FILES_MAX {
             std::fs::write(folder.path().join(number.to_string()), "").expect("a file");
         }
@@ -162,7 +163,17 @@ FmNLIC2hGbAvhJxa6+kmAAAABHRlc3QB
         std::fs::write(&file, KEY).expect("a file");
         let own = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN/d2MCdIzABZIKycAgjZtz9FmNLIC2hGbAvhJxa6+km somebody";
         let other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGg0szyzWoi7NnpXGH5Xlu4ds/EfxwphMJ1M+vYiJPb9";
-        assert!(is_identity(&file, &[other, own]).expect("it is read"));
-        assert!(!is_identity(&file, &[other, "age1wang"]).expect("it is read"));
+        let check = |recipients: &[&str], expected: Owner| {
+            assert_eq!(owner(&file, recipients).expect("it is read"), expected, "{recipients:?}");
+        };
+        check(&[other, own], Owner::Recipient);
+        check(&[other, "age1wang"], Owner::Nobody);
+        // What its passphrase closes is told by its public half, where there is one.
+        std::fs::write(&file, KEY.replace("OPENSSH", "ENCRYPTED")).expect("a file");
+        check(&[other, own], Owner::Unknown);
+        let beside = file.with_extension("pub");
+        std::fs::write(&beside, own).expect("a file");
+        check(&[other, own], Owner::Recipient);
+        check(&[other], Owner::Nobody);
     }
 }

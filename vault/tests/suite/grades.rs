@@ -2,6 +2,7 @@
 //! may open different grades.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
@@ -74,23 +75,56 @@ impl Lab {
     }
 
     async fn back_up(&self, day: &Day, slices: usize) -> Result<Written> {
-        let vault = Vault::open(self.store(), Opener::Agent(&self.agent), None).await?;
-        let writer = SnapshotWriter::begin(&vault, &self.agent, self.state.path(), "crm").await?;
-        let (mut lane, day) = (writer.lane()?, day.clone());
-        let write = move || {
-            let mut records = Vec::new();
-            for (name, table) in &day {
-                records.push(table.write(&vault, &mut lane, name, slices)?);
-            }
-            lane.finish()?;
-            Ok::<_, Error>(records)
-        };
-        let tables = tokio::task::spawn_blocking(write).await.unwrap()?;
-        let (flags, tags, files) = (Vec::new(), Vec::new(), Vec::new());
-        let point = serde_json::json!({});
-        let (time, agent) = (Timestamp::now(), "test".into());
-        writer.finish(Draft { time, agent, point, flags, tags, files, tables }).await
+        back_up_in(self.store(), &self.agent, self.state.path(), day, slices).await
     }
+}
+
+async fn back_up_in(
+    store: Store,
+    agent: &AgentKey,
+    state: &Path,
+    day: &Day,
+    slices: usize,
+) -> Result<Written> {
+    let vault = Vault::open(store, Opener::Agent(agent), None).await?;
+    let writer = SnapshotWriter::begin(&vault, agent, state, "crm").await?;
+    let (mut lane, day) = (writer.lane()?, day.clone());
+    let write = move || {
+        let mut records = Vec::new();
+        for (name, table) in &day {
+            records.push(table.write(&vault, &mut lane, name, slices)?);
+        }
+        lane.finish()?;
+        Ok::<_, Error>(records)
+    };
+    let tables = tokio::task::spawn_blocking(write).await.unwrap()?;
+    let (flags, tags, files) = (Vec::new(), Vec::new(), Vec::new());
+    let point = serde_json::json!({});
+    let (time, agent) = (Timestamp::now(), "test".into());
+    writer.finish(Draft { time, agent, point, flags, tags, files, tables }).await
+}
+
+/// Backs up one table, with a column of each grade.
+pub async fn back_up_each_grade(store: Store, agent: &AgentKey, state: &Path) {
+    let rows = vec![Grade::ALL.iter().map(ToString::to_string).collect()];
+    let day = Day::from([("each".into(), Table { grades: Grade::ALL.to_vec(), rows })]);
+    back_up_in(store, agent, state, &day, 1).await.unwrap();
+}
+
+/// The rows of the column of a grade, of the newest snapshot.
+pub async fn rows_of_grade(vault: &Vault, grade: Grade) -> Result<Vec<u8>> {
+    let (snapshots, _) = list_snapshots(vault).await?;
+    let scratch = tempfile::tempdir().unwrap();
+    let (reader, _) = SnapshotReader::open(vault, scratch.path()).await?;
+    let tables = reader.tables(snapshots.last().unwrap()).await?;
+    let stream = tables[0].streams.iter().find(|stream| stream.grade == grade).unwrap();
+    let (sender, mut batches) = tokio::sync::mpsc::channel::<Rows>(1000);
+    reader.rows(&tables[0].table, stream, sender).await?;
+    let mut bytes = Vec::new();
+    while let Some(batch) = batches.recv().await {
+        bytes.extend(batch.lines().flatten());
+    }
+    Ok(bytes)
 }
 
 impl Table {

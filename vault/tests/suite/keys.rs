@@ -13,6 +13,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 
 use crate::clock::Before;
+use crate::grades::{back_up_each_grade, rows_of_grade};
 use crate::lab::{Day, Lab, first_day, impatient, next_day, now, read_day, small_chunks};
 use crate::stores::{Fault, Faulty};
 
@@ -22,7 +23,8 @@ mod source;
 mod team;
 
 use team::{
-    Asked, LOCKED_SSH_KEY, LOCKED_SSH_RECIPIENT, Member, SECOND_KEYRING, Team, change_in, newest_day, retire,
+    Asked, LOCKED_SSH_KEY, LOCKED_SSH_RECIPIENT, Member, RSA_KEY, RSA_RECIPIENT, SECOND_KEYRING, Team,
+    change_in, newest_day, retire,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,6 +73,43 @@ async fn every_kind_of_identity_opens_its_own_grades_and_no_other() {
     // Somebody with the root who cannot open what is to be wrapped anew.
     let refused = team.change(&members[2], KeyChange::Rewrap).await;
     assert!(matches!(refused, Err(Error::NoKey { .. })), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_identity_reads_the_rows_of_each_grade_that_it_has_and_of_no_other() {
+    for shift in 0..Grade::ALL.len() {
+        let grade = |kind: usize| [Grade::ALL[(kind + shift) % Grade::ALL.len()]];
+        let members = [
+            Member::native("native", &grade(0)),
+            Member::ssh("ssh", &grade(1)),
+            Member::passphrase("passphrase", &grade(2)),
+            Member::with_file("locked-ssh", LOCKED_SSH_RECIPIENT, &grade(3), LOCKED_SSH_KEY.as_bytes()),
+            Member::with_file("rsa", RSA_RECIPIENT, &grade(4), RSA_KEY.as_bytes()),
+        ];
+        let team = Team::new(&members.each_ref()).await;
+        back_up_each_grade(team.store(), &team.agent, team.state.path()).await;
+        for member in &members {
+            let name = &member.person.name;
+            let identities = match name.as_str() {
+                "locked-ssh" => Identities::read(member.file.path(), Asked::default()).unwrap(),
+                _ => member.identities(),
+            };
+            let vault = Vault::open(team.store(), Opener::Person(&identities), None).await.unwrap();
+            let vault = vault.unlock(&identities).await.unwrap();
+            for grade in Grade::ALL {
+                let read = rows_of_grade(&vault, grade).await;
+                match member.person.grades.contains(&grade) {
+                    true => assert_eq!(read.unwrap(), format!("{grade}\n").into_bytes(), "{name}"),
+                    false => assert!(matches!(read, Err(Error::NoKey { .. })), "{name}, {grade}: {read:?}"),
+                }
+            }
+        }
+        let agent = Vault::open(team.store(), Opener::Agent(&team.agent), None).await.unwrap();
+        for grade in Grade::ALL {
+            let read = rows_of_grade(&agent, grade).await;
+            assert!(matches!(read, Err(Error::NoKey { .. })), "the agent, {grade}: {read:?}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

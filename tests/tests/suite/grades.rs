@@ -82,6 +82,21 @@ fn whoever_opens_every_grade_gets_the_whole_database_back() {
 #[test]
 fn what_is_not_opened_is_not_called_proven() {
     let (company, _) = sqlite_company();
+#[test]
+fn a_table_without_rows_comes_back_whatever_its_grades() {
+    let (company, path) = sqlite_company();
+    sqlite(&path, "DELETE FROM orders");
+    company.back_up(DB1);
+    let lab = Sqlite(company);
+    for (person, database, more, code) in
+        [("wang", "whole", &[][..], 0), ("li", "closed", &[], 3), ("wang", "masked", &["--mask"], 0)]
+    {
+        lab.restore(person, database, more).exits(code);
+        assert_eq!(lab.sql(database, "SELECT count(*) FROM orders"), "0");
+    }
+    lab.restore("wang", "dry", &["--dry-run"]).success();
+}
+
     company.back_up(DB1);
     let verify = ["verify", "--read-data", "--json"];
     let told = run(&mut company.restore_as("li", &verify)).exits(3).stdout;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use lifeboat_config::Grade;
-use lifeboat_connectors::{Capture, RowBatch, Slice, Table, TableKind, row_channel};
+use lifeboat_connectors::{Capture, Column, RowBatch, Slice, Table, TableKind, TableName, row_channel};
 use lifeboat_console::{CommandError, human_rows};
 
 mod names;
@@ -51,11 +51,50 @@ pub async fn propose(capture: &dyn Capture, source: &str) -> Result<String, Comm
         human_rows(ROWS_MAX),
         tables.len()
     );
-    for table in tables.iter().filter(|table| table.kind == TableKind::Table) {
-        let (rows, seen) = sample(capture, table, &system).await?;
-        write_table(&mut text, table, rows, &seen);
+    for one in sample_all(capture, &system).await? {
+        write_table(&mut text, &one);
     }
     Ok(text)
+}
+
+/// A table whose columns are proposed for: of partitions, all of them together.
+struct Sampled {
+    name: TableName,
+    columns: Vec<Column>,
+    rows: u64,
+    seen: Vec<Seen>,
+}
+
+async fn sample_all(capture: &dyn Capture, system: &str) -> Result<Vec<Sampled>, CommandError> {
+    let mut sampled: Vec<Sampled> = Vec::new();
+    for table in capture.tables().iter().filter(|table| table.kind == TableKind::Table) {
+        let (rows, seen) = sample(capture, table, system).await?;
+        let (name, columns) = (table.known_as().clone(), table.columns.clone());
+        let new = Sampled { name, columns, rows, seen };
+        match sampled.iter_mut().find(|known| known.name == new.name) {
+            Some(known) => known.add(new),
+            None => sampled.push(new),
+        }
+    }
+    Ok(sampled)
+}
+
+impl Sampled {
+    /// Takes in what was seen of another partition, whose columns may have another order.
+    fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        for (column, seen) in other.columns.iter().zip(other.seen) {
+            let Some(at) = self.columns.iter().position(|known| known.name == column.name) else { continue };
+            self.seen[at].add(seen);
+        }
+    }
+}
+
+impl Seen {
+    fn add(&mut self, other: Self) {
+        self.values += other.values;
+        other.kinds.into_iter().for_each(|(kind, hits)| *self.kinds.entry(kind).or_default() += hits);
+    }
 }
 
 async fn sample(
@@ -113,28 +152,29 @@ fn look_at(batch: &RowBatch, most: u64, system: &str, seen: &mut [Seen]) -> u64 
     rows
 }
 
-fn write_table(text: &mut String, table: &Table, rows: u64, seen: &[Seen]) {
+fn write_table(text: &mut String, table: &Sampled) {
     let proposed: Vec<_> = table
         .columns
         .iter()
-        .zip(seen)
+        .zip(&table.seen)
         .map(|(column, seen)| (column, propose_one(&column.name, seen)))
         .collect();
     let lines = proposed.iter().filter_map(|(column, proposal)| Some((column, proposal.as_ref()?)));
     for (column, Proposal { grade, reason }) in lines.clone() {
         let key =
             if column.key { "; it belongs to the key, which takes the lowest grade of its row" } else { "" };
-        let _ = writeln!(text, "{} = \"{grade}\"  # {reason}{key}", pattern(table, Some(&column.name)));
+        let _ = writeln!(text, "{} = \"{grade}\"  # {reason}{key}", pattern(&table.name, Some(&column.name)));
     }
     if lines.count() == 0 {
-        let rows = human_rows(rows);
-        let _ = writeln!(text, "# {} = \"low\"  # nothing was found in {rows} rows", pattern(table, None));
+        let rows = human_rows(table.rows);
+        let _ =
+            writeln!(text, "# {} = \"low\"  # nothing was found in {rows} rows", pattern(&table.name, None));
     }
 }
 
 /// A pattern that means this column, or this table, and no other.
-fn pattern(table: &Table, column: Option<&str>) -> String {
-    let parts = table.name.schema.iter().map(String::as_str).chain([table.name.name.as_str()]).chain(column);
+fn pattern(table: &TableName, column: Option<&str>) -> String {
+    let parts = table.schema.iter().map(String::as_str).chain([table.name.as_str()]).chain(column);
     let quoted = parts.map(|part| match part.contains(['.', '"', '*']) {
         true => format!("\"{}\"", part.replace('"', "\"\"")),
         false => part.to_owned(),
@@ -165,7 +205,6 @@ fn propose_one(name: &str, seen: &Seen) -> Option<Proposal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lifeboat_connectors::{Column, TableName};
 
     fn look(system: &str, lines: &[&str]) -> Vec<Seen> {
         let mut batch = RowBatch::default();
@@ -184,15 +223,14 @@ mod tests {
         let columns = ["id", "remark", "contact"];
         let column =
             |name: &&str| Column { name: (*name).into(), type_name: "text".into(), key: *name == "id" };
-        let table = Table {
+        let table = Sampled {
             name: TableName { schema: Some("public".into()), name: "odd.name".into() },
-            kind: TableKind::Table,
             columns: columns.iter().map(column).collect(),
-            slices: Vec::new(),
-            rows_estimated: 3,
+            rows: 3,
+            seen,
         };
         let mut text = String::new();
-        write_table(&mut text, &table, 3, &seen);
+        write_table(&mut text, &table);
         let expected = "\"public.\\\"odd.name\\\".remark\" = \"high\"  # Chinese resident identity numbers in 100 % of 2 values\n\
             \"public.\\\"odd.name\\\".contact\" = \"medium\"  # e-mail addresses in 50 % of 2 values\n";
         assert_eq!(text, expected);

@@ -1,12 +1,13 @@
 //! What the configuration says of the columns of a source, made into the streams that they are written to.
 //!
-//! What nobody graded is high. A key column takes the lowest grade of its row, so that whoever opens any of
-//! a row can restore it; a table whose key was graded above that by name is refused.
+//! What nobody graded is high. A column of the primary key, or of the key that partitions are chosen by, takes the
+//! lowest grade of its row, so that whoever opens any of a row can restore it; a table whose key was graded above
+//! that by name is refused. A partition is graded as its table where nothing names itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use lifeboat_config::{Grading, Pattern};
-use lifeboat_connectors::{Column, Table, TableKind};
+use lifeboat_connectors::{Column, Table, TableKind, TableName};
 use lifeboat_console::{CommandError, Kind};
 use lifeboat_vault::format::manifest::TableRecord;
 use lifeboat_vault::{Grade, Split};
@@ -24,8 +25,8 @@ pub struct Catalogue {
     pub splits: Vec<Split>,
     /// Of the schema's files, which whoever restores anything needs: the lowest that any pattern gives.
     pub schema: Grade,
-    /// Columns that no pattern grades: high, unless they are keys.
-    ungraded: Vec<Ungraded>,
+    /// Columns that no pattern grades: high, unless they are keys; each with the tables that it stands for.
+    ungraded: Vec<(Ungraded, Vec<String>)>,
     /// Keys that whoever opens the least of their row can open too, although they are graded higher, or by nobody:
     /// `contacts.id (high, lowered to low)`.
     pub lowered: Vec<String>,
@@ -35,8 +36,9 @@ pub struct Catalogue {
     pub columns: [u64; 3],
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Ungraded {
+    /// What people call it: partitions by the name of their table.
     table: String,
     /// Nothing when no column of the table is graded.
     column: Option<String>,
@@ -65,7 +67,7 @@ impl Catalogue {
         let (splits, unused) = (Vec::new(), Vec::new());
         let mut catalogue =
             Self { splits, schema, ungraded: Vec::new(), lowered: Vec::new(), unused, columns: [0; 3] };
-        let mut used = BTreeSet::new();
+        let (mut used, mut told, mut ungraded_at) = (BTreeSet::new(), HashSet::new(), HashMap::new());
         for table in tables {
             let patterns = patterns(grading, table);
             used.extend(patterns.iter().flatten().map(|pattern| pattern.text()));
@@ -75,8 +77,15 @@ impl Catalogue {
             }
             catalogue.splits.push(Split::of(&grades));
             if !grading.is_empty() {
-                catalogue.ungraded.extend(ungraded(table, &patterns, &grades));
-                catalogue.lowered.extend(lowered(table, &patterns, &grades));
+                for ungraded in ungraded(table, &patterns, &grades) {
+                    let at = *ungraded_at.entry(ungraded.clone()).or_insert(catalogue.ungraded.len());
+                    if at == catalogue.ungraded.len() {
+                        catalogue.ungraded.push((ungraded, Vec::new()));
+                    }
+                    catalogue.ungraded[at].1.push(table.name.to_string());
+                }
+                let lowered = lowered(table, &patterns, &grades);
+                catalogue.lowered.extend(lowered.filter(|name| told.insert(name.clone())));
             }
         }
         let unused = grading.patterns().filter(|pattern| !used.contains(pattern.text()));
@@ -86,10 +95,12 @@ impl Catalogue {
 
     /// The tables and columns that nobody graded, and that are high for it.
     pub fn ungraded(&self) -> Vec<String> {
-        self.ungraded.iter().filter(|of| of.lowered.is_none()).map(Ungraded::to_string).collect()
+        let high = self.ungraded.iter().filter(|(of, _)| of.lowered.is_none());
+        high.map(|(of, _)| of.to_string()).collect()
     }
 
-    /// What nobody graded, keys that are not high included, and an earlier snapshot did not have.
+    /// What nobody graded, keys that are not high included, and an earlier snapshot did not have: not even in
+    /// another partition.
     pub fn new_ungraded(&self, before: Option<&[TableRecord]>) -> Vec<String> {
         let had = |table: &TableRecord| {
             let name = table.table.to_string();
@@ -97,10 +108,12 @@ impl Catalogue {
             columns.map(move |column| (name.clone(), column.name.clone())).collect::<Vec<_>>()
         };
         let had: BTreeSet<_> = before.unwrap_or_default().iter().flat_map(had).collect();
-        let is_new = |ungraded: &&Ungraded| {
-            ungraded.columns.iter().any(|column| !had.contains(&(ungraded.table.clone(), column.clone())))
+        let is_new = |(ungraded, tables): &&(Ungraded, Vec<String>)| {
+            let had =
+                |column: &String| tables.iter().any(|table| had.contains(&(table.clone(), column.clone())));
+            !ungraded.columns.iter().all(had)
         };
-        self.ungraded.iter().filter(is_new).map(Ungraded::to_string).collect()
+        self.ungraded.iter().filter(is_new).map(|(ungraded, _)| ungraded.to_string()).collect()
     }
 }
 
@@ -115,7 +128,11 @@ pub fn named(names: &[String]) -> String {
 
 /// The pattern that grades each column.
 fn patterns<'a>(grading: &'a Grading, table: &Table) -> Vec<Option<&'a Pattern>> {
-    let find = |column: &str| grading.find(table.name.schema.as_deref(), &table.name.name, column);
+    let find = |column: &str| {
+        let above = table.ancestors_with(column).map(|ancestor| &ancestor.name);
+        let names = std::iter::once(&table.name).chain(above);
+        grading.find(names.map(|name| (name.schema.as_deref(), name.name.as_str())), column)
+    };
     table
         .columns
         .iter()
@@ -137,7 +154,7 @@ fn grades(table: &Table, patterns: &[Option<&Pattern>]) -> Result<Vec<Grade>, Co
     // The highest grade is the smallest.
     let lowest = grades.iter().copied().max().unwrap_or(Grade::High);
     for ((column, pattern), grade) in table.columns.iter().zip(patterns).zip(&mut grades) {
-        if !column.key {
+        if !column.key && !table.is_placed_by(&column.name) {
             continue;
         }
         if *grade < lowest && pattern.is_some_and(Pattern::names_column) {
@@ -149,13 +166,19 @@ fn grades(table: &Table, patterns: &[Option<&Pattern>]) -> Result<Vec<Grade>, Co
 }
 
 fn key_above(table: &Table, column: &Column, grade: Grade, lowest: Grade) -> CommandError {
-    let (table, column) = (&table.name, column.name.escape_debug());
+    let key = if column.key { "primary key" } else { "key that its partition is chosen by" };
+    let (table, column) = (named_by(table, &column.name), column.name.escape_debug());
     let text = format!(
-        "{table}.{column} is graded {grade} and belongs to the primary key, and other columns of {table} are {lowest}"
+        "{table}.{column} is graded {grade} and belongs to the {key}, and other columns of {table} are {lowest}"
     );
     CommandError::new(Kind::ConfigInvalid, text).hint(format!(
         "without its key a row cannot be restored: grade the whole table {grade}, or the key {lowest}"
     ))
+}
+
+/// The name that a column's table has for people: of a partition, that of its table.
+fn named_by<'a>(table: &'a Table, column: &'a str) -> &'a TableName {
+    table.ancestors_with(column).last().map_or(&table.name, |ancestor| &ancestor.name)
 }
 
 /// Keys whose grade is not their own.
@@ -168,20 +191,22 @@ fn lowered<'a>(
     let columns = columns.filter(|((_, pattern), grade)| own(pattern) != **grade);
     columns.map(|((column, pattern), grade)| {
         let before = if pattern.is_some() { own(pattern).as_str() } else { "graded by nobody" };
-        format!("{}.{} ({before}, lowered to {grade})", table.name, column.name.escape_debug())
+        let name = named_by(table, &column.name);
+        format!("{name}.{} ({before}, lowered to {grade})", column.name.escape_debug())
     })
 }
 
 fn ungraded(table: &Table, patterns: &[Option<&Pattern>], grades: &[Grade]) -> Vec<Ungraded> {
-    let name = table.name.to_string();
     if patterns.iter().all(Option::is_none) {
-        let columns = table.columns.iter().map(|column| column.name.clone()).collect();
-        return vec![Ungraded { table: name, column: None, columns, lowered: None }];
+        let mut columns: Vec<_> = table.columns.iter().map(|column| column.name.clone()).collect();
+        // Partitions may have them in another order.
+        columns.sort_unstable();
+        return vec![Ungraded { table: table.known_as().to_string(), column: None, columns, lowered: None }];
     }
     let columns = table.columns.iter().zip(patterns).zip(grades);
     let columns = columns.filter(|((_, pattern), _)| pattern.is_none());
     let columns = columns.map(|((column, _), grade)| Ungraded {
-        table: name.clone(),
+        table: named_by(table, &column.name).to_string(),
         column: Some(column.name.clone()),
         columns: vec![column.name.clone()],
         lowered: Some(*grade).filter(|grade| *grade != Grade::High),
@@ -202,7 +227,7 @@ impl std::fmt::Display for Ungraded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lifeboat_connectors::TableName;
+    use lifeboat_connectors::Ancestor;
 
     fn table(name: &str, columns: &[&str]) -> Table {
         let column = |text: &&str| {
@@ -211,6 +236,7 @@ mod tests {
         };
         Table {
             name: TableName { schema: Some("public".into()), name: name.into() },
+            ancestors: Vec::new(),
             kind: TableKind::Table,
             columns: columns.iter().map(column).collect(),
             slices: Vec::new(),
@@ -218,12 +244,23 @@ mod tests {
         }
     }
 
+    /// A partition of `parent`, whose rows belong where they are by `day`.
+    fn partition(name: &str, parent: &str, columns: &[&str]) -> Table {
+        let table = table(name, columns);
+        let parent = Ancestor {
+            name: TableName { schema: Some("public".into()), name: parent.into() },
+            columns: table.columns.iter().map(|column| column.name.clone()).collect(),
+            placed_by: vec!["day".into()],
+        };
+        Table { ancestors: vec![parent], ..table }
+    }
+
+    const CONFIG: &str = "version = 1\n[vault]\nurl = \"file:///v\"\n[people.wang]\n\
+        recipient = \"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\"\n\
+        [[source]]\nname = \"crm\"\nurl = \"postgres://db/crm\"\n[source.grades]\n";
+
     fn grading(lines: &str) -> Grading {
-        let text = format!(
-            "version = 1\n[vault]\nurl = \"file:///v\"\n[people.wang]\n\
-             recipient = \"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\"\n\
-             [[source]]\nname = \"crm\"\nurl = \"postgres://db/crm\"\n[source.grades]\n{lines}\n"
-        );
+        let text = format!("{CONFIG}{lines}\n");
         let config = lifeboat_config::Config::parse(&text, std::path::Path::new("t.toml"));
         config.expect("a configuration").sources.remove(0).grades
     }
@@ -245,6 +282,67 @@ mod tests {
         check("\"*.*.name\" = \"medium\"", &["*id", "name", "phone"], "high 2, medium 0 1");
         check("\"*.contacts\" = \"high\"\n\"*.*.name\" = \"low\"", &["*a", "*b", "name"], "low 0 1 2");
         check("\"*.contacts\" = \"low\"", &["*id", "name"], "low 0 1");
+    }
+
+    #[test]
+    fn a_partition_is_graded_as_its_table_where_nothing_names_itself() {
+        let columns = ["*id", "day", "phone"];
+        let visits = [partition("visits_1", "visits", &columns), partition("visits_2", "visits", &columns)];
+        let check = |lines: &str, expected: [&str; 2]| {
+            let catalogue = Catalogue::of(&grading(lines), &visits).map_err(|error| error.render());
+            let catalogue = catalogue.expect("grades");
+            assert_eq!(
+                catalogue.splits.iter().map(Split::to_string).collect::<Vec<_>>(),
+                expected,
+                "{lines}"
+            );
+            assert_eq!(catalogue.unused, [""; 0], "{lines}");
+        };
+        check("\"public.visits\" = \"low\"", ["low 0 1 2"; 2]);
+        check("\"public.visits\" = \"low\"\n\"public.visits.phone\" = \"medium\"", ["medium 2, low 0 1"; 2]);
+        check("\"public.visits\" = \"medium\"\n\"public.visits_2\" = \"low\"", ["medium 0 1 2", "low 0 1 2"]);
+    }
+
+    #[test]
+    fn a_column_that_is_not_the_parents_is_not_graded_by_it() {
+        let mut child = partition("calls", "visits", &["*id", "place", "day"]);
+        child.columns.push(Column { name: "secret".into(), type_name: "text".into(), key: false });
+        let catalogue = Catalogue::of(&grading("\"public.visits\" = \"low\""), &[child]).expect("grades");
+        assert_eq!(catalogue.splits[0].to_string(), "high 3, low 0 1 2");
+        assert_eq!(catalogue.ungraded(), ["public.calls.secret"]);
+    }
+
+    #[test]
+    fn partitions_are_told_of_once_by_the_name_of_their_table() {
+        let columns = ["*id", "day", "phone", "place"];
+        let visits = [partition("visits_1", "visits", &columns), partition("visits_2", "visits", &columns)];
+        let of = |lines: &str| Catalogue::of(&grading(lines), &visits).expect("grades");
+        let catalogue = of("\"public.visits.phone\" = \"low\"");
+        let lowered =
+            ["id", "day"].map(|key| format!("public.visits.{key} (graded by nobody, lowered to low)"));
+        assert_eq!(
+            (catalogue.ungraded(), catalogue.lowered),
+            (vec!["public.visits.place".into()], lowered.to_vec())
+        );
+        let catalogue = of("\"public.gone\" = \"low\"");
+        assert_eq!(catalogue.ungraded(), ["public.visits"]);
+        // Another partition of what was there is nothing new.
+        assert_eq!(catalogue.new_ungraded(Some(&[record(&visits[0])])), [""; 0]);
+        assert_eq!(catalogue.new_ungraded(Some(&[])), ["public.visits"]);
+    }
+
+    #[test]
+    fn the_key_that_partitions_are_chosen_by_takes_the_lowest_grade_of_its_row() {
+        let visits = partition("visits_1", "visits", &["id", "day", "phone"]);
+        let of = |lines: &str| {
+            let catalogue = Catalogue::of(&grading(lines), std::slice::from_ref(&visits));
+            catalogue.map(|catalogue| catalogue.splits[0].to_string()).map_err(|error| error.render())
+        };
+        assert_eq!(of("\"public.visits.phone\" = \"medium\"").as_deref(), Ok("high 0, medium 1 2"));
+        let refused = of("\"public.visits\" = \"medium\"\n\"*.*.day\" = \"high\"").expect_err("a refusal");
+        let words = "public.visits.day is graded high and belongs to the key that its partition is chosen by, \
+            and other columns of public.visits are medium";
+        assert!(refused.contains(words), "{refused}");
     }
 
     #[test]
@@ -284,21 +382,24 @@ mod tests {
         assert_eq!(catalogue.unused, ["public.gone"]);
         let key = "public.contacts.id (a key, lowered to low)";
         assert_eq!(catalogue.new_ungraded(None), [key, "public.contacts.phone", "public.visits"]);
-        let head = |table: &Table| lifeboat_vault::format::manifest::TableHead {
+        assert_eq!(catalogue.new_ungraded(Some(&[record(&tables[0])])), ["public.visits"]);
+    }
+
+    /// As a snapshot has it.
+    fn record(table: &Table) -> TableRecord {
+        let column = |column: &Column| lifeboat_vault::format::manifest::ColumnRecord {
+            name: column.name.clone(),
+            type_name: column.type_name.clone(),
+            key: column.key,
+        };
+        let head = lifeboat_vault::format::manifest::TableHead {
             schema: table.name.schema.clone(),
             name: table.name.name.clone(),
             kind: "table".into(),
-            columns: (table.columns.iter())
-                .map(|column| lifeboat_vault::format::manifest::ColumnRecord {
-                    name: column.name.clone(),
-                    type_name: column.type_name.clone(),
-                    key: column.key,
-                })
-                .collect(),
+            ancestors: Vec::new(),
+            columns: table.columns.iter().map(column).collect(),
         };
-        let before =
-            [TableRecord { table: head(&tables[0]), rows: 0, digest: String::new(), streams: Vec::new() }];
-        assert_eq!(catalogue.new_ungraded(Some(&before)), ["public.visits"]);
+        TableRecord { table: head, rows: 0, digest: String::new(), streams: Vec::new() }
     }
 
     #[test]

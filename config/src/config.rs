@@ -277,8 +277,8 @@ pub struct Source {
     #[schemars(with = "Option<String>")]
     pub rpo: Option<Duration>,
     /// The grades of its columns, by pattern: `schema.table`, `schema.table.column`, or without the schema where
-    /// the system has none; `*` stands for any characters. The most specific pattern wins. What none names is
-    /// high.
+    /// the system has none; `*` stands for any characters. The most specific pattern wins; one that names a
+    /// table means its partitions, and those that inherit from it, where none names theirs. What none names is high.
     #[serde(skip_serializing_if = "Grading::is_empty")]
     #[schemars(default)]
     pub grades: Grading,

@@ -3,6 +3,7 @@
 //! What no pattern names has no grade here, and is high wherever a grade is needed: nothing becomes easier
 //! to open by being forgotten.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -55,10 +56,21 @@ impl Grading {
     }
 
     /// The pattern that grades a column: the most specific one, of equal ones that of the highest grade.
-    pub fn find(&self, schema: Option<&str>, table: &str, column: &str) -> Option<&Pattern> {
-        let [schema, table, column] = [schema.unwrap_or_default(), table, column].map(str::to_lowercase);
-        let fits = self.0.iter().filter(|pattern| pattern.fits(&schema, &table, &column));
-        fits.max_by_key(|pattern| (pattern.rank(), pattern.grade))
+    ///
+    /// A table is named by its own schema and name first and then, nearest first, by those of the tables whose
+    /// column this is too.
+    pub fn find<'n>(
+        &self,
+        tables: impl IntoIterator<Item = (Option<&'n str>, &'n str)>,
+        column: &str,
+    ) -> Option<&Pattern> {
+        let column = column.to_lowercase();
+        let fits = tables.into_iter().enumerate().flat_map(|(steps, (schema, table))| {
+            let [schema, table] = [schema.unwrap_or_default(), table].map(str::to_lowercase);
+            let fits = self.0.iter().filter(|pattern| pattern.fits(&schema, &table, &column));
+            fits.map(|pattern| (pattern.rank(steps), pattern)).collect::<Vec<_>>()
+        });
+        fits.max_by_key(|(rank, pattern)| (*rank, pattern.grade)).map(|(_, pattern)| pattern)
     }
 
     /// Every pattern, in the order of the alphabet.
@@ -113,11 +125,17 @@ impl Pattern {
         fits(&self.schema, schema) && self.table.fits(table) && fits(&self.column, column)
     }
 
-    /// How specific it is: by its column, then its table, then its schema; in each a whole name before one
-    /// with `*`, the longer before the shorter.
-    fn rank(&self) -> [(bool, usize); 3] {
+    /// How specific it is, where it names a table that is so many steps away: by its column, then its table, then
+    /// its schema; in each a whole name before one with `*`, the longer before the shorter. Of tables the nearer
+    /// goes before the longer.
+    fn rank(&self, steps: usize) -> Rank {
         let rank = |part: Option<&Part>| part.map_or((false, 0), Part::rank);
-        [rank(self.column.as_ref()), rank(Some(&self.table)), rank(self.schema.as_ref())]
+        let (whole, letters) = self.table.rank();
+        Rank {
+            column: rank(self.column.as_ref()),
+            table: (whole, Reverse(steps), letters),
+            schema: rank(self.schema.as_ref()),
+        }
     }
 }
 
@@ -126,6 +144,14 @@ impl Part {
         let letters = self.0.chars().filter(|letter| *letter != '*').count();
         (!self.0.contains('*'), letters)
     }
+/// Patterns in order: the most specific is the largest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    column: (bool, usize),
+    table: (bool, Reverse<usize>, usize),
+    schema: (bool, usize),
+}
+
 
     fn fits(&self, name: &str) -> bool {
         let mut pieces = self.0.split('*');
@@ -194,7 +220,7 @@ mod tests {
     fn check(patterns: &[(&str, Grade)], column: [&str; 3], expected: Option<Grade>) {
         let [schema, table, column] = column;
         let grading = grading(patterns);
-        let found = grading.find(Some(schema), table, column).map(Pattern::grade);
+        let found = grading.find([(Some(schema), table)], column).map(Pattern::grade);
         assert_eq!(found, expected, "{schema}.{table}.{column} by {patterns:?}");
     }
 
@@ -227,6 +253,26 @@ mod tests {
         check(
             &[("Public.CONTACTS.Id_Number", Grade::Low)],
             ["public", "Contacts", "ID_number"],
+    #[test]
+    fn the_tables_own_name_goes_before_those_of_the_tables_above_it() {
+        use Grade::{High, Low, Medium};
+        let check = |patterns: &[(&str, Grade)], expected: Option<Grade>| {
+            let names = ["v1", "visits_2026", "visits"].map(|table| (Some("public"), table));
+            let found = grading(patterns).find(names, "phone").map(Pattern::grade);
+            assert_eq!(found, expected, "{patterns:?}");
+        };
+        check(&[("public.visits.phone", Low)], Some(Low));
+        check(&[("public.visits.phone", Low), ("public.*", High)], Some(Low));
+        check(&[("public.visits", Low), ("public.v1", High)], Some(High));
+        check(&[("public.visits", High), ("public.v1", Low)], Some(Low));
+        check(&[("public.visits", High), ("public.visits_2026", Low)], Some(Low));
+        // A whole name goes before one with a star, and a column before a table, wherever they stand.
+        check(&[("public.visits", High), ("public.v*", Low)], Some(High));
+        check(&[("public.visits.phone", High), ("public.v1", Low)], Some(High));
+        check(&[("public.*its", High), ("public.v*", Low)], Some(Low));
+        check(&[("public.other", Medium)], None);
+    }
+
             Some(Grade::Low),
         );
     }

@@ -28,4 +28,4 @@ pub use load::{
 pub use open::{open_source, open_target};
 use rows::Outgoing;
 pub use rows::{ROW_BATCH_BYTES, RowBatch, RowReceiver, RowSender, row_channel};
-pub use table::{Column, Slice, Table, TableKind, TableName};
+pub use table::{Ancestor, Column, Slice, Table, TableKind, TableName};

@@ -62,11 +62,24 @@ pub struct Slice {
     pub bytes_estimated: u64,
 }
 
+/// A table that another one has its columns from: it is a partition of it, or inherits from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ancestor {
+    /// Its name.
+    pub name: TableName,
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// Those of them that say which partition a row belongs to.
+    pub placed_by: Vec<String>,
+}
+
 /// A table of a capture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// Its name.
     pub name: TableName,
+    /// The tables that it has columns from, the nearest first.
+    pub ancestors: Vec<Ancestor>,
     /// What its rows are.
     pub kind: TableKind,
     /// The columns of its rows, in the order of the fields of a line; generated columns are not read.
@@ -75,4 +88,23 @@ pub struct Table {
     pub slices: Vec<Slice>,
     /// Rows as the source's statistics have it; for progress only.
     pub rows_estimated: u64,
+}
+
+impl Table {
+    /// The tables that have this column too, the nearest first.
+    pub fn ancestors_with<'a>(&'a self, column: &'a str) -> impl DoubleEndedIterator<Item = &'a Ancestor> {
+        self.ancestors.iter().filter(move |ancestor| ancestor.columns.iter().any(|name| name == column))
+    }
+
+    /// Whether a row belongs to this table, and not to another partition, by this column.
+    pub fn is_placed_by(&self, column: &str) -> bool {
+        self.ancestors.iter().any(|ancestor| ancestor.placed_by.iter().any(|name| name == column))
+    }
+
+    /// The name that people have for its rows: that of the farthest table which has every one of its columns.
+    pub fn known_as(&self) -> &TableName {
+        let has_all =
+            |ancestor: &&Ancestor| self.columns.iter().all(|column| ancestor.columns.contains(&column.name));
+        self.ancestors.iter().rev().find(has_all).map_or(&self.name, |ancestor| &ancestor.name)
+    }
 }

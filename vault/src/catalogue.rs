@@ -119,7 +119,13 @@ mod tests {
 
     fn table(name: &str, parts: Vec<Part>) -> TableRecord {
         let column = ColumnRecord { name: "id".into(), type_name: "bigint".into(), key: true };
-        let head = TableHead { schema: None, name: name.into(), kind: "table".into(), columns: vec![column] };
+        let head = TableHead {
+            schema: None,
+            name: name.into(),
+            kind: "table".into(),
+            ancestors: Vec::new(),
+            columns: vec![column],
+        };
         let rows = parts.iter().map(|part| part.rows).sum();
         let digest = format!("{rows:032x}");
         let stream = StreamRecord { grade: Grade::High, columns: vec![0], digest: digest.clone(), parts };

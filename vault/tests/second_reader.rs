@@ -129,6 +129,7 @@ impl Table {
             schema: self.schema.map(Into::into),
             name: self.name.into(),
             kind: "table".into(),
+            ancestors: Vec::new(),
             columns: self.columns.iter().map(column).collect(),
         };
         TableRecord { table, rows: self.rows.len() as u64, digest: digest.to_hex(), streams }

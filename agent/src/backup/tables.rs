@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lifeboat_connectors::{Slice, Table, TableKind};
 use lifeboat_console::{Progress, TableProgress};
-use lifeboat_vault::format::manifest::{ColumnRecord, StreamRecord, TableHead, TableRecord};
+use lifeboat_vault::format::manifest::{Ancestor, ColumnRecord, StreamRecord, TableHead, TableRecord};
 use lifeboat_vault::{RowDigest, Split, StreamWritten};
 
 /// What one slice came to.
@@ -108,11 +108,12 @@ fn head(table: Table) -> TableHead {
         TableKind::Table => "table",
         TableKind::LargeObjects => "large_objects",
     };
-    let columns = table.columns.into_iter();
+    let (ancestors, columns) = (table.ancestors.into_iter(), table.columns.into_iter());
     TableHead {
         schema: table.name.schema,
         name: table.name.name,
         kind: kind.to_owned(),
+        ancestors: ancestors.map(|of| Ancestor { schema: of.name.schema, name: of.name.name }).collect(),
         columns: columns
             .map(|column| ColumnRecord { name: column.name, type_name: column.type_name, key: column.key })
             .collect(),

@@ -111,6 +111,8 @@ pub(super) fn table(
 ) -> Table {
     Table {
         name: relation.table_name(),
+        // Partitions are no tables of their own here.
+        ancestors: Vec::new(),
         kind: TableKind::Table,
         columns: relation.table_columns(),
         slices: slices::cut(relation, place, slice_bytes, span),

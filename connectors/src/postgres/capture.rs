@@ -172,6 +172,7 @@ pub(super) fn tables(
         let slices = read::slices(&relation, tables.len(), options.slice_bytes, facts.block_bytes, can_slice);
         tables.push(Table {
             name: relation.name.clone(),
+            ancestors: relation.ancestors.clone(),
             kind: TableKind::Table,
             columns: relation.columns.clone(),
             slices,

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use sqlx::PgConnection;
 
 use super::sql;
-use crate::{Column, Error, LoadTable, Result, TableName};
+use crate::{Ancestor, Column, Error, LoadTable, Result, TableName};
 
 /// A table as the catalogue has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,10 @@ pub(super) struct Relation {
     /// An extension's own table: only the rows that this condition (perhaps empty) picks are the user's.
     pub(super) condition: Option<String>,
     pub(super) columns: Vec<Column>,
+    /// The tables that it is a partition of or inherits from, the nearest first.
+    pub(super) ancestors: Vec<Ancestor>,
+    /// Its columns that say which of its partitions a row belongs to.
+    pub(super) placed_by: Vec<String>,
 }
 
 /// The tables of the database by name, members of extensions only where the extension says that users
@@ -59,6 +63,22 @@ const COLUMNS: &str = "SELECT t.attrelid::text, t.attname::text, pg_catalog.form
     AND c.relnamespace <> 'pg_catalog'::regnamespace \
   ORDER BY t.attrelid, t.attnum";
 
+/// Every table above another one, the nearest first.
+const ANCESTORS: &str = "WITH RECURSIVE up AS (SELECT inhrelid, inhparent, 1 AS steps, inhseqno AS place \
+      FROM pg_catalog.pg_inherits \
+    UNION ALL SELECT up.inhrelid, i.inhparent, up.steps + 1, i.inhseqno \
+      FROM up JOIN pg_catalog.pg_inherits i ON i.inhrelid = up.inhparent) \
+  SELECT up.inhrelid::text, up.inhparent::text FROM up JOIN pg_catalog.pg_class c ON c.oid = up.inhrelid \
+  WHERE c.relkind IN ('r', 'p') ORDER BY up.inhrelid, up.steps, up.place";
+
+/// The columns of partition keys: by name, or in an expression. A partitioned table depends on them.
+const PLACED_BY: &str = "SELECT t.attrelid::text, t.attname::text FROM pg_catalog.pg_partitioned_table p \
+  JOIN pg_catalog.pg_attribute t ON t.attrelid = p.partrelid AND t.attnum > 0 \
+  WHERE EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass \
+    AND d.refclassid = d.classid AND d.objid = p.partrelid AND d.refobjid = p.partrelid \
+    AND d.objsubid = t.attnum AND d.refobjsubid = 0 AND d.deptype = 'i') \
+  ORDER BY t.attrelid, t.attnum";
+
 /// How the tables' sizes are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sizes {
@@ -77,6 +97,10 @@ pub(super) async fn relations(
     for row in sql::rows(connection, COLUMNS).await? {
         let column = Column { name: row.text(1), type_name: row.text(2), key: row.flag(3) };
         columns.entry(row.number(0)).or_default().push(column);
+    }
+    let mut placed_by: HashMap<u64, Vec<String>> = HashMap::new();
+    for row in sql::rows(connection, PLACED_BY).await? {
+        placed_by.entry(row.number(0)).or_default().push(row.text(1));
     }
     let tables = TABLES.replace(
         "{sizes}",
@@ -100,9 +124,37 @@ pub(super) async fn relations(
             thinned: row.flag(10),
             condition: row.some(11),
             columns: columns.remove(&oid).unwrap_or_default(),
+            ancestors: Vec::new(),
+            placed_by: placed_by.remove(&oid).unwrap_or_default(),
         }
     });
-    Ok(relations.collect())
+    let mut relations: Vec<_> = relations.collect();
+    find_ancestors(connection, &mut relations).await?;
+    Ok(relations)
+}
+
+/// Notes at each table those above it that are tables here too.
+async fn find_ancestors(
+    connection: &mut PgConnection,
+    relations: &mut [Relation],
+) -> Result<(), sqlx::Error> {
+    let places: HashMap<_, _> =
+        relations.iter().enumerate().map(|(place, relation)| (relation.oid, place)).collect();
+    for row in sql::rows(connection, ANCESTORS).await? {
+        let of = |field| places.get(&row.number(field)).copied();
+        let (Some(child), Some(parent)) = (of(0), of(1)) else { continue };
+        let Relation { name, columns, placed_by, .. } = &relations[parent];
+        let ancestor = Ancestor {
+            name: name.clone(),
+            columns: columns.iter().map(|column| column.name.clone()).collect(),
+            placed_by: placed_by.clone(),
+        };
+        // One may be reached in two ways.
+        if !relations[child].ancestors.contains(&ancestor) {
+            relations[child].ancestors.push(ancestor);
+        }
+    }
+    Ok(())
 }
 
 /// The unlogged tables and sequences that cannot be read because this is a standby.

@@ -22,6 +22,7 @@ pub(super) fn table(index: usize, objects: u64) -> Table {
         |name: &str, type_name: &str, key| Column { name: name.into(), type_name: type_name.into(), key };
     Table {
         name: TableName { schema: Some("pg_catalog".into()), name: "pg_largeobject".into() },
+        ancestors: Vec::new(),
         kind: TableKind::LargeObjects,
         columns: vec![
             column("oid", "oid", true),

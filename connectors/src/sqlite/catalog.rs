@@ -91,7 +91,14 @@ impl Catalog {
         columns
             .extend(described.iter().filter(|column| !column.generated).map(|column| column.shown.clone()));
         let name = TableName { schema: None, name };
-        Table { name, kind: TableKind::Table, columns, slices: Vec::new(), rows_estimated: 0 }
+        Table {
+            name,
+            ancestors: Vec::new(),
+            kind: TableKind::Table,
+            columns,
+            slices: Vec::new(),
+            rows_estimated: 0,
+        }
     }
 
     /// Cuts every table into slices by its largest rowid, which costs one descent, and spreads the file's

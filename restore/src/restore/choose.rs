@@ -170,6 +170,7 @@ mod tests {
             kind: "table".into(),
             columns: Vec::new(),
         };
+            ancestors: Vec::new(),
         TableRecord { table, rows: 0, digest: String::new(), streams: Vec::new() }
     }
 

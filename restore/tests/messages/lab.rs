@@ -166,6 +166,7 @@ impl Lab {
                 schema: None,
                 name: table.name.name.clone(),
                 kind: "table".into(),
+                ancestors: Vec::new(),
                 columns: columns.collect(),
             };
             let places = (0..table.columns.len() as u32).collect();

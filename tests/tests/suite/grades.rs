@@ -5,6 +5,8 @@ use lifeboat_tests::{Finished, MariadbServer, PostgresServer, run};
 use crate::company::{Company, DB1, Source, postgres_source, sqlite_dump};
 use crate::databases::support::{check_lines, check_says, sqlite};
 
+mod partitions;
+
 /// Tables of a small CRM, in words that every system knows.
 const TABLES: &str = "
 CREATE TABLE customers (id integer NOT NULL PRIMARY KEY, name varchar(80) NOT NULL, id_number varchar(18) NOT NULL UNIQUE,
@@ -80,9 +82,6 @@ fn whoever_opens_every_grade_gets_the_whole_database_back() {
 }
 
 #[test]
-fn what_is_not_opened_is_not_called_proven() {
-    let (company, _) = sqlite_company();
-#[test]
 fn a_table_without_rows_comes_back_whatever_its_grades() {
     let (company, path) = sqlite_company();
     sqlite(&path, "DELETE FROM orders");
@@ -97,6 +96,9 @@ fn a_table_without_rows_comes_back_whatever_its_grades() {
     lab.restore("wang", "dry", &["--dry-run"]).success();
 }
 
+#[test]
+fn what_is_not_opened_is_not_called_proven() {
+    let (company, _) = sqlite_company();
     company.back_up(DB1);
     let verify = ["verify", "--read-data", "--json"];
     let told = run(&mut company.restore_as("li", &verify)).exits(3).stdout;

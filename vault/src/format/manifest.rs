@@ -114,8 +114,21 @@ pub struct TableHead {
     pub name: String,
     /// What its rows are, in the connector's words.
     pub kind: String,
+    /// The tables that it is a partition of or inherits from, the nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ancestors: Vec<Ancestor>,
     /// The fields of a row, in order.
     pub columns: Vec<ColumnRecord>,
+}
+
+/// A table that another one has columns from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ancestor {
+    /// Schema, where the system has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Name.
+    pub name: String,
 }
 
 /// One field of a row.

@@ -275,7 +275,13 @@ fn record(
 ) -> TableRecord {
     let column = ColumnRecord { name: "anything".into(), type_name: "text".into(), key: false };
     TableRecord {
-        table: TableHead { schema: None, name: name.into(), kind: "table".into(), columns: vec![column] },
+        table: TableHead {
+            schema: None,
+            name: name.into(),
+            kind: "table".into(),
+            ancestors: Vec::new(),
+            columns: vec![column],
+        },
         rows,
         digest: digest.into(),
         streams: vec![StreamRecord { grade: Grade::High, columns: vec![0], digest: digest.into(), parts }],

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use lifeboat_config::{Config, Grading};
 use lifeboat_console::CommandError;
-use lifeboat_vault::format::manifest::TableRecord;
+use lifeboat_vault::format::manifest::{ColumnRecord, TableRecord};
 use lifeboat_vault::{Grade, Snapshot, SnapshotReader};
 
 use crate::open::{Opened, scratch};
@@ -51,18 +51,39 @@ pub async fn of(
     Ok(Tables { grades: grades.iter().map(|grade| grade.as_str().to_owned()).collect(), ungraded })
 }
 
-/// Columns that no pattern grades, each by its full name.
+/// Columns that no pattern grades, each by its full name; those of partitions by the name of their table.
 fn of_nobody(grading: &Grading, tables: &[TableRecord]) -> Vec<String> {
+    let known: BTreeMap<Name<'_>, &TableRecord> =
+        tables.iter().map(|record| (name(&record.table.schema, &record.table.name), record)).collect();
+    let mut told = BTreeSet::new();
     let columns = tables.iter().flat_map(|record| {
         let table = &record.table;
-        let schema = table.schema.as_deref();
-        let without = table
-            .columns
-            .iter()
-            .filter(move |column| grading.find(schema, &table.name, &column.name).is_none());
-        let place: Vec<&str> = schema.into_iter().chain([table.name.as_str()]).collect();
-        let place = place.join(".");
-        without.map(move |column| format!("{place}.{}", column.name))
+        let names = |column: &str| {
+            // One that has no rows of its own has all of its partitions' columns.
+            let has = |ancestor: &Name<'_>| {
+                known
+                    .get(ancestor)
+                    .is_none_or(|known| known.table.columns.iter().any(|own| own.name == column))
+            };
+            let ancestors = table.ancestors.iter().map(|ancestor| name(&ancestor.schema, &ancestor.name));
+            std::iter::once(name(&table.schema, &table.name)).chain(ancestors.filter(has)).collect::<Vec<_>>()
+        };
+        let names = table.columns.iter().map(|column| (column, names(&column.name))).collect::<Vec<_>>();
+        let without =
+            names.into_iter().filter(|(column, names)| grading.find(names.clone(), &column.name).is_none());
+        let name = |(column, names): (&ColumnRecord, Vec<Name<'_>>)| {
+            let (schema, table) = names.last()?;
+            let place: Vec<&str> = schema.iter().copied().chain([*table, &column.name]).collect();
+            Some(place.join("."))
+        };
+        without.filter_map(name).collect::<Vec<_>>()
     });
-    columns.collect()
+    columns.filter(|column| told.insert(column.clone())).collect()
+}
+
+/// A table's schema and name.
+type Name<'a> = (Option<&'a str>, &'a str);
+
+fn name<'a>(schema: &'a Option<String>, name: &'a str) -> Name<'a> {
+    (schema.as_deref(), name)
 }

@@ -1,0 +1,64 @@
+//! Partitions are graded as their table.
+
+use super::{Lab, postgres};
+use crate::company::DB1;
+use lifeboat_tests::{restore, run};
+
+/// Partitions at two depths, and a table that inherits from another.
+const VISITS: &str = "CREATE TABLE visits (id int NOT NULL, day date NOT NULL, place text, id_number varchar(18)) PARTITION BY RANGE (day);
+    CREATE TABLE visits_1 PARTITION OF visits FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+    CREATE TABLE visits_2 PARTITION OF visits FOR VALUES FROM ('2026-02-01') TO ('2026-03-01') PARTITION BY LIST ((id % 2));
+    CREATE TABLE visits_2_even (id_number varchar(18), place text, day date NOT NULL, id int NOT NULL);
+    ALTER TABLE visits_2 ATTACH PARTITION visits_2_even FOR VALUES IN (0);
+    CREATE TABLE visits_2_odd PARTITION OF visits_2 FOR VALUES IN (1);
+    INSERT INTO visits VALUES (1, '2026-01-05', 'Hamburg', '110105194912310038'), (2, '2026-02-06', 'Wuhan', '110105194912310046'),
+      (3, '2026-02-07', NULL, '11010519491231002X');
+    CREATE TABLE people (id int PRIMARY KEY, nick text); INSERT INTO people VALUES (1, 'open');
+    CREATE TABLE chiefs (salary int) INHERITS (people); INSERT INTO chiefs VALUES (2, 'chief', 4711)";
+
+const ROWS: &str = "SELECT tableoid::regclass, id, day, place FROM visits ORDER BY id";
+
+#[test]
+fn postgres_grades_partitions_and_children_as_the_table_above_them() {
+    let lab = postgres();
+    lab.sql("crm", VISITS);
+    lab.company().add_to_config(DB1, "\"*.people\" = \"low\"\n\"public.visits.place\" = \"low\"\n");
+    assert_eq!(lab.company().back_up(DB1)["ungraded"], serde_json::json!(["public.chiefs.salary"]));
+    lab.sql(
+        "crm",
+        "CREATE TABLE visits_3 PARTITION OF visits FOR VALUES FROM ('2026-03-01') TO ('2026-04-01')",
+    );
+    assert_eq!(lab.company().back_up(DB1)["ungraded"], serde_json::json!([]));
+
+    let check = run(&mut lab.company().agent(DB1, &["check"]));
+    let told = format!("{}{}", check.stdout, check.stderr);
+    let unused =
+        told.lines().find(|line| line.contains("no column is meant by")).expect("some are of other tests");
+    assert!(!told.contains("visits_") && !unused.contains("visits"), "{told}");
+    assert!(told.contains("public.visits.day (medium, lowered to low)"), "{told}");
+
+    lab.restore("li", "closed", &[]).exits(3);
+    assert_eq!(lab.sql("closed", ROWS), lab.sql("crm", ROWS));
+    assert_eq!(lab.sql("closed", "SELECT count(id_number) FROM visits"), "0");
+    assert_eq!(lab.sql("closed", "SELECT nick, salary FROM chiefs"), "chief|");
+
+    let proposed = run(&mut lab.company().agent(DB1, &["classify", "--source", "crm"])).success().stdout;
+    let line =
+        "\"public.visits.id_number\" = \"high\"  # Chinese resident identity numbers in 100 % of 3 values";
+    assert!(proposed.contains(line) && !proposed.contains("visits_"), "{proposed}");
+}
+
+#[test]
+fn a_report_knows_what_partitions_and_children_are_graded_by() {
+    let lab = postgres();
+    lab.sql("crm", VISITS);
+    let grades = "\"*.people\" = \"low\"\n\"public.cards\" = \"high\"\n\"*.complaints\" = \"high\"\n";
+    lab.company().add_to_config(DB1, grades);
+    lab.company().back_up(DB1);
+    let mut report = restore();
+    report.arg("report").arg("--config").arg(lab.company().config(DB1));
+    // Other controls fail here, as they should.
+    let told = run(report.arg("--identity").arg(lab.company().identity("wang"))).exits(1).stdout;
+    let words = "columns that nobody graded, which are high: 1, such as public.chiefs.salary";
+    assert!(told.split_whitespace().collect::<Vec<_>>().join(" ").contains(words), "{told}");
+}

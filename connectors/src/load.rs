@@ -145,6 +145,16 @@ pub struct TableGroup {
     pub name: TableName,
     /// The tables that hold its rows; perhaps none.
     pub tables: Vec<TableName>,
+    /// The columns by which a row belongs to one of them and to no other.
+    pub placed_by: Vec<String>,
+}
+
+impl Outline {
+    /// Whether a row belongs to this table, and not to another of its group, by this column.
+    pub fn is_placed_by(&self, table: &TableName, column: &str) -> bool {
+        let mut groups = self.groups.iter().filter(|group| group.tables.contains(table));
+        groups.any(|group| group.placed_by.iter().any(|name| name == column))
+    }
 }
 
 /// How to restore.

@@ -129,6 +129,9 @@ pub(super) struct TableOid {
 pub(super) struct Partitioned {
     pub(super) name: TableName,
     pub(super) partitions: Vec<TableName>,
+    /// The columns by which a row belongs to one of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) placed_by: Vec<String>,
 }
 
 impl Database {

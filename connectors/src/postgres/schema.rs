@@ -262,6 +262,7 @@ async fn partitioned(
         Partitioned {
             name: parent.name.clone(),
             partitions: partitions.map(|relation| relation.name.clone()).collect(),
+            placed_by: parent.placed_by.clone(),
         }
     });
     Ok(parents.collect())

@@ -57,6 +57,7 @@ impl Target for PostgresTarget {
         let groups = database.partitioned.iter().map(|parent| TableGroup {
             name: parent.name.clone(),
             tables: database.leaves(parent).into_iter().cloned().collect(),
+            placed_by: parent.placed_by.clone(),
         });
         let other_text = match database.encoding.as_str() {
             "UTF8" => OtherText::default(),

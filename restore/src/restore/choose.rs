@@ -179,7 +179,8 @@ mod tests {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let tables_of = |name: &str, tables: &[&str]| {
             let table = |name: &str| TableName { schema: Some("public".into()), name: name.into() };
-            TableGroup { name: table(name), tables: tables.iter().map(|name| table(name)).collect() }
+            let tables = tables.iter().map(|name| table(name)).collect();
+            TableGroup { name: table(name), tables, placed_by: Vec::new() }
         };
         let groups = [tables_of("all", &["contacts", "deals"]), tables_of("later", &[])];
         let chosen = choose(tables, &groups, &names).map_err(|error| error.render());

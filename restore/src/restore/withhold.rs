@@ -52,6 +52,8 @@ pub enum Reason {
     NoMask,
     /// So they were, and its text is in another encoding than UTF-8.
     NotUtf8,
+    /// So they were, and by what is masked its rows would belong to other partitions.
+    Misplaced,
     /// Only this grade and lower ones were asked for.
     Above(Grade),
 }
@@ -63,8 +65,16 @@ impl fmt::Display for Reason {
             Self::Masked => f.write_str("--mask"),
             Self::NoMask => f.write_str("of this type no other value can be made"),
             Self::NotUtf8 => f.write_str("of text that is not UTF-8 no other value can be made"),
+            Self::Misplaced => f.write_str("by what is masked its rows would belong to other partitions"),
             Self::Above(most) => write!(f, "--grade {most}"),
         }
+    }
+}
+
+impl Reason {
+    /// Whether it is one because masks were asked for.
+    fn is_of_masks(self) -> bool {
+        matches!(self, Self::Masked | Self::NoMask | Self::NotUtf8)
     }
 }
 
@@ -146,7 +156,15 @@ impl Showing {
         }
         // A row without its key cannot be told from another.
         let key_lost = columns.iter().zip(&masks).any(|(column, mask)| column.key && *mask == Mask::Null);
-        if table.record.rows > 0 && (read.is_empty() || key_lost) {
+        // A partition takes no row whose key is that of another.
+        let misplaced = columns.iter().zip(&masks).any(|(column, mask)| {
+            *mask != Mask::Open && outline.is_placed_by(&table.load.name, &column.name)
+        });
+        if misplaced {
+            let masked = withheld.iter_mut().filter(|of| of.reason.is_of_masks());
+            masked.for_each(|withheld| withheld.reason = Reason::Misplaced);
+        }
+        if table.record.rows > 0 && (read.is_empty() || key_lost || misplaced) {
             read.clear();
             withheld.iter_mut().for_each(|withheld| (withheld.whole_table, withheld.masked) = (true, false));
         }

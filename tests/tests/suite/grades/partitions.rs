@@ -1,4 +1,4 @@
-//! Partitions are graded as their table.
+//! Partitions: graded as their table, and restored where what they are chosen by is withheld or masked.
 
 use super::{Lab, postgres};
 use crate::company::DB1;
@@ -61,4 +61,32 @@ fn a_report_knows_what_partitions_and_children_are_graded_by() {
     let told = run(report.arg("--identity").arg(lab.company().identity("wang"))).exits(1).stdout;
     let words = "columns that nobody graded, which are high: 1, such as public.chiefs.salary";
     assert!(told.split_whitespace().collect::<Vec<_>>().join(" ").contains(words), "{told}");
+}
+
+#[test]
+fn postgres_restores_no_row_whose_partition_is_chosen_by_what_is_masked() {
+    let lab = postgres();
+    lab.sql(
+        "crm",
+        "CREATE TABLE calls (place text NOT NULL, who text) PARTITION BY LIST (lower(place)); \
+         CREATE TABLE calls_1 PARTITION OF calls FOR VALUES IN ('hamburg'); \
+         CREATE TABLE calls_2 PARTITION OF calls DEFAULT; \
+         INSERT INTO calls VALUES ('Hamburg', 'secret-number'), ('Wuhan', 'secret-number')",
+    );
+    lab.company().back_up(DB1);
+    let told = lab.restore("wang", "masked", &["--mask"]).success().stdout;
+    let why = "public.calls_1, public.calls_2 (grade high, no row: by what is masked its rows would belong to other partitions)";
+    assert!(told.contains(why), "{told}");
+    assert_eq!(lab.sql("masked", "SELECT count(*) FROM calls"), "0");
+    assert_eq!(lab.sql("masked", "SELECT count(*) FROM cards"), "2");
+
+    // What partitions are chosen by is as low as the lowest of its row.
+    lab.company().add_to_config(DB1, "\"*.calls.pl*\" = \"high\"\n\"*.calls.who\" = \"medium\"\n");
+    lab.company().back_up(DB1);
+    lab.restore("li", "medium", &[]).exits(3);
+    assert_eq!(lab.sql("medium", "SELECT * FROM calls_1"), "Hamburg|secret-number");
+    lab.company().add_to_config(DB1, "\"*.calls.place\" = \"high\"\n");
+    let refused = run(&mut lab.company().agent(DB1, &["backup"])).exits(40).stderr;
+    let words = "public.calls.place is graded high and belongs to the key that its partition is chosen by";
+    assert!(refused.contains(words), "{refused}");
 }

@@ -4,14 +4,20 @@
 //! It reads what `SHOW CREATE TABLE` prints, one definition after another between the outer brackets,
 //! and knows quotes and brackets but no grammar: what it does not recognise stays where it is.
 
+mod unique;
+
+use unique::Unique;
+
 /// A definition: what stands before the first element, the elements, and what follows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Definition {
     head: String,
     elements: Vec<String>,
     tail: String,
-    /// The checks that were taken out of it.
+    /// What was taken out of it.
     left_out: Vec<String>,
+    /// The unique keys that wait for the rows.
+    unique: Vec<Unique>,
 }
 
 /// A foreign key.
@@ -45,7 +51,7 @@ impl Definition {
                         elements.push(create[start..at].trim().to_owned());
                         let head = create[..=open?].to_owned();
                         let tail = create[at..].to_owned();
-                        return Some(Self { head, elements, tail, left_out: Vec::new() });
+                        return Some(Self { head, elements, tail, left_out: Vec::new(), unique: Vec::new() });
                     }
                 }
                 b',' if depth == 1 => {
@@ -107,11 +113,22 @@ impl Definition {
             element.replace_range(at..end, "");
             true
         });
-        self.left_out = left_out;
+        self.left_out.extend(left_out);
         self
     }
 
-    /// The checks that were taken out of it, in words.
+    /// The definition as one of a single table, where one of these columns says to which range or list of values,
+    /// and so to which partition, a row belongs.
+    pub(super) fn without_partitions_by(mut self, columns: &[String]) -> Self {
+        let Some((at, key)) = partition_key(&self.tail) else { return self };
+        if identifiers(key).iter().any(|name| columns.contains(name)) {
+            self.tail.truncate(at);
+            self.left_out.push("its division into partitions".into());
+        }
+        self
+    }
+
+    /// What was taken out of it, in words.
     pub(super) fn left_out(&self) -> &[String] {
         &self.left_out
     }
@@ -168,6 +185,20 @@ fn is_index(element: &str) -> bool {
     ["KEY `", "UNIQUE KEY `", "FULLTEXT KEY `", "SPATIAL KEY `"]
         .iter()
         .any(|start| element.starts_with(start))
+}
+
+/// Where the partitions by range or list begin in what follows a table's elements, and what they are chosen by.
+fn partition_key(tail: &str) -> Option<(usize, &str)> {
+    let at = 1 + outside_brackets(&tail[1..], "PARTITION BY ")?;
+    let by = &tail[at + "PARTITION BY ".len()..];
+    if !(by.starts_with("RANGE") || by.starts_with("LIST")) {
+        return None;
+    }
+    let ends = [" (PARTITION ", "\n(PARTITION ", "\nSUBPARTITION BY "].iter().filter_map(|end| by.find(end));
+    let key = &by[..ends.min().unwrap_or(by.len())];
+    // MySQL has them in a comment for servers from some version on.
+    let comment = tail[..at].rfind("/*!").filter(|start| !tail[*start..at].contains("*/"));
+    Some((comment.unwrap_or(at), key))
 }
 
 fn foreign_key(element: &str) -> Option<ForeignKey> {
@@ -293,6 +324,31 @@ mod tests {
             `c` text DEFAULT NULL CHECK (json_valid(`c`)),\n  CONSTRAINT `l` CHECK (`d` > 1)\n)";
         assert_eq!(definition.without(|_| false), expected);
         assert_eq!(definition.left_out(), ["the check of a", "check k"]);
+    }
+
+    #[test]
+    fn partitions_go_where_they_are_chosen_by_a_column_of_these() {
+        let check = |by: &str, goes: bool| {
+            let start = "CREATE TABLE `t` (\n  `a` int(11) NOT NULL,\n  `d` date DEFAULT NULL\n) ENGINE=InnoDB COMMENT='PARTITION BY LIST (`a`)'";
+            let definition = Definition::parse(&format!("{start}{by}")).expect("it is one");
+            let left = definition.without_partitions_by(&["d".into()]);
+            let expected = if goes { format!("{start}\n ") } else { format!("{start}{by}") };
+            assert_eq!(left.without(|_| false).trim_end(), expected.trim_end(), "{by}");
+            assert_eq!(left.left_out().len(), usize::from(goes), "{by}");
+        };
+        let parts = "\n(PARTITION `d` VALUES LESS THAN (2020) ENGINE = InnoDB)";
+        check(&format!("\n PARTITION BY RANGE (year(`d`)){parts}"), true);
+        check(
+            &format!(
+                "\n PARTITION BY RANGE (`a`)\nSUBPARTITION BY HASH (to_days(`d`))\nSUBPARTITIONS 2{parts}"
+            ),
+            false,
+        );
+        check(&format!("\n PARTITION BY RANGE  COLUMNS(`a`,`d`){parts}"), true);
+        check(&format!("\n/*!50100 PARTITION BY LIST (`d`){parts} */"), true);
+        check(&format!("\n PARTITION BY RANGE (`a`){parts}"), false);
+        check("\n PARTITION BY HASH (`d`)\nPARTITIONS 4", false);
+        check("", false);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What comes after the rows: foreign keys, proof that they and the checks hold, routines, views, triggers
-//! and events; and last the marker goes.
+//! What comes after the rows: unique keys of masked columns, foreign keys, proof that they and the checks hold,
+//! routines, views, triggers and events; and last the marker goes.
 
 use futures::{StreamExt as _, TryStreamExt as _};
 
@@ -13,6 +13,7 @@ use crate::load::left_out;
 
 /// Makes the restore complete. What the target refuses goes into the report.
 pub(super) async fn finish(load: &MysqlLoad) -> Result<()> {
+    load.make_unique().await?;
     add_foreign_keys(load).await?;
     prove(load).await?;
     if load.plan.whole {
@@ -37,7 +38,7 @@ pub(super) async fn finish(load: &MysqlLoad) -> Result<()> {
 /// Adds the foreign keys of the tables that were made without. With the checks off it is a note in the
 /// dictionary; the proof comes next.
 async fn add_foreign_keys(load: &MysqlLoad) -> Result<()> {
-    for name in &load.late {
+    for name in &load.late_keys {
         let Some(definition) = load.definitions.get(name) else { continue };
         let absent = load.keys_left_out(name, definition);
         let stays = |text: &str| !absent.iter().any(|(absent, _)| *absent == text);

@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, Semaphore};
 use super::connect::Endpoint;
 use super::definition::{Definition, ForeignKey};
 use super::facts::{Schema, TableDefinition};
+use super::fault::without_value;
 use super::fill::Fill;
 use super::scan::{self, Dialect};
 use super::server::Server;
@@ -49,8 +50,10 @@ pub(super) struct MysqlLoad {
     pub(super) definitions: BTreeMap<String, Definition>,
     /// Tables that only show the rows of others, made once those are there.
     windows: Vec<String>,
-    /// Tables whose indexes and foreign keys come after their rows.
-    pub(super) late: BTreeSet<String>,
+    /// Tables whose indexes come after their rows.
+    late: BTreeSet<String>,
+    /// Tables whose foreign keys come at the end.
+    pub(super) late_keys: BTreeSet<String>,
     /// Holds the claim on the database to the end, and finishes it.
     pub(super) guard: Mutex<Wire>,
     pub(super) report: Mutex<LoadReport>,
@@ -83,6 +86,7 @@ impl MysqlLoad {
         claim(&mut guard, endpoint, &plan.snapshot).await?;
         let definitions = definitions(&schema, &statements, &plan);
         let late = late(&schema, &definitions);
+        let late_keys = late.iter().cloned().chain(children_of_unique(&definitions)).collect();
         let this = Self {
             endpoint: endpoint.clone(),
             server,
@@ -92,6 +96,7 @@ impl MysqlLoad {
             definitions,
             windows: windows.into_iter().map(|table| table.name).collect(),
             late,
+            late_keys,
             guard: Mutex::new(guard),
             report: Mutex::new(LoadReport { refused: Vec::new(), notes }),
             permits: Semaphore::new(options.writers.max(1)),
@@ -149,13 +154,14 @@ impl MysqlLoad {
         let statement = match self.definitions.get(&table.name) {
             Some(definition) => {
                 let late = self.late.contains(&table.name);
+                let late_keys = self.late_keys.contains(&table.name);
                 let indexes = if late { definition.late_indexes() } else { Vec::new() };
                 let absent = self.keys_left_out(&table.name, definition);
                 let keys = definition.foreign_keys();
                 let leave_out = |element: &str| {
                     indexes.contains(&element)
                         || absent.iter().any(|(text, _)| *text == element)
-                        || (late && keys.iter().any(|(text, _)| *text == element))
+                        || (late_keys && keys.iter().any(|(text, _)| *text == element))
                 };
                 definition.without(leave_out)
             }
@@ -177,13 +183,31 @@ impl MysqlLoad {
         Ok(())
     }
 
+    /// Makes the keys unique that had to wait for masked rows. One that is not stays a plain key, and goes into the
+    /// report.
+    pub(super) async fn make_unique(&self) -> Result<()> {
+        for (table, definition) in &self.definitions {
+            for key in definition.unique() {
+                let what = format!("{key} of {}", table.escape_debug());
+                if let Err(reason) = self.define(&what, &key.make(table)).await? {
+                    let refused =
+                        format!("{what} does not hold of the masks, and is no longer unique: {reason}");
+                    self.report.lock().await.refused.push(refused);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Runs a definition; answers with the server's refusal, if it has one.
     async fn define(&self, what: &str, statement: &str) -> Result<Result<(), String>> {
         let mut wire = self.take().await?;
         for statement in [IN_UTF8, statement, IN_BYTES] {
             match wire.run(statement).await {
                 Ok(_) => {}
-                Err(WireError::Server(error)) => return Ok(Err(error.message)),
+                Err(WireError::Server(error)) => {
+                    return Ok(Err(without_value(error.code.into(), error.message)));
+                }
                 Err(error) => return Err(self.map(what, error)),
             }
         }
@@ -248,9 +272,12 @@ impl MysqlLoad {
         let (mut wire, _) = self.endpoint.connect(LOCK_TIMEOUT_MS).await?;
         let more = match (self.server.is_mariadb(), self.server.number >= (10, 11)) {
             (true, true) => {
-                ", innodb_strict_mode = 0, check_constraint_checks = 0, system_versioning_insert_history = 1"
+                ", innodb_strict_mode = 0, check_constraint_checks = 0, system_versioning_insert_history = 1, \
+                 system_versioning_alter_history = KEEP"
             }
-            (true, false) => ", innodb_strict_mode = 0, check_constraint_checks = 0",
+            (true, false) => {
+                ", innodb_strict_mode = 0, check_constraint_checks = 0, system_versioning_alter_history = KEEP"
+            }
             (false, _) => "",
         };
         let settings = format!("{LOADING}{more}");
@@ -344,10 +371,16 @@ fn definitions(
     let tables = schema.tables.iter().map(|table| table.name.clone());
     let parsed = |name: String| {
         let parsed = Definition::parse(&statements[&name])?;
-        let loosened = match plan.withheld_of(&name).filter(|of| !of.whole) {
-            Some(of) if of.columns.is_empty() => parsed.without_checks_of(&of.unchecked()),
-            Some(of) => parsed.without_checks_of(&of.unchecked()).allowing_null(&of.columns),
-            None => parsed,
+        let Some(withheld) = plan.withheld_of(&name).filter(|of| !of.whole) else {
+            return Some((name, parsed));
+        };
+        let unchecked = withheld.unchecked();
+        let masked: Vec<_> = withheld.masked.iter().map(|masked| masked.name.clone()).collect();
+        let loosened = parsed.without_checks_of(&unchecked).without_partitions_by(&unchecked);
+        let loosened = loosened.with_plain_keys_of(&masked);
+        let loosened = match withheld.columns.is_empty() {
+            true => loosened,
+            false => loosened.allowing_null(&withheld.columns),
         };
         Some((name, loosened))
     };
@@ -367,6 +400,15 @@ fn late(schema: &Schema, definitions: &BTreeMap<String, Definition>) -> BTreeSet
         }
     }
     late
+}
+
+/// Tables that refer to one with a unique key that waits for its rows: MySQL has no reference to a plain key.
+fn children_of_unique(definitions: &BTreeMap<String, Definition>) -> impl Iterator<Item = String> {
+    let waits = |parent: &String| definitions.get(parent).is_some_and(|parent| !parent.unique().is_empty());
+    let refers = move |definition: &Definition| {
+        definition.foreign_keys().iter().any(|(_, key)| key.parent.last().is_some_and(waits))
+    };
+    definitions.iter().filter(move |(_, child)| refers(child)).map(|(name, _)| name.clone())
 }
 
 /// Takes the database for this restore, emptied of what an earlier try left in it.

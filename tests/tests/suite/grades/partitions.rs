@@ -1,6 +1,6 @@
 //! Partitions: graded as their table, and restored where what they are chosen by is withheld or masked.
 
-use super::{Lab, postgres};
+use super::{Lab, mariadb, postgres};
 use crate::company::DB1;
 use lifeboat_tests::{restore, run};
 
@@ -89,4 +89,35 @@ fn postgres_restores_no_row_whose_partition_is_chosen_by_what_is_masked() {
     let refused = run(&mut lab.company().agent(DB1, &["backup"])).exits(40).stderr;
     let words = "public.calls.place is graded high and belongs to the key that its partition is chosen by";
     assert!(refused.contains(words), "{refused}");
+}
+
+#[test]
+fn mariadb_leaves_partitions_out_that_are_chosen_by_what_is_masked_or_withheld() {
+    let lab = mariadb();
+    lab.company()
+        .add_to_config(DB1, "\"*.pl*\" = \"high\"\n\"calls\" = \"medium\"\n\"hashed\" = \"medium\"\n");
+    lab.sql(
+        "crm",
+        "CREATE TABLE calls (place varchar(20) NOT NULL, who varchar(20)) PARTITION BY LIST COLUMNS (place) \
+           (PARTITION north VALUES IN ('Hamburg'), PARTITION south VALUES IN ('Wuhan')); \
+         INSERT INTO calls VALUES ('Hamburg', 'a'), ('Wuhan', 'b'); \
+         CREATE TABLE hashed (place varchar(20), who varchar(20)) PARTITION BY KEY (place) PARTITIONS 4; \
+         INSERT INTO hashed VALUES ('Hamburg', 'a'), (NULL, 'b')",
+    );
+    lab.company().back_up(DB1);
+    for (person, database, more, code) in [("wang", "masked", &["--mask"][..], 0), ("li", "withheld", &[], 3)]
+    {
+        let told = lab.restore(person, database, more).exits(code).stdout;
+        assert!(told.contains("calls: its division into partitions is left out"), "{told}");
+        assert!(!told.contains("hashed: its division"), "{told}");
+        assert_eq!(
+            lab.sql(database, "SELECT who FROM calls UNION ALL SELECT who FROM hashed ORDER BY 1"),
+            "a\na\nb\nb"
+        );
+        assert_eq!(lab.sql(database, "SELECT count(*) FROM calls WHERE place IN ('Hamburg', 'Wuhan')"), "0");
+        let dump = lab.dump(database);
+        assert_eq!(dump.matches("PARTITION BY").count(), 1, "{dump}");
+    }
+    lab.restore("wang", "whole", &[]).success();
+    assert_eq!(lab.dump("whole").matches("PARTITION BY").count(), 2);
 }

@@ -36,6 +36,10 @@ impl Shape {
         if name.ends_with("[]") {
             return None;
         }
+        // An extension's own, which may be in any schema.
+        if name.ends_with(".citext") {
+            return Some(Self::Text);
+        }
         match &name[..end] {
             "text" | "varchar" | "character" | "char" | "bpchar" | "citext" | "tinytext" | "mediumtext"
             | "longtext" => Some(Self::Text),
@@ -94,6 +98,7 @@ mod tests {
     fn a_type_says_what_its_column_holds() {
         let check = |system, name, expected| assert_eq!(Shape::of(system, name), expected, "{name}");
         check("postgres", "character varying(80)", Some(Shape::Text));
+        check("postgres", "public.citext", Some(Shape::Text));
         check("postgres", "integer", Some(Shape::Integer(2_147_483_647)));
         check("mysql", "int(10) unsigned", Some(Shape::Integer(4_294_967_295)));
         check("mysql", "bigint(20) unsigned", Some(Shape::Integer(u64::MAX)));

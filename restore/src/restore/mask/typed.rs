@@ -60,6 +60,8 @@ fn bytes(cipher: &Cipher, field: &[u8], out: &mut Vec<u8>) {
 
 /// Digits in the place of digits, the first of them not 0, until the number is one that the type holds.
 fn integer(cipher: &Cipher, text: &str, largest: u64) -> String {
+    // The smallest is one further from zero.
+    let largest = if text.starts_with('-') { largest.saturating_add(1) } else { largest };
     let value =
         |text: &str| text.trim_start_matches('-').parse::<u64>().ok().filter(|value| *value <= largest);
     if value(text).is_none() {
@@ -86,14 +88,17 @@ fn decimal(cipher: &Cipher, text: &str) -> String {
     }
 }
 
-/// Zeros that lead stay, so that a number keeps its size; the first digit after them is none.
+/// Zeros that lead stay, so that a number keeps its size; the first digit after them is none. Whether the last one
+/// after a point is zero stays too: numbers that are written in their shortest form differ as their texts do.
 fn digits(cipher: &Cipher, text: &str) -> String {
     let mut leading = true;
+    let last = if text.contains('.') { text.len() } else { 0 };
     let (mut symbols, mut format) = (Vec::new(), Vec::new());
-    for byte in text.bytes() {
+    for (at, byte) in text.bytes().enumerate() {
         let digit = u32::from(byte.wrapping_sub(b'0'));
         let symbol = match byte {
-            b'1'..=b'9' if leading => Some(Symbol { value: digit - 1, radix: 9 }),
+            b'0' if at + 1 == last => None,
+            b'1'..=b'9' if leading || at + 1 == last => Some(Symbol { value: digit - 1, radix: 9 }),
             b'0'..=b'9' if !leading => Some(Symbol { value: digit, radix: 10 }),
             _ => None,
         };
@@ -299,7 +304,23 @@ mod tests {
         let money = masked(Shape::Decimal, "-1234.50");
         assert!(money.len() == 8 && money.parse::<f64>().is_ok_and(|money| money <= -1000.0), "{money}");
         assert_eq!(masked(Shape::Decimal, "NaN"), "NaN");
+        let smallest = masked(Shape::Integer(i64::MAX as u64), "-9223372036854775808");
+        assert!(smallest != "-9223372036854775808" && smallest.parse::<i64>().is_ok(), "{smallest}");
+        let negative: HashSet<_> = (1..=128).map(|n| masked(Shape::Integer(127), &format!("-{n}"))).collect();
+        assert!(negative.len() == 128 && negative.iter().all(|n| n.parse::<i8>().is_ok()), "{negative:?}");
         assert!(masked(Shape::Decimal, "0.05").starts_with("0.0"));
+    }
+
+    #[test]
+    fn different_numbers_with_a_point_have_different_masks_as_numbers() {
+        let all: Vec<_> = (1..2000).map(|n| f64::from(n) / 100.0).collect();
+        let masked: HashSet<_> = all
+            .iter()
+            .map(|number| {
+                masked(Shape::Decimal, &number.to_string()).parse::<f64>().expect("a number").to_bits()
+            })
+            .collect();
+        assert_eq!(masked.len(), all.len());
     }
 
     #[test]

@@ -18,6 +18,9 @@ const NAMES_MAX: usize = 10;
 /// The column of a large object's rows that says how sensitive they are.
 const LARGE_OBJECT_DATA: &str = "data";
 
+/// SQLite's own table of samples, which holds values of every column that has an index: graded by its name alone.
+const SAMPLES: &str = "sqlite_stat4";
+
 /// The grades of every table of a capture.
 #[derive(Debug)]
 pub struct Catalogue {
@@ -131,7 +134,9 @@ fn patterns<'a>(grading: &'a Grading, table: &Table) -> Vec<Option<&'a Pattern>>
     let find = |column: &str| {
         let above = table.ancestors_with(column).map(|ancestor| &ancestor.name);
         let names = std::iter::once(&table.name).chain(above);
-        grading.find(names.map(|name| (name.schema.as_deref(), name.name.as_str())), column)
+        let found = grading.find(names.map(|name| (name.schema.as_deref(), name.name.as_str())), column);
+        let is_samples = table.name.schema.is_none() && table.name.name == SAMPLES;
+        found.filter(|pattern| !is_samples || pattern.names_table())
     };
     table
         .columns
@@ -260,7 +265,11 @@ mod tests {
         [[source]]\nname = \"crm\"\nurl = \"postgres://db/crm\"\n[source.grades]\n";
 
     fn grading(lines: &str) -> Grading {
-        let text = format!("{CONFIG}{lines}\n");
+        grading_of("postgres://db/crm", lines)
+    }
+
+    fn grading_of(url: &str, lines: &str) -> Grading {
+        let text = CONFIG.replace("postgres://db/crm", url) + lines + "\n";
         let config = lifeboat_config::Config::parse(&text, std::path::Path::new("t.toml"));
         config.expect("a configuration").sources.remove(0).grades
     }
@@ -310,6 +319,18 @@ mod tests {
         let catalogue = Catalogue::of(&grading("\"public.visits\" = \"low\""), &[child]).expect("grades");
         assert_eq!(catalogue.splits[0].to_string(), "high 3, low 0 1 2");
         assert_eq!(catalogue.ungraded(), ["public.calls.secret"]);
+    }
+
+    #[test]
+    fn samples_of_values_are_not_meant_by_a_star() {
+        let mut samples = table("sqlite_stat4", &["tbl", "sample"]);
+        samples.name.schema = None;
+        let split = |lines: &str| {
+            let grading = grading_of("sqlite:///crm.db", lines);
+            Catalogue::of(&grading, std::slice::from_ref(&samples)).expect("grades").splits[0].to_string()
+        };
+        assert_eq!(split("\"*\" = \"low\""), "high 0 1");
+        assert_eq!(split("\"sqlite_stat4\" = \"low\""), "low 0 1");
     }
 
     #[test]

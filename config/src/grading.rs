@@ -120,6 +120,11 @@ impl Pattern {
         self.column.as_ref().is_some_and(|column| !column.0.contains('*'))
     }
 
+    /// Whether it names a table whole.
+    pub fn names_table(&self) -> bool {
+        !self.table.0.contains('*')
+    }
+
     fn fits(&self, schema: &str, table: &str, column: &str) -> bool {
         let fits = |part: &Option<Part>, name| part.as_ref().is_none_or(|part| part.fits(name));
         fits(&self.schema, schema) && self.table.fits(table) && fits(&self.column, column)
@@ -139,11 +144,6 @@ impl Pattern {
     }
 }
 
-impl Part {
-    fn rank(&self) -> (bool, usize) {
-        let letters = self.0.chars().filter(|letter| *letter != '*').count();
-        (!self.0.contains('*'), letters)
-    }
 /// Patterns in order: the most specific is the largest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
@@ -152,6 +152,11 @@ struct Rank {
     schema: (bool, usize),
 }
 
+impl Part {
+    fn rank(&self) -> (bool, usize) {
+        let letters = self.0.chars().filter(|letter| *letter != '*').count();
+        (!self.0.contains('*'), letters)
+    }
 
     fn fits(&self, name: &str) -> bool {
         let mut pieces = self.0.split('*');
@@ -249,11 +254,6 @@ mod tests {
     }
 
     #[test]
-    fn upper_and_lower_case_do_not_differ() {
-        check(
-            &[("Public.CONTACTS.Id_Number", Grade::Low)],
-            ["public", "Contacts", "ID_number"],
-    #[test]
     fn the_tables_own_name_goes_before_those_of_the_tables_above_it() {
         use Grade::{High, Low, Medium};
         let check = |patterns: &[(&str, Grade)], expected: Option<Grade>| {
@@ -273,6 +273,11 @@ mod tests {
         check(&[("public.other", Medium)], None);
     }
 
+    #[test]
+    fn upper_and_lower_case_do_not_differ() {
+        check(
+            &[("Public.CONTACTS.Id_Number", Grade::Low)],
+            ["public", "Contacts", "ID_number"],
             Some(Grade::Low),
         );
     }

@@ -47,9 +47,11 @@ impl Chosen {
         read.flat_map(|stream| &stream.parts).map(|part| part.bytes).sum()
     }
 
-    /// Whether its rows are a table's, and not pages of large objects.
-    pub fn is_table(&self) -> bool {
-        self.load.kind == TableKind::Table
+    /// Whether other values can be in the place of its own: pages of large objects, and what SQLite's planner has
+    /// sampled, are nothing then.
+    pub fn can_be_masked(&self) -> bool {
+        let is_sampled = self.load.name.schema.is_none() && self.load.name.name == "sqlite_stat4";
+        self.load.kind == TableKind::Table && !is_sampled
     }
 
     /// Whether none of its rows may be restored.
@@ -168,9 +170,9 @@ mod tests {
             schema: Some(schema.into()),
             name: name.into(),
             kind: "table".into(),
+            ancestors: Vec::new(),
             columns: Vec::new(),
         };
-            ancestors: Vec::new(),
         TableRecord { table, rows: 0, digest: String::new(), streams: Vec::new() }
     }
 

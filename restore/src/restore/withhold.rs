@@ -184,7 +184,7 @@ impl Showing {
             return (Mask::Null, Reason::Above(most));
         }
         let column = &table.record.table.columns[column as usize];
-        match Shape::of(&self.system, &column.type_name).filter(|_| table.is_table()) {
+        match Shape::of(&self.system, &column.type_name).filter(|_| table.can_be_masked()) {
             Some(Shape::Text) if outline.other_text.has(&table.load.name, &column.name) => {
                 (Mask::Null, Reason::NotUtf8)
             }

@@ -36,6 +36,13 @@ pub(super) struct Refusal {
 /// Characters of a statement that a sentence shows.
 const STATEMENT_CHARACTERS: usize = 160;
 
+impl Refusal {
+    /// A newer pg_restore sets what an older server does not know, and needs not.
+    fn matters(&self) -> bool {
+        !self.error.contains("unrecognized configuration parameter \"transaction_timeout\"")
+    }
+}
+
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let first =
@@ -68,7 +75,7 @@ impl Archive {
         }
         command.arg(&self.path);
         let (success, said) = self.run(command).await?;
-        let refusals = parse(&said);
+        let mut refusals = parse(&said);
         if !success && (refusals.is_empty() || !said.contains("errors ignored on restore")) {
             let reason = said.lines().find(|line| line.contains("error:")).unwrap_or(&said).trim();
             let reason = reason.trim_start_matches("pg_restore: error: ").to_owned();
@@ -77,6 +84,7 @@ impl Archive {
             }
             return Err(Error::Failed { what: format!("restoring the {section} definitions"), reason });
         }
+        refusals.retain(Refusal::matters);
         Ok(refusals)
     }
 
@@ -139,10 +147,6 @@ fn parse(said: &str) -> Vec<Refusal> {
             last.command.push_str(line);
         }
     }
-    // A newer pg_restore sets what an older server does not know, and needs not.
-    refusals.retain(|refusal| {
-        !refusal.error.contains("unrecognized configuration parameter \"transaction_timeout\"")
-    });
     refusals
 }
 

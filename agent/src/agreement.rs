@@ -139,6 +139,9 @@ impl Shortened<'_> {
 
     /// What leads whoever asks to every note that these rules would take the place of.
     async fn place(&self, rules: &[Rule], notes: &Notes) -> Result<String, CommandError> {
+        if self.copy.is_none() {
+            return Ok(place(self.vault));
+        }
         let (of_vault, _) = list_notes(self.vault).await?;
         let is_known =
             |Rule { of, keep }: &Rule| notes.shortened_by(of, keep) == of_vault.shortened_by(of, keep);

@@ -18,9 +18,6 @@ const NAMES_MAX: usize = 10;
 /// The column of a large object's rows that says how sensitive they are.
 const LARGE_OBJECT_DATA: &str = "data";
 
-/// SQLite's own table of samples, which holds values of every column that has an index: graded by its name alone.
-const SAMPLES: &str = "sqlite_stat4";
-
 /// The grades of every table of a capture.
 #[derive(Debug)]
 pub struct Catalogue {
@@ -135,8 +132,7 @@ fn patterns<'a>(grading: &'a Grading, table: &Table) -> Vec<Option<&'a Pattern>>
         let above = table.ancestors_with(column).map(|ancestor| &ancestor.name);
         let names = std::iter::once(&table.name).chain(above);
         let found = grading.find(names.map(|name| (name.schema.as_deref(), name.name.as_str())), column);
-        let is_samples = table.name.schema.is_none() && table.name.name == SAMPLES;
-        found.filter(|pattern| !is_samples || pattern.names_table())
+        found.filter(|pattern| !table.name.is_of_samples() || pattern.names_table())
     };
     table
         .columns

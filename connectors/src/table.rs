@@ -3,6 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What SQLite calls its samples.
+const SAMPLES: &str = "sqlite_stat4";
+
 /// A table's name, in the spelling of its own system, unquoted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TableName {
@@ -11,6 +14,14 @@ pub struct TableName {
     pub schema: Option<String>,
     /// Name within the schema.
     pub name: String,
+}
+
+impl TableName {
+    /// Whether its rows are SQLite's own samples: values of every column that has an index, for its planner. No
+    /// pattern that does not name it may open them, and masks would mislead the planner.
+    pub fn is_of_samples(&self) -> bool {
+        self.schema.is_none() && self.name == SAMPLES
+    }
 }
 
 /// Shown as `schema.name`, for people: control characters are escaped, nothing is quoted.

@@ -50,8 +50,7 @@ impl Chosen {
     /// Whether other values can be in the place of its own: pages of large objects, and what SQLite's planner has
     /// sampled, are nothing then.
     pub fn can_be_masked(&self) -> bool {
-        let is_sampled = self.load.name.schema.is_none() && self.load.name.name == "sqlite_stat4";
-        self.load.kind == TableKind::Table && !is_sampled
+        self.load.kind == TableKind::Table && !self.load.name.is_of_samples()
     }
 
     /// Whether none of its rows may be restored.

@@ -75,16 +75,14 @@ impl Archive {
         }
         command.arg(&self.path);
         let (success, said) = self.run(command).await?;
-        let mut refusals = parse(&said);
-        if !success && (refusals.is_empty() || !said.contains("errors ignored on restore")) {
+        let Some(refusals) = refused(success, &said) else {
             let reason = said.lines().find(|line| line.contains("error:")).unwrap_or(&said).trim();
             let reason = reason.trim_start_matches("pg_restore: error: ").to_owned();
             if ["connection to server", "closed the connection"].iter().any(|words| reason.contains(words)) {
                 return Err(Error::Interrupted { endpoint: self.endpoint.label(), reason });
             }
             return Err(Error::Failed { what: format!("restoring the {section} definitions"), reason });
-        }
-        refusals.retain(Refusal::matters);
+        };
         Ok(refusals)
     }
 
@@ -123,6 +121,16 @@ impl Archive {
     fn io(&self, source: std::io::Error) -> Error {
         Error::Io { path: self.tool.path.display().to_string(), source }
     }
+}
+
+/// What the target would not take; nothing where pg_restore did not come to its end.
+fn refused(success: bool, said: &str) -> Option<Vec<Refusal>> {
+    let mut refusals = parse(said);
+    if !success && (refusals.is_empty() || !said.contains("errors ignored on restore")) {
+        return None;
+    }
+    refusals.retain(Refusal::matters);
+    Some(refusals)
 }
 
 /// Reads the errors out of what pg_restore said.
@@ -194,6 +202,19 @@ mod tests {
     const SAID: &str = "pg_restore: error: could not execute query: ERROR:  role \"bob\" does not exist\n\
         Command was: ALTER TABLE public.bob OWNER TO bob;\n\n\n\
         pg_restore: warning: errors ignored on restore: 1\n";
+
+    #[test]
+    fn a_setting_that_an_older_server_does_not_know_is_no_refusal_and_no_failure() {
+        let setting = "pg_restore: error: could not execute query: ERROR:  unrecognized configuration parameter \"transaction_timeout\"\n\
+            Command was: SET transaction_timeout = 0;\n\n";
+        let ended = "pg_restore: warning: errors ignored on restore: 1\n";
+        assert_eq!(refused(false, &format!("{setting}{ended}")), Some(Vec::new()));
+        assert_eq!(refused(false, &format!("{setting}{SAID}")).map(|refusals| refusals.len()), Some(1));
+        let lost = "pg_restore: error: connection to server was lost\n";
+        assert_eq!(refused(false, &format!("{setting}{lost}")), None);
+        assert_eq!(refused(false, ""), None);
+        assert_eq!(refused(true, ""), Some(Vec::new()));
+    }
 
     #[test]
     fn what_pg_restore_says_is_read() {

@@ -5,7 +5,7 @@
 //! without it. What it keeps is honest programs from doing what one person alone has typed.
 
 use jiff::Timestamp;
-use lifeboat_console::{CommandError, Progress, breaks_glass, decides_alone, undecided};
+use lifeboat_console::{CommandError, Progress, breaks_glass, decides_alone, undecided, unrecorded};
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{AgentKey, Identities, RequestId, Vault, find_request, plan_id};
@@ -67,9 +67,10 @@ impl Question<'_> {
             let plan = Some(plan_id(self.plan));
             let deed = Deed { result: refused.result, kind: refused.kind, plan, ..self.deed.clone() };
             let identities = read_identities(&by.identity)?;
-            match self.vault.person_keys(&identities)?.is_empty() {
-                true => record::write(self.vault, self.key, &deed, json).await,
-                false => record::write_as_person(self.vault, &identities, &deed, json).await,
+            if self.vault.person_keys(&identities)?.is_empty() {
+                record::write(self.vault, self.key, &deed, json).await;
+            } else {
+                record::write_as_person(self.vault, &identities, &deed, json).await;
             }
         }
         decided
@@ -113,12 +114,17 @@ impl Question<'_> {
         progress.warn(&breaks_glass(&one.name, &others));
         let plan = Some(plan_id(self.plan));
         let deed = Deed { what: "break-glass".into(), result: "begun".into(), plan, ..self.deed.clone() };
-        record::write_as_person(self.vault, &identities, &deed, json).await;
+        if !record::write_as_person(self.vault, &identities, &deed, json).await {
+            return Err(unrecorded(self.ask_another()));
+        }
         Ok(Decided::Here(identities, format!("{words} alone, by breaking the glass")))
     }
 
+    fn ask_another(&self) -> String {
+        format!("ask another person, on a machine of your own: {}", self.ask)
+    }
+
     fn missing(&self) -> CommandError {
-        let ask = format!("ask another person, on a machine of your own: {}", self.ask);
-        undecided(ask, "--break-glass --identity YOUR.key --reason TEXT")
+        undecided(self.ask_another(), "--break-glass --identity YOUR.key --reason TEXT")
     }
 }

@@ -12,8 +12,8 @@ pub async fn write(vault: &Vault, key: &AgentKey, deed: &Deed, json: bool) {
     write_by(vault, AuditWriter::Agent(key), &key.name, deed, json).await;
 }
 
-/// Writes an entry of a person's, who is at work on this machine.
-pub async fn write_as_person(vault: &Vault, identities: &Identities, deed: &Deed, json: bool) {
+/// Writes an entry of a person's, who is at work on this machine. Returns whether it is written.
+pub async fn write_as_person(vault: &Vault, identities: &Identities, deed: &Deed, json: bool) -> bool {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     match vault.person_keys(identities).as_deref() {
         Ok([person, ..]) => write_by(vault, AuditWriter::Person(person), &host, deed, json).await,
@@ -22,15 +22,17 @@ pub async fn write_as_person(vault: &Vault, identities: &Identities, deed: &Deed
     }
 }
 
-async fn write_by(vault: &Vault, writer: AuditWriter<'_>, host: &str, deed: &Deed, json: bool) {
-    if let Err(error) = record(vault, writer, host, deed, Timestamp::now()).await {
-        not_written(deed, &chain(&error), json);
+async fn write_by(vault: &Vault, writer: AuditWriter<'_>, host: &str, deed: &Deed, json: bool) -> bool {
+    match record(vault, writer, host, deed, Timestamp::now()).await {
+        Ok(_) => true,
+        Err(error) => not_written(deed, &chain(&error), json),
     }
 }
 
-fn not_written(deed: &Deed, why: &str, json: bool) {
+fn not_written(deed: &Deed, why: &str, json: bool) -> bool {
     let what = deed.detail.as_deref().unwrap_or(&deed.what);
     Progress::new(json).warn(&format!("this is in no record ({what}): {why}"));
+    false
 }
 
 /// What was done, and the copy that it was done in, if in one: `copy frankfurt: 3 snapshots`.

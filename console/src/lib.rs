@@ -29,4 +29,4 @@ pub use numbers::{count, counted, human_bytes, human_duration, human_rows};
 pub use output::{print, print_json};
 pub use progress::{Progress, TableProgress};
 pub use table::{Align, Table};
-pub use two_people::{breaks_glass, decides_alone, undecided};
+pub use two_people::{breaks_glass, decides_alone, undecided, unrecorded};

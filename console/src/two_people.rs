@@ -16,6 +16,13 @@ pub fn breaks_glass(name: &str, others: &[String]) -> String {
     )
 }
 
+/// The glass was to be broken, and the record cannot say so: then it stays whole. `ask` as in [`undecided`].
+pub fn unrecorded(ask: impl Into<String>) -> CommandError {
+    let text =
+        "one person alone must be on the record before anything is done, and the entry cannot be written";
+    CommandError::new(Kind::ApprovalMissing, text).hint("why it cannot stands above: mend that").hint(ask)
+}
+
 /// Fewer than two have decided it. `ask` is the hint that says how another person is asked, and `glass` the options
 /// that go without one.
 pub fn undecided(ask: impl Into<String>, glass: &str) -> CommandError {

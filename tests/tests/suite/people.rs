@@ -164,6 +164,15 @@ fn what_is_shredded_is_gone_from_the_copy_too_and_the_next_night_stores_it_anew(
     with(&company, &["wang"], &by_request).success();
     let glass = ["keys", "shred", "--grade", "low", "--yes", "--break-glass"];
     with(&company, &["wang"], &glass).exits(2);
+    // What cannot be put on the record first is not done.
+    let (record, aside) = (company.vault().join("audit"), company.path("record"));
+    fs::rename(&record, &aside).expect("the record goes");
+    fs::write(&record, "").expect("something in its place");
+    let told =
+        with(&company, &["wang"], &[&glass[..], &["--reason", "court order"]].concat()).exits(30).stderr;
+    assert!(told.contains("NOT RECORDED") && told.contains("must be on the record before"), "{told}");
+    fs::remove_file(&record).expect("it goes");
+    fs::rename(&aside, &record).expect("the record comes back");
     let told =
         with(&company, &["wang"], &[&glass[..], &["--reason", "court order"]].concat()).success().stderr;
     assert!(told.contains("THE GLASS IS BROKEN: wang") && told.contains("li could have approved"), "{told}");

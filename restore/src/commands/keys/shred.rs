@@ -3,7 +3,9 @@
 mod source;
 
 use jiff::SignedDuration;
-use lifeboat_console::{CommandError, Interrupt, Kind, Progress, breaks_glass, decides_alone, undecided};
+use lifeboat_console::{
+    CommandError, Interrupt, Kind, Progress, breaks_glass, decides_alone, undecided, unrecorded,
+};
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{Asked, GivenShares, Grade, Identities, KeyChange, Vault, find_request};
@@ -109,21 +111,23 @@ impl Deciding<'_> {
             progress.warn(&decides_alone(&one.name));
             return Ok(());
         }
+        let options = self.what.options();
+        let ask = format!("ask another person: lifeboat-restore keys shred {options} --ask --reason TEXT");
         if self.args.break_glass {
             progress.warn(&breaks_glass(&one.name, &others));
             let deed = Deed {
                 what: "break-glass".into(),
                 result: "begun".into(),
                 source: self.what.source().map(str::to_owned),
-                detail: Some(format!("keys shred {}", self.what.options())),
+                detail: Some(format!("keys shred {options}")),
                 reason: self.args.changing.reason.clone(),
                 ..Deed::default()
             };
-            recorder.write(&deed, progress).await;
-            return Ok(());
+            return match recorder.write(&deed, progress).await {
+                true => Ok(()),
+                false => Err(unrecorded(ask)),
+            };
         }
-        let options = self.what.options();
-        let ask = format!("ask another person: lifeboat-restore keys shred {options} --ask --reason TEXT");
         Err(undecided(ask, "--break-glass --reason TEXT"))
     }
 }

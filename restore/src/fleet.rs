@@ -17,7 +17,7 @@ use crate::open::{Keys, Opened};
 use crate::proven::Proven;
 
 /// Vaults opened at once: each reads a hundred small objects or so.
-const OPEN_AT_ONCE: usize = 8;
+pub const OPEN_AT_ONCE: usize = 8;
 
 /// A store that is silent gives up by itself before this; a passphrase may be asked for meanwhile.
 const OPENING_TAKES_MAX: Duration = Duration::from_secs(5 * 60);

@@ -36,37 +36,23 @@ impl StoreSettings {
     }
 }
 
-/// Settings that say where a store is and how it is reached; all others say who comes.
-const PLACE: [&str; 12] = [
-    "AWS_ENDPOINT",
-    "AWS_ENDPOINT_URL",
-    "AWS_REGION",
-    "AWS_DEFAULT_REGION",
-    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
-    "AWS_ALLOW_HTTP",
-    "AWS_PROXY_URL",
-    "AZURE_STORAGE_ACCOUNT_NAME",
-    "AZURE_STORAGE_ENDPOINT",
-    "AZURE_ALLOW_HTTP",
-    "GOOGLE_BASE_URL",
-    "GOOGLE_ALLOW_HTTP",
-];
+/// What is in the names of settings that say who comes. All others say where a store is and how it is reached: one
+/// that is wrongly among those would have a store asked as its own user, which shows, and not elsewhere as another.
+const WHO: [&str; 8] =
+    ["KEY", "TOKEN", "SECRET", "CREDENTIAL", "CLIENT_ID", "TENANT", "ROLE", "SERVICE_ACCOUNT"];
 
-fn is_place(name: &str) -> bool {
-    PLACE.iter().any(|place| name.eq_ignore_ascii_case(place))
+fn is_who(setting: &Setting) -> bool {
+    let name = setting.name.to_ascii_uppercase();
+    WHO.iter().any(|part| name.contains(part))
 }
 
 impl StoreSettings {
-    /// What leads to this store with another's credentials; nothing where those are the environment's, of which it is
-    /// not known what they are.
+    /// What leads to this store with another's credentials; nothing where either's are the environment's, of which it
+    /// is not known what they are.
     pub fn as_whom(&self, other: &Self) -> Option<Self> {
-        let Self::Given(other) = other else { return None };
-        let place = PLACE.iter().filter_map(|name| {
-            let value = Zeroizing::new(self.plain(&[name])?);
-            Some(Setting { line: 0, name: (*name).to_owned(), value })
-        });
-        let whom = other.iter().filter(|setting| !is_place(&setting.name)).cloned();
-        Some(Self::Given(place.chain(whom).collect()))
+        let (Self::Given(own), Self::Given(other)) = (self, other) else { return None };
+        let place = own.iter().filter(|setting| !is_who(setting));
+        Some(Self::Given(place.chain(other.iter().filter(|setting| is_who(setting))).cloned().collect()))
     }
 
     /// Whether two lead to their stores as the same user.
@@ -93,7 +79,7 @@ impl StoreSettings {
 }
 
 fn whom(settings: &[Setting]) -> BTreeSet<(String, &str)> {
-    let whom = settings.iter().filter(|setting| !is_place(&setting.name));
+    let whom = settings.iter().filter(|setting| is_who(setting));
     whom.map(|setting| (setting.name.to_ascii_uppercase(), setting.value.as_str())).collect()
 }
 
@@ -152,11 +138,11 @@ mod tests {
     fn a_place_is_reached_as_somebody_else() {
         let parse = |text: &str| StoreSettings::parse(text).expect("settings");
         let a = parse("AWS_ENDPOINT=https://a\nAWS_ACCESS_KEY_ID=ka\naws_secret_access_key=sa");
-        let b = parse("AWS_ENDPOINT=https://b\nAWS_REGION=r\nAWS_ACCESS_KEY_ID=kb\nAWS_SESSION_TOKEN=tb");
+        let b = parse("AWS_ENDPOINT_URL=https://b\nAWS_REGION=r\nAWS_ACCESS_KEY_ID=kb\nAWS_SESSION_TOKEN=tb");
         let mixed = b.as_whom(&a).expect("a names its credentials");
         let of = |name: &str| mixed.plain(&[name]);
-        assert_eq!(of("AWS_ENDPOINT").as_deref(), Some("https://b"));
-        assert_eq!(of("AWS_REGION").as_deref(), Some("r"));
+        assert_eq!(of("AWS_ENDPOINT_URL").as_deref(), Some("https://b"));
+        assert_eq!((of("AWS_REGION").as_deref(), of("AWS_ENDPOINT")), (Some("r"), None));
         assert_eq!(
             (of("AWS_ACCESS_KEY_ID"), of("AWS_SECRET_ACCESS_KEY")),
             (Some("ka".into()), Some("sa".into()))

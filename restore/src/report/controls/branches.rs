@@ -102,9 +102,10 @@ pub static ACC_06: Control = Control {
     supports: &["PIPL (CN) art. 51(4)"],
     rationale: words("Branches must not see each other's customers.", "分支机构之间不应看到彼此的客户。"),
     does_not_show: words(
-        "what other credentials of a branch reach; that nothing can be written; what whoever gets into another branch's \
-         host reads there; vaults that the file does not name",
-        "该分支机构的其他凭据可访问的内容；能否写入；入侵其他分支机构主机者可读取的内容；文件中未列出的保险库",
+        "what other credentials of a branch reach; that nothing can be written; vaults in stores of another kind, where \
+         these credentials say nothing; what whoever gets into another branch's host reads there; vaults that the file \
+         does not name",
+        "该分支机构的其他凭据可访问的内容；能否写入；位于其他类型存储中的保险库（凭据在彼处无意义，未作尝试）；入侵其他分支机构主机者可读取的内容；文件中未列出的保险库",
     ),
     valid_hours: 24,
     judge: |facts| {
@@ -127,10 +128,11 @@ pub static ACC_06: Control = Control {
             Reach::Denied | Reach::Open => None,
         });
         let untried = untried.collect::<Vec<_>>().join(", ");
-        if let Some(unknown) = incomplete(facts, fleet, &untried) {
+        let count = fleet.tried.len();
+        let untried = if count == 0 { "-" } else { &untried };
+        if let Some(unknown) = incomplete(facts, fleet, untried) {
             return unknown;
         }
-        let count = fleet.tried.len();
         let said = said!(
             "attempts to list and to read another vault with one's own credentials, each denied: {count}",
             "用自身凭据列出并读取其他保险库的尝试，均被拒绝：{count} 次"

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use jiff::Timestamp;
 use lifeboat_config::{Branch, Fleet};
 use lifeboat_console::{CommandError, chain};
@@ -10,7 +11,7 @@ use lifeboat_vault::{Error, Store, Vault};
 
 use super::super::evidence::Evidence;
 use super::super::facts::{BranchFacts, BranchKeys, FleetFacts, Reach, Tried};
-use crate::fleet::in_each;
+use crate::fleet::{OPEN_AT_ONCE, in_each};
 use crate::open::settings_of;
 
 /// Whoever is denied is told so at once.
@@ -30,13 +31,14 @@ pub async fn of(fleet: &Fleet, read: (String, String), now: Timestamp) -> FleetF
     let settings: Vec<_> =
         fleet.branches.iter().map(|one| settings_of(one.credentials.as_ref()).ok()).collect();
     let branches = || fleet.branches.iter().zip(&settings);
-    let mut tried = Vec::new();
-    for (of, whom) in branches() {
-        for (at, place) in branches().filter(|(at, _)| at.name != of.name) {
-            let reach = try_at((of, whom.as_ref()), (at, place.as_ref())).await;
-            tried.push(Tried { of: of.name.clone(), at: at.name.clone(), reach });
-        }
-    }
+    // What is said to one kind of store means nothing to another.
+    let is_other = |of: &Branch, at: &Branch| of.name != at.name && of.url.scheme() == at.url.scheme();
+    let pairs = branches().flat_map(|of| branches().map(move |at| (of, at)));
+    let tries = pairs.filter(|((of, _), (at, _))| is_other(of, at)).map(async |((of, whom), (at, place))| {
+        let reach = try_at(whom.as_ref(), (at, place.as_ref())).await;
+        Tried { of: of.name.clone(), at: at.name.clone(), reach }
+    });
+    let tried = futures::stream::iter(tries).buffered(OPEN_AT_ONCE).collect().await;
     FleetFacts {
         read: Evidence { kind: "fleet", from, at: now, digest },
         vaults: fleet.branches.iter().zip(keys).map(facts).collect(),
@@ -58,17 +60,11 @@ fn of_vault(vault: &Vault) -> Result<BranchKeys, CommandError> {
     })
 }
 
-type Given<'a> = (&'a Branch, Option<&'a StoreSettings>);
-
 /// Tries one vault's credentials on another's store.
-async fn try_at((of, whom): Given<'_>, (at, place): Given<'_>) -> Reach {
+async fn try_at(whom: Option<&StoreSettings>, (at, place): (&Branch, Option<&StoreSettings>)) -> Reach {
     let unknown = |why: &str| Reach::Unknown(why.to_owned());
     if at.url.scheme() == "file" {
         return unknown("a folder is open to accounts of this machine");
-    }
-    if of.url.scheme() != at.url.scheme() {
-        // What is said to one kind of store means nothing to another.
-        return Reach::Denied;
     }
     let (Some(whom), Some(place)) = (whom, place) else { return unknown("its credentials cannot be read") };
     if place.is_same_user(whom) {

@@ -23,8 +23,8 @@ mod source;
 mod team;
 
 use team::{
-    Asked, LOCKED_SSH_KEY, LOCKED_SSH_RECIPIENT, Member, RSA_KEY, RSA_RECIPIENT, SECOND_KEYRING, Team,
-    change_in, newest_day, retire,
+    Knows, LOCKED_SSH_KEY, LOCKED_SSH_PASSPHRASE, LOCKED_SSH_RECIPIENT, Member, RSA_KEY, RSA_RECIPIENT,
+    SECOND_KEYRING, Team, change_in, newest_day, retire,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,7 +91,9 @@ async fn every_kind_of_identity_reads_the_rows_of_each_grade_that_it_has_and_of_
         for member in &members {
             let name = &member.person.name;
             let identities = match name.as_str() {
-                "locked-ssh" => Identities::read(member.file.path(), Asked::default()).unwrap(),
+                "locked-ssh" => {
+                    Identities::read(member.file.path(), Knows::new(LOCKED_SSH_PASSPHRASE)).unwrap()
+                }
                 _ => member.identities(),
             };
             let vault = Vault::open(team.store(), Opener::Person(&identities), None).await.unwrap();
@@ -116,8 +118,8 @@ async fn every_kind_of_identity_reads_the_rows_of_each_grade_that_it_has_and_of_
 async fn whoever_has_a_passphrase_is_asked_for_it_once() {
     let wang = Member::with_file("wang", LOCKED_SSH_RECIPIENT, &Grade::ALL, LOCKED_SSH_KEY.as_bytes());
     let team = Team::new(&[&wang]).await;
-    let asked = Asked::default();
-    let identities = Identities::read(wang.file.path(), asked.clone()).unwrap();
+    let knows = Knows::new(LOCKED_SSH_PASSPHRASE);
+    let identities = Identities::read(wang.file.path(), knows.clone()).unwrap();
     let vault = Vault::open(team.store(), Opener::Person(&identities), None).await.unwrap();
     let vault = vault.unlock(&identities).await.unwrap();
     assert_eq!(vault.unlocked(), Grade::ALL);
@@ -128,7 +130,7 @@ async fn whoever_has_a_passphrase_is_asked_for_it_once() {
         .await
         .unwrap();
     assert_eq!(vault.person_keys(&identities).unwrap().remove(0).name, "wang");
-    assert_eq!(asked.0.load(Ordering::SeqCst), 1);
+    assert_eq!(knows.asked.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

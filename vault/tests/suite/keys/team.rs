@@ -27,6 +27,8 @@ pub(super) const SSH_RECIPIENT: &str =
 pub(super) const PASSPHRASE: &str = "correct horse battery staple";
 pub(super) const SECOND_KEYRING: &str = "keys/keyring-00000002";
 
+/// What opens the next.
+pub(super) const LOCKED_SSH_PASSPHRASE: &str = "correct horse";
 /// An SSH key that a passphrase protects.
 pub(super) const LOCKED_SSH_KEY: &str = "-----BEGIN OPENSSH PRIVATE KEY-----
 b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0AAAAGAAAABDLsdJ6hb
@@ -76,26 +78,18 @@ pub(super) const RSA_RECIPIENT: &str = "ssh-rsa \
     XazF812MmhRHAkEg5CGjVg5ZlCuDUEYScS3KLjn5dZSh0os/lqcv3RFSlI0peFAGiSryUqS1uucXM67nA0Bn\
     ";
 
-/// Counts how often it is asked.
-#[derive(Clone, Default)]
-pub(super) struct Asked(pub(super) Arc<AtomicUsize>);
-
-impl age::Callbacks for Asked {
-    fn display_message(&self, _: &str) {}
-    fn confirm(&self, _: &str, _: &str, _: Option<&str>) -> Option<bool> {
-        None
-    }
-    fn request_public_string(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn request_passphrase(&self, _: &str) -> Option<SecretString> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        Some(SecretString::from("correct horse".to_owned()))
-    }
+/// Knows a passphrase, and counts how often it is asked for it.
+#[derive(Clone)]
+pub(super) struct Knows {
+    passphrase: &'static str,
+    pub(super) asked: Arc<AtomicUsize>,
 }
 
-#[derive(Clone)]
-pub(super) struct Knows(pub(super) &'static str);
+impl Knows {
+    pub(super) fn new(passphrase: &'static str) -> Self {
+        Self { passphrase, asked: Arc::default() }
+    }
+}
 
 impl age::Callbacks for Knows {
     fn display_message(&self, _: &str) {}
@@ -106,7 +100,8 @@ impl age::Callbacks for Knows {
         None
     }
     fn request_passphrase(&self, _: &str) -> Option<SecretString> {
-        Some(SecretString::from(self.0.to_owned()))
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        Some(SecretString::from(self.passphrase.to_owned()))
     }
 }
 
@@ -149,7 +144,7 @@ impl Member {
     }
 
     pub(super) fn identities(&self) -> Identities {
-        Identities::read(self.file.path(), Knows(PASSPHRASE)).unwrap()
+        Identities::read(self.file.path(), Knows::new(PASSPHRASE)).unwrap()
     }
 
     /// Of those who have a native key in a file of their own.

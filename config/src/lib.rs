@@ -7,6 +7,7 @@
 //! Secrets are never part of the configuration's own text: a [`SecretRef`] says where one is kept and
 //! reads it when it is needed, and nothing here prints one.
 
+mod agent;
 mod bandwidth;
 mod config;
 mod error;
@@ -25,10 +26,9 @@ mod suppress;
 mod values;
 mod warnings;
 
+pub use agent::{Agent, Maintenance, Zone};
 pub use bandwidth::Bandwidth;
-pub use config::{
-    Agent, Config, Copy, Grade, Keep, Lock, LockMode, Maintenance, Person, Source, Vault, Zone,
-};
+pub use config::{Config, Copy, Grade, Keep, Lock, LockMode, Person, Source, Vault};
 pub use error::ConfigError;
 pub use fleet::{Branch, Fleet};
 pub use grading::{Grading, Pattern};

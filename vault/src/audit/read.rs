@@ -34,7 +34,14 @@ pub struct AuditRecord {
 #[non_exhaustive]
 pub enum AuditFinding {
     /// An entry that cannot be read or believed.
-    Damaged(Error),
+    Damaged {
+        /// Whose chain.
+        writer: AgentId,
+        /// Which entry.
+        sequence: u64,
+        /// Why.
+        error: Error,
+    },
     /// Entries are missing in the middle of a chain, or before its first.
     Gap {
         /// Whose chain.
@@ -83,7 +90,7 @@ pub enum AuditFinding {
 impl std::fmt::Display for AuditFinding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Damaged(error) => error.fmt(f),
+            Self::Damaged { error, .. } => error.fmt(f),
             Self::Gap { writer, from, to } if from == to => {
                 write!(f, "entry {from} of {} is missing", writer.short())
             }
@@ -145,6 +152,7 @@ impl AuditReport {
             return Err(Error::untrusted("the anchor", "it is another vault's"));
         }
         let found = missed(&chains(&self.records, &BTreeMap::new()), &anchor.ends, "the anchor");
+        let found: Vec<_> = found.into_iter().filter(|finding| !is_told(finding, &self.findings)).collect();
         self.findings.extend(found);
         Ok(())
     }
@@ -168,6 +176,18 @@ fn chains<'a>(records: &'a [AuditRecord], before: &'a Ends) -> Chains<'a> {
     chains
 }
 
+/// Whether a gap is part of what is told already, as a longer gap or as damage.
+fn is_told(finding: &AuditFinding, told: &[AuditFinding]) -> bool {
+    let AuditFinding::Gap { writer: of, from: first, to: last } = finding else { return false };
+    told.iter().any(|told| match told {
+        AuditFinding::Gap { writer, from, to } => writer == of && from <= first && last <= to,
+        AuditFinding::Damaged { writer, sequence, .. } => {
+            writer == of && first == sequence && last == sequence
+        }
+        _ => false,
+    })
+}
+
 /// What of these ends is not there any more.
 fn missed(chains: &Chains<'_>, ends: &Ends, by: &str) -> Vec<AuditFinding> {
     let mut found = Vec::new();
@@ -179,8 +199,8 @@ fn missed(chains: &Chains<'_>, ends: &Ends, by: &str) -> Vec<AuditFinding> {
             Some(there) if there == hash => {}
             Some(_) => found.push(AuditFinding::Replaced { writer, sequence: seen, by }),
             None if last < seen => found.push(AuditFinding::Truncated { writer, last, seen, by }),
-            // A gap, or damage, which is told as such; or older than what was read.
-            None => {}
+            // Its writer may have passed over the number since, as though there had been no entry.
+            None => found.push(AuditFinding::Gap { writer, from: seen, to: seen }),
         }
     }
     found
@@ -212,7 +232,7 @@ pub async fn read_audit_after(vault: &Vault, anchor: &Anchor) -> Result<AuditRep
         match read {
             Ok(record) => report.records.push(record),
             Err(error) if error.is_damage() => {
-                report.findings.push(AuditFinding::Damaged(error));
+                report.findings.push(AuditFinding::Damaged { writer, sequence, error });
                 unread.entry(writer).or_default().insert(sequence);
             }
             Err(error) => return Err(error),
@@ -227,7 +247,13 @@ pub async fn read_audit_after(vault: &Vault, anchor: &Anchor) -> Result<AuditRep
     let chains = chains(&report.records, &anchor.ends);
     for record in &report.records {
         let by = format!("entry {} of {}", record.entry.sequence, record.name);
-        found.extend(missed(&chains, &record.entry.seen, &by));
+        let mut ends = record.entry.seen.clone();
+        ends.retain(|writer, (sequence, _)| *sequence >= known(writer));
+        for finding in missed(&chains, &ends, &by) {
+            if !is_told(&finding, &report.findings) && !is_told(&finding, &found) {
+                found.push(finding);
+            }
+        }
     }
     found.extend(after_retirement(vault, &report.records)?);
     report.findings.extend(without_repetition(found));

@@ -203,6 +203,38 @@ async fn an_end_that_nobody_else_has_seen_is_missed_by_an_anchor_alone() {
 }
 
 #[tokio::test]
+async fn a_writer_who_takes_entries_out_of_their_own_chain_and_goes_on_is_found_out() {
+    let book = Book::new().await;
+    for what in ["backup", "backup"] {
+        book.write(what).await.unwrap();
+    }
+    let (vault, agent) = (book.vault().await, book.lab.agent.id());
+    let anchor = book.read().await.anchor(&vault);
+    book.write("restore").await.unwrap();
+    // Two entries go, and the next, of a number behind theirs, names the one before them.
+    let report = book.read().await;
+    let before = report.records.iter().find(|record| (record.writer, record.entry.sequence) == (agent, 3));
+    let mut entry = before.unwrap().entry.clone();
+    (entry.sequence, entry.previous) = (6, Some(before.unwrap().hash.clone()));
+    let object = crate::forge::entry(&vault, &book.lab.agent, &entry).await;
+    book.put(&book.name("agent", 6), object.into()).await;
+    for sequence in 4..=5 {
+        book.remove("agent", sequence).await;
+    }
+    let found = book.findings().await;
+    assert!(
+        matches!(&found[..], [one] if one.starts_with("entry 5 of") && one.ends_with("missing")),
+        "{found:?}"
+    );
+    // Where nobody has seen them, an anchor tells.
+    book.remove("person", 3).await;
+    assert!(book.findings().await.is_empty());
+    let mut report = book.read().await;
+    report.compare(&vault, &anchor).unwrap();
+    assert!(matches!(report.findings[..], [AuditFinding::Gap { from: 5, to: 5, .. }]), "{report:?}");
+}
+
+#[tokio::test]
 async fn whoever_remembers_the_ends_reads_only_what_is_new_and_misses_what_is_gone() {
     let book = Book::new().await;
     let vault = book.vault().await;
@@ -247,7 +279,7 @@ async fn garbage_behind_a_chain_s_end_is_told_and_passed_over() {
     let report = book.read().await;
     let told: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
     assert_eq!(told.len(), 4, "{told:?}");
-    assert!(report.findings.iter().all(|found| matches!(found, AuditFinding::Damaged(_))), "{told:?}");
+    assert!(report.findings.iter().all(|found| matches!(found, AuditFinding::Damaged { .. })), "{told:?}");
     let restore = report.records.iter().find(|record| (record.by_person, record.entry.sequence) == (true, 3));
     let ends = &before.ends[&book.lab.agent.id()];
     let seen = &restore.unwrap().entry.seen[&book.lab.agent.id()];

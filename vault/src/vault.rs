@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use age::secrecy::ExposeSecret;
 use age::x25519;
 use ed25519_dalek::{SigningKey, VerifyingKey};
 
@@ -232,9 +233,12 @@ impl Vault {
         RowDigest::new(self.inner.derived.row_key())
     }
 
-    /// The key of the values that stand in for withheld ones in a restore: the same as long as the vault lives.
-    pub fn mask_key(&self) -> [u8; 32] {
-        self.inner.derived.mask_key
+    /// The key of the values that stand in for others in a restore, of the most sensitive grade that is open: whoever
+    /// has it can tell what they stand for. The same until that grade's keys are rotated; nothing where none is open.
+    pub fn mask_key(&self) -> Option<[u8; 32]> {
+        let grade = self.unlocked().into_iter().min()?;
+        let (_, newest) = self.inner.grades.range((grade, 0)..=(grade, u32::MAX)).next_back()?;
+        Some(blake3::derive_key("lifeboat 1 mask", newest.to_string().expose_secret().as_bytes()))
     }
 
     /// The sequence number of the keyring in force.

@@ -1,9 +1,10 @@
 //! Masks: other values in the place of those that are withheld, the same for the same value everywhere.
 //!
 //! A mask keeps a value's form, its length and that different values differ, so that joins, keys and
-//! programs go on working; it is keyed by the vault's secret, which is no defence against who has that: a
-//! value of few possibilities can be guessed by whoever may compute masks. Numbers keep how many digits they
-//! have, dates their year. A type of which no other value can be made is left NULL.
+//! programs go on working. It is keyed by the most sensitive grade that is open: who can open that can turn
+//! masks back into values, nobody else. Numbers keep how many digits they have, dates their year. What has no other
+//! value of its form stays: 0, infinity, a number at the edge of its type. A type of which no other value can be
+//! made is left NULL.
 
 mod cipher;
 mod shape;

@@ -99,11 +99,12 @@ impl Showing {
     /// Shows what is open, up to the grade asked for; without one, masks stand in the place of what is high.
     pub fn new(vault: &Vault, asked: Option<Grade>, mask: bool, system: &str) -> Self {
         let most = asked.or(mask.then_some(Grade::Medium));
-        let mask_key = mask.then(|| vault.mask_key());
+        // Where nothing is open nothing is masked, whatever the key.
+        let mask_key = mask.then(|| vault.mask_key().unwrap_or_default());
         Self { open: vault.unlocked(), most, mask_key, system: system.to_owned() }
     }
 
-    /// The same as if these grades were open too.
+    /// The same as if these grades were open too, to know what a restore would do.
     pub fn opening(mut self, more: &[Grade]) -> Self {
         self.open.extend(more);
         self

@@ -4,14 +4,13 @@ use crate::format::keys::Secrets;
 use crate::{ChunkId, Realm};
 
 /// Everything keyed by the dedup secret. `state_key` proves that local files are this
-/// vault's and whole; `mask_key` is for values that stand in for others in a restore.
+/// vault's and whole.
 #[derive(Clone)]
 pub(crate) struct Derived {
     chunk_keys: [[u8; 32]; 4],
     row_key: [u8; 16],
     match_key: [u8; 16],
     pub(crate) state_key: [u8; 32],
-    pub(crate) mask_key: [u8; 32],
     pub(crate) gear_seed: u64,
 }
 
@@ -30,7 +29,6 @@ impl Derived {
             row_key: short("lifeboat 1 row digest"),
             match_key: short("lifeboat 1 row match"),
             state_key: blake3::derive_key("lifeboat 1 local state", &dedup),
-            mask_key: blake3::derive_key("lifeboat 1 mask", &dedup),
             gear_seed: secrets.gear,
         })
     }

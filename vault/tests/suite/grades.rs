@@ -1,7 +1,7 @@
 //! Columns of several grades: random tables, gradings and days against a plain map, read by people who
 //! may open different grades.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -353,6 +353,23 @@ async fn check(seed: u64) {
     }
     check_days(&lab, &model, seed).await;
     check_proofs(&lab, &day, seed).await;
+}
+
+#[tokio::test]
+async fn a_mask_is_undone_by_those_alone_who_open_the_most_sensitive_grade_of_whoever_made_it() {
+    let lab = Lab::new().await;
+    let mut keys = BTreeMap::<_, Vec<&[Grade]>>::new();
+    for (person, (_, grades)) in PEOPLE.iter().enumerate() {
+        let key = lab.open_as(person).await.mask_key().expect("everybody here opens a grade");
+        keys.entry(key).or_default().push(grades);
+    }
+    assert_eq!(keys.len(), Grade::ALL.len());
+    for of_one_key in keys.values() {
+        let most: BTreeSet<_> = of_one_key.iter().map(|grades| grades.iter().min()).collect();
+        assert_eq!(most.len(), 1, "{of_one_key:?}");
+    }
+    let agent = Vault::open(lab.store(), Opener::Agent(&lab.agent), None).await.unwrap();
+    assert_eq!(agent.mask_key(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

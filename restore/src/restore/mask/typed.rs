@@ -120,59 +120,87 @@ fn digits(cipher: &Cipher, text: &str) -> String {
 
 /// Another day of the same year, and another time of day; what is neither stays.
 fn time(cipher: &Cipher, text: &str) -> String {
-    let date = text.get(..10).and_then(|date| date.parse::<Date>().ok());
     let (mut symbols, mut format) = (Vec::new(), String::new());
-    if let Some(date) = date {
-        let value = date.day_of_year().unsigned_abs() as u32 - 1;
-        symbols.push(Symbol { value, radix: date.days_in_year().unsigned_abs().into() });
-        format.push_str(&text[..4]);
+    let day = Day::of(text);
+    let mut rest = text;
+    if let Some(day) = &day {
+        let value = day.date.day_of_year().unsigned_abs() as u32 - 1;
+        symbols.push(Symbol { value, radix: day.date.days_in_year().unsigned_abs().into() });
+        format.push_str(day.year);
+        rest = day.rest;
     }
-    let rest = if date.is_some() { &text[10..] } else { text };
     let clock = clock(rest);
     symbols.extend(&clock.symbols);
     format.push_str(&clock.format);
     cipher.permute(&mut symbols, format.as_bytes());
     let mut values = symbols.into_iter().map(|symbol| symbol.value);
-    let day = date.and_then(|date| {
-        let first = Date::new(date.year(), 1, 1).ok()?;
-        let days = jiff::Span::new().days(i64::from(values.next()?));
-        Some(first.checked_add(days).ok()?.to_string())
-    });
+    let day = day.and_then(|day| day.put(values.next()?));
     day.unwrap_or_default() + &clock.put(values)
 }
 
-/// A time of day within a text: `HH:MM:SS`, and digits of a second after a point.
+/// The date that a text begins with. After the year 9999 it is one of a year that has the same days.
+struct Day<'a> {
+    year: &'a str,
+    date: Date,
+    rest: &'a str,
+}
+
+impl<'a> Day<'a> {
+    fn of(text: &'a str) -> Option<Self> {
+        let at = text.find('-').filter(|at| *at >= 4)?;
+        let (year, rest) = (&text[..at], text.get(at + 6..)?);
+        let number: u64 = year.parse().ok()?;
+        // The calendar repeats itself after so many years.
+        let like = if number > 9999 { 2000 + number % 400 } else { number };
+        let date = format!("{like:04}{}", &text[at..at + 6]).parse().ok()?;
+        Some(Self { year, date, rest })
+    }
+
+    fn put(&self, day: u32) -> Option<String> {
+        let first = Date::new(self.date.year(), 1, 1).ok()?;
+        let date = first.checked_add(jiff::Span::new().days(i64::from(day))).ok()?;
+        Some(format!("{}{}", self.year, date.strftime("-%m-%d")))
+    }
+}
+
+/// Hours that are masked by others between the same bounds, so that they keep their digits and what has only so many
+/// of them takes the mask: those of a day, and of an interval, which ends at 838 in MySQL.
+const HOURS: [std::ops::Range<u32>; 6] = [0..24, 24..100, 100..838, 838..839, 839..1000, 1000..10_000];
+
+/// A time of day or an interval within a text: `HH:MM:SS`, and digits of a second after a point.
 struct Clock<'a> {
     before: &'a str,
+    hours: std::ops::Range<u32>,
     symbols: Vec<Symbol>,
     format: String,
     after: &'a str,
 }
 
 fn clock(text: &str) -> Clock<'_> {
-    let none = Clock { before: text, symbols: Vec::new(), format: text.to_owned(), after: "" };
-    let Some(colon) = text.find(':').filter(|at| *at >= 2) else { return none };
-    let (before, time) = text.split_at(colon - 2);
-    let part = |at: usize, radix: u32| {
+    let none = Clock { before: text, hours: 0..0, symbols: Vec::new(), format: text.to_owned(), after: "" };
+    let Some(colon) = text.find(':') else { return none };
+    let is_digit = |byte: &&u8| byte.is_ascii_digit();
+    let start = colon - text.as_bytes()[..colon].iter().rev().take_while(is_digit).count();
+    let (before, hour, time) = (&text[..start], &text[start..colon], &text[colon..]);
+    let hours = HOURS.into_iter().find(|hours| hour.parse().is_ok_and(|hour| hours.contains(&hour)));
+    let Some(hours) = hours.filter(|_| hour.len() >= 2) else { return none };
+    let part = |at: usize| {
         let value = time.get(at..at + 2)?.parse::<u32>().ok()?;
-        (value < radix).then_some(Symbol { value, radix })
+        (value < 60).then_some(Symbol { value, radix: 60 })
     };
-    let parts = [part(0, 24), part(3, 60), part(6, 60)];
-    let ([Some(hour), Some(minute), Some(second)], true) = (parts, time.get(5..6) == Some(":")) else {
-        return none;
-    };
-    // More hours than a day has belong to an interval of MySQL's.
-    if before.ends_with(|character: char| character.is_ascii_digit()) {
-        return none;
-    }
-    let mut symbols = vec![hour, minute, second];
-    let fraction = time[8..].strip_prefix('.').unwrap_or_default();
+    let (Some(minute), Some(second), Some(":")) = (part(1), part(4), time.get(3..4)) else { return none };
+    let value = hour.parse::<u32>().unwrap_or_default() - hours.start;
+    let mut symbols = vec![Symbol { value, radix: hours.end - hours.start }, minute, second];
+    let fraction = time[6..].strip_prefix('.').unwrap_or_default();
     let count = fraction.bytes().take_while(u8::is_ascii_digit).count();
     symbols
         .extend(fraction.bytes().take(count).map(|byte| Symbol { value: u32::from(byte - b'0'), radix: 10 }));
-    let after = if count > 0 { &fraction[count..] } else { &time[8..] };
-    let format = format!("{before}::{count}{after}");
-    Clock { before, symbols, format, after }
+    let after = if count > 0 { &fraction[count..] } else { &time[6..] };
+    let format = match hours.start {
+        0 => format!("{before}::{count}{after}"),
+        start => format!("{before}{start}::{count}{after}"),
+    };
+    Clock { before, hours, symbols, format, after }
 }
 
 impl Clock<'_> {
@@ -181,7 +209,7 @@ impl Clock<'_> {
             return self.before.to_owned();
         }
         let mut next = || values.next().unwrap_or_default();
-        let (hour, minute, second) = (next(), next(), next());
+        let (hour, minute, second) = (self.hours.start + next(), next(), next());
         let mut text = format!("{}{hour:02}:{minute:02}:{second:02}", self.before);
         if self.symbols.len() > 3 {
             text.push('.');
@@ -335,8 +363,44 @@ mod tests {
         assert!(time.starts_with("2026-") && time.ends_with("+01") && time.len() == 26, "{time}");
         assert!(time[..23].replace(' ', "T").parse::<jiff::civil::DateTime>().is_ok(), "{time}");
         assert_ne!(masked(Shape::Time, "12:34:56"), "12:34:56");
-        for kept in ["infinity", "0000-00-00 00:00", "-838:59:59"] {
+        for kept in ["infinity", "0000-00-00 00:00"] {
             assert_eq!(masked(Shape::Time, kept), kept);
+        }
+    }
+
+    #[test]
+    fn intervals_longer_than_a_day_and_far_years_are_masked_too() {
+        for (text, hours) in [
+            ("30:15:22", 24..100),
+            ("-837:00:01", 100..838),
+            ("1 day 999:00:01", 839..1000),
+            ("4000:00:00", 1000..10_000),
+        ] {
+            let masked = masked(Shape::Time, text);
+            let (before, clock) =
+                masked.split_at(masked.len() - text.trim_start_matches(['1', ' ', 'd', 'a', 'y', '-']).len());
+            let hour: u32 = clock.split(':').next().expect("an hour").parse().expect("a number");
+            assert!(
+                masked != text && masked.len() == text.len() && hours.contains(&hour),
+                "{text}: {masked}"
+            );
+            assert!(text.starts_with(before), "{text}: {masked}");
+        }
+        let longest = masked(Shape::Time, "-838:59:59");
+        assert!(longest != "-838:59:59" && longest.starts_with("-838:"), "{longest}");
+        let far = masked(Shape::Date, "12024-02-29");
+        assert!(far != "12024-02-29" && far.starts_with("12024-") && far.len() == 11, "{far}");
+        let days: HashSet<_> =
+            (1..=29).map(|day| masked(Shape::Date, &format!("12024-02-{day:02}"))).collect();
+        assert_eq!(days.len(), 29);
+        assert!(masked(Shape::Time, "0044-03-15 BC").ends_with(" BC"));
+    }
+
+    #[test]
+    fn a_time_of_day_stays_one() {
+        for second in 0..60 {
+            let masked = masked(Shape::Time, &format!("23:59:{second:02}"));
+            assert!(masked.parse::<jiff::civil::Time>().is_ok(), "{masked}");
         }
     }
 

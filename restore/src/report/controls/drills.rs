@@ -39,8 +39,9 @@ pub static VER_02: Control = Control {
     rationale: words("Only a restore proves a backup.", "只有恢复才能证明备份。"),
     does_not_show: words(
         "where it was restored to, and that applications start on it; restores whose credentials may not write the \
-         record; grades that no snapshot has, which no restore opens",
-        "恢复到何处、应用能否在其上启动；无权写入审计记录的凭据所做的恢复；快照中不存在的级别（任何恢复都不会打开）",
+         record; restores of some tables, of some grades, or under masks, which do not count; grades that no snapshot \
+         has, which no restore opens",
+        "恢复到何处、应用能否在其上启动；无权写入审计记录的凭据所做的恢复；仅恢复部分表、部分级别或使用掩码的恢复（不计入）；快照中不存在的级别（任何恢复都不会打开）",
     ),
     valid_hours: 24,
     judge: |facts| {

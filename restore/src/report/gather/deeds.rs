@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use lifeboat_vault::format::audit::Loaded;
 use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{
-    AuditRecord, AuditReport, Grade, RequestRecord, Result, Says, Vault, list_requests, plan_id,
+    AgentId, AuditRecord, AuditReport, Grade, RequestRecord, Result, Says, Vault, list_requests, plan_id,
 };
 
 use super::super::evidence::{Evidence, sha256};
@@ -32,14 +33,15 @@ pub async fn of(vault: &Vault, report: &AuditReport, now: Timestamp) -> Result<D
     let records = || report.records.iter();
     // Before the first row is opened: what was tried counts.
     let begun = records().filter(|record| is(record, "restore", "begun"));
-    let done = records().filter(|record| is(record, "restore", "done"));
+    let done = records().filter(|record| is(record, "restore", "done") && whole(record).is_some());
     let broken = records().filter(|record| record.entry.deed.what == "break-glass");
     let destroying = records().filter_map(|record| destroyed(record, age(record)));
     let escrow = records().filter(|record| opened_rows(record) && names_escrow(record));
+    let agreed = agreed(records());
     Ok(DeedFacts {
         read,
-        begun: begun.map(|record| restored(record, age(record), &requests)).collect(),
-        done: done.map(|record| restored(record, age(record), &requests)).collect(),
+        begun: begun.map(|record| restored(record, age(record), &requests, &agreed)).collect(),
+        done: done.map(|record| restored(record, age(record), &requests, &agreed)).collect(),
         glass: broken.map(age).min(),
         measured: measured(records().map(|record| (record, age(record)))),
         gaps: gaps(records().map(|record| (record, age(record)))),
@@ -52,7 +54,7 @@ pub async fn of(vault: &Vault, report: &AuditReport, now: Timestamp) -> Result<D
 fn measured<'a>(records: impl Iterator<Item = (&'a AuditRecord, Duration)>) -> Vec<Measured> {
     let of = |(record, age): (&AuditRecord, Duration)| {
         let deed = &record.entry.deed;
-        let loaded = deed.loaded.as_ref().filter(|loaded| loaded.whole && deed.what == "restore")?;
+        let loaded = whole(record).filter(|_| deed.what == "restore")?;
         Some(Measured {
             source: deed.source.clone()?,
             age,
@@ -88,21 +90,48 @@ fn gaps<'a>(records: impl Iterator<Item = (&'a AuditRecord, Duration)>) -> BTree
     ages.into_iter().map(|(source, ages)| (source, longest(ages))).collect()
 }
 
+/// How everything was restored as it was, if so it was.
+fn whole(record: &AuditRecord) -> Option<&Loaded> {
+    record.entry.deed.loaded.as_ref().filter(|loaded| loaded.whole)
+}
+
+/// Who has approved each plan and did not take that back, as they put it on record themselves. An approval that a
+/// change of keys removed from the vault has its place here still.
+fn agreed<'a>(records: impl Iterator<Item = &'a AuditRecord>) -> BTreeMap<&'a str, BTreeSet<AgentId>> {
+    let mut agreed: BTreeMap<&str, BTreeSet<AgentId>> = BTreeMap::new();
+    for record in records.filter(|record| record.by_person && record.entry.deed.result == "done") {
+        let Some(plan) = &record.entry.deed.plan else { continue };
+        match record.entry.deed.what.as_str() {
+            "approve" => agreed.entry(plan).or_default().insert(record.writer),
+            "revoke" => agreed.entry(plan).or_default().remove(&record.writer),
+            _ => continue,
+        };
+    }
+    agreed
+}
+
 fn is(record: &AuditRecord, what: &str, result: &str) -> bool {
     record.entry.deed.what == what && record.entry.deed.result == result
 }
 
-fn restored(record: &AuditRecord, age: Duration, requests: &[RequestRecord]) -> Restored {
+fn restored(
+    record: &AuditRecord,
+    age: Duration,
+    requests: &[RequestRecord],
+    agreed: &BTreeMap<&str, BTreeSet<AgentId>>,
+) -> Restored {
     let deed = &record.entry.deed;
     let asked = requests.iter().filter(|request| request.request.kind == Wish::Restore);
     let asked = asked.filter(|request| deed.plan.as_ref() == Some(&plan_id(&request.request.plan)));
     let approved = asked.map(approvals).max().unwrap_or(0);
+    let on_record = deed.plan.as_ref().and_then(|plan| agreed.get(plan.as_str()));
+    let on_record = on_record.map_or(0, |people| people.iter().filter(|by| **by != record.writer).count());
     let grades: BTreeSet<Grade> = deed.grades.iter().copied().collect();
     let detail = deed.detail.as_deref().unwrap_or_default();
     Restored {
         age,
         grades: grades.iter().map(|grade| grade.as_str().to_owned()).collect(),
-        others: approved.max(listed_after(detail, "together with ")),
+        others: approved.max(on_record as u64).max(listed_after(detail, "together with ")),
     }
 }
 
@@ -166,8 +195,8 @@ fn listed_after(detail: &str, words: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use lifeboat_vault::format::audit::{AuditEntry, Deed, Loaded};
-    use lifeboat_vault::{AgentId, SnapshotId};
+    use lifeboat_vault::SnapshotId;
+    use lifeboat_vault::format::audit::{AuditEntry, Deed};
 
     use super::*;
 
@@ -226,6 +255,28 @@ mod tests {
         let aged = records.iter().zip([9, 8, 7]).map(|(record, age)| (record, Duration::from_secs(age)));
         let found: Vec<_> = measured(aged).iter().map(|one| (one.took.as_secs(), one.differences)).collect();
         assert_eq!(found, [(60, None), (65, Some(0))]);
+    }
+
+    #[test]
+    fn who_approved_is_counted_after_a_change_of_keys_and_not_whoever_took_it_back() {
+        let said = |writer: u8, what: &str, result: &str| {
+            let deed = Deed {
+                what: what.into(),
+                result: result.into(),
+                plan: Some("plan".into()),
+                ..Deed::default()
+            };
+            AuditRecord { writer: AgentId([writer; 16]), by_person: true, ..entry(deed) }
+        };
+        let check = |records: &[AuditRecord], expected: u64| {
+            let restore = said(1, "restore", "begun");
+            assert_eq!(restored(&restore, Duration::ZERO, &[], &agreed(records.iter())).others, expected);
+        };
+        let (li, zhao) = (said(2, "approve", "done"), said(3, "approve", "done"));
+        check(&[li.clone(), zhao.clone(), said(1, "approve", "done")], 2);
+        check(&[li.clone(), zhao, said(3, "revoke", "done")], 1);
+        check(&[li, said(3, "approve", "refused"), said(4, "refuse", "done")], 1);
+        check(&[], 0);
     }
 
     #[test]

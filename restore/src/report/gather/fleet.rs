@@ -38,11 +38,23 @@ pub async fn of(fleet: &Fleet, read: (String, String), now: Timestamp) -> FleetF
         let reach = try_at(whom.as_ref(), (at, place.as_ref())).await;
         Tried { of: of.name.clone(), at: at.name.clone(), reach }
     });
-    let tried = futures::stream::iter(tries).buffered(OPEN_AT_ONCE).collect().await;
+    let tried: Vec<_> = futures::stream::iter(tries).buffered(OPEN_AT_ONCE).collect().await;
+    let vaults: Vec<_> = fleet.branches.iter().zip(keys).map(facts).collect();
     FleetFacts {
         read: Evidence { kind: "fleet", from, at: now, digest },
-        vaults: fleet.branches.iter().zip(keys).map(facts).collect(),
-        tried,
+        tried: tried.into_iter().map(|tried| believed(tried, &vaults)).collect(),
+        vaults,
+    }
+}
+
+/// Credentials that are wrong are denied everywhere: what they reach is known once they have opened their own vault.
+fn believed(tried: Tried, vaults: &[BranchFacts]) -> Tried {
+    let own = vaults.iter().find(|one| one.name == tried.of);
+    match (&tried.reach, own.map(|own| &own.keys)) {
+        (Reach::Denied, None | Some(Err(_))) => {
+            Tried { reach: Reach::Unknown("its own vault was not opened with them".to_owned()), ..tried }
+        }
+        _ => tried,
     }
 }
 
@@ -86,5 +98,32 @@ async fn reach(store: &Store) -> Reach {
         (Ok(()), _) | (_, Ok(())) => Reach::Open,
         (Err(Error::Denied { .. }), Err(Error::Denied { .. })) => Reach::Denied,
         (Err(Error::Denied { .. }), Err(error)) | (Err(error), Err(_)) => Reach::Unknown(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_that_open_nothing_prove_nothing_by_being_denied() {
+        let keys = BranchKeys {
+            id: String::new(),
+            sealing: Default::default(),
+            mark: String::new(),
+            people: Default::default(),
+        };
+        let vaults = [
+            BranchFacts { name: "north".into(), keys: Ok(keys) },
+            BranchFacts { name: "south".into(), keys: Err("access denied".into()) },
+        ];
+        let check = |of: &str, reach: Reach, expected: bool| {
+            let told = believed(Tried { of: of.into(), at: "east".into(), reach }, &vaults);
+            assert_eq!(matches!(told.reach, Reach::Unknown(_)), expected, "{of}");
+        };
+        check("north", Reach::Denied, false);
+        check("south", Reach::Denied, true);
+        check("south", Reach::Open, false);
+        check("west", Reach::Denied, true);
     }
 }

@@ -137,6 +137,9 @@ pub struct KeysApprovals {
     /// So many of those who have it, beside whoever restores; 0 ends that
     #[arg(value_name = "PEOPLE", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub people: u8,
+    /// Let one person lower it although others could agree: on the record, and told to whoever watches
+    #[arg(long, requires = "reason", conflicts_with = "dry_run")]
+    pub break_glass: bool,
 }
 
 /// `keys shred`.

@@ -1,5 +1,6 @@
 //! `keys`: who can open what, and changing it.
 
+mod alone;
 mod change;
 mod honest;
 mod list;

@@ -144,7 +144,8 @@ fn what_one_person_opens_alone_others_approve_or_the_glass_is_broken() {
     let entries = told.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON lines"));
     let broken: Vec<_> = entries.filter(|line| line["what"] == "break-glass").collect();
     assert_eq!((broken.len(), &broken[0]["reason"], &broken[0]["rows"]), (1, &"fire".into(), &4.into()));
-    lab.ok("keys approvals high 0 VAULT WANG");
+    lab.check("keys-approvals-fewer", "keys approvals high 0 VAULT WANG");
+    lab.ok("keys approvals high 0 VAULT WANG LI");
     lab.check("restore-no-glass", &format!("{restore} --break-glass --reason fire"));
     lab.ok(restore);
 }

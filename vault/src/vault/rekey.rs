@@ -160,9 +160,14 @@ impl KeyOutcome {
         self.stores.iter().all(|store| store.left.is_empty() && store.failed.is_none())
     }
 
-    /// Whether every store that can tell of versions has told of them.
+    /// Whether every store has told that it keeps no version of what was taken away.
     pub fn is_proven(&self) -> bool {
-        self.stores.iter().all(|store| !matches!(store.versions, OldVersions::Failed(_)))
+        self.stores.iter().all(|store| match store.versions {
+            OldVersions::Removed(_) => true,
+            OldVersions::Failed(_) => false,
+            // Only of a folder is it known that it keeps none.
+            OldVersions::Unknown => store.url.starts_with("file:"),
+        })
     }
 }
 

@@ -5,12 +5,15 @@ use jiff::Timestamp;
 use lifeboat_console::{CommandError, Interrupt, Kind, Progress, escape, print, print_json};
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::{
-    Error, GivenShares, KeyChange, KeyOutcome, KeyPlan, OldVersions, Person, Realm, StoreOutcome, WrappedKey,
+    Error, GivenShares, Identities, KeyChange, KeyOutcome, KeyPlan, OldVersions, Person, Realm, StoreOutcome,
+    Vault, WrappedKey,
 };
 use serde_json::json;
 
+use super::alone::Alone;
 use super::honest;
 use super::shred::Deciding;
+use crate::approval::Approved;
 use crate::cli::{Changing, KeysAdd, KeysApprovals, KeysQuorum, KeysRetire, KeysRotate};
 use crate::open::{AtHand, copy_store};
 use crate::record::{Recorder, ended, kind_of};
@@ -61,13 +64,51 @@ pub async fn approvals(args: &KeysApprovals, json: bool) -> Result<(), CommandEr
         }
     };
     let change = KeyChange::Approvals { grade, people };
-    Changed::make(&args.changing, &change, false, json).await?.tell(&done, "approvals", None)
+    let changed = Changed::make_with(&args.changing, &change, false, &Decides::Fewer(args), json).await?;
+    changed.tell(&done, "approvals", None)
 }
 
 /// Makes every wrap anew.
 pub async fn rewrap(args: &Changing, json: bool) -> Result<(), CommandError> {
     let done = "every key is wrapped anew to the people that the vault lists";
     Changed::make(args, &KeyChange::Rewrap, false, json).await?.tell(done, "rewrap", None)
+}
+
+/// How it is decided that a change is made.
+pub(super) enum Decides<'a> {
+    /// Whoever opens the root decides.
+    OnePerson,
+    /// Two people decide that keys are destroyed.
+    Destroying(Deciding<'a>),
+    /// Two people decide that fewer others approve a restore: else one alone would go without, and put it back.
+    Fewer(&'a KeysApprovals),
+}
+
+impl Decides<'_> {
+    async fn decide(
+        &self,
+        vault: &Vault,
+        identities: &Identities,
+        recorder: &Recorder,
+        progress: &Progress,
+    ) -> Result<(GivenShares, Option<Approved>), CommandError> {
+        match self {
+            Self::Destroying(deciding) => deciding.decide(vault, identities, recorder, progress).await,
+            Self::Fewer(args) if args.people < vault.approvers(args.grade) => {
+                let alone = Alone {
+                    changing: &args.changing,
+                    break_glass: args.break_glass,
+                    source: None,
+                    command: format!("keys approvals {} {}", args.grade, args.people),
+                    ask: "fewer approvals than before are agreed on by another person who has grade high"
+                        .into(),
+                };
+                alone.refuse(vault, identities, recorder, progress).await?;
+                Ok((GivenShares::default(), None))
+            }
+            Self::OnePerson | Self::Fewer(_) => Ok((GivenShares::default(), None)),
+        }
+    }
 }
 
 /// A change, made or only planned.
@@ -89,7 +130,7 @@ impl Changed {
         keep_metadata: bool,
         json: bool,
     ) -> Result<Self, CommandError> {
-        Self::make_with(args, change, keep_metadata, None, json).await
+        Self::make_with(args, change, keep_metadata, &Decides::OnePerson, json).await
     }
 
     /// The same, once it is decided.
@@ -97,7 +138,7 @@ impl Changed {
         args: &Changing,
         change: &KeyChange,
         keep_metadata: bool,
-        deciding: Option<&Deciding<'_>>,
+        deciding: &Decides<'_>,
         json: bool,
     ) -> Result<Self, CommandError> {
         let interrupt = Interrupt::listen(words::UNCHANGED, None)?;
@@ -106,10 +147,7 @@ impl Changed {
         let AtHand { vault, identities, config, .. } = at_hand;
         let progress = Progress::new(json);
         let making = async {
-            let (given, approved) = match deciding {
-                Some(deciding) => deciding.decide(&vault, &identities, &recorder, &progress).await?,
-                None => (GivenShares::default(), None),
-            };
+            let (given, approved) = deciding.decide(&vault, &identities, &recorder, &progress).await?;
             let plan = KeyPlan::make_with(&vault, &identities, &given, change).await;
             Ok::<_, CommandError>((plan.map_err(needs_the_root)?, approved))
         };
@@ -166,7 +204,7 @@ impl Changed {
         };
         outcome.stores.extend(closed);
         let detail = format!("{asked}: keyring {}", outcome.keyring);
-        let proven = plan.shredded.is_empty() || outcome.is_proven();
+        let proven = plan.shredded.is_empty() || (outcome.is_proven() && copies_known);
         let result = if outcome.is_complete() && proven { "done" } else { "partial" };
         let recorder = recorder.after_change(&identities).await;
         recorder.write_at(&Deed { result: result.into(), ..deed(detail) }, now, &progress).await;
@@ -187,6 +225,7 @@ impl Changed {
         match &self.outcome {
             Some(outcome) if !outcome.is_complete() => Err(incomplete(outcome)),
             Some(outcome) if !self.plan.shredded.is_empty() && !outcome.is_proven() => Err(unproven()),
+            Some(_) if !self.plan.shredded.is_empty() && !self.copies_known => Err(unseen_copies()),
             _ => Ok(()),
         }
     }
@@ -349,10 +388,18 @@ pub(super) fn needs_the_root(error: Error) -> CommandError {
     CommandError::new(Kind::NoUsableKey, error).hint(hint)
 }
 
+/// What was destroyed may be left where nobody looked.
+fn unseen_copies() -> CommandError {
+    let text = "keys are destroyed in the vault, but whether copies of it have their wraps was not looked at";
+    CommandError::new(Kind::Partial, text)
+        .hint("with the configuration, which names the copies or that there are none: lifeboat-restore keys rewrap --config FILE")
+}
+
 /// What was destroyed may be left in versions of a bucket.
 pub(super) fn unproven() -> CommandError {
     let text = "keys are destroyed, but whether a bucket keeps versions of their wraps could not be asked";
     CommandError::new(Kind::Partial, text)
+        .hint("in az:// and gs://, where this program cannot ask: see there that no version or soft-deleted object is left of what is named above")
         .hint("with credentials that may list and delete versions (s3:ListBucketVersions, s3:DeleteObjectVersion): lifeboat-restore keys rewrap")
 }
 

@@ -3,14 +3,12 @@
 mod source;
 
 use jiff::SignedDuration;
-use lifeboat_console::{
-    CommandError, Interrupt, Kind, Progress, breaks_glass, decides_alone, undecided, unrecorded,
-};
-use lifeboat_vault::format::audit::Deed;
+use lifeboat_console::{CommandError, Interrupt, Kind, Progress};
 use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{Asked, GivenShares, Grade, Identities, KeyChange, Vault, find_request};
 
-use super::change::Changed;
+use super::alone::Alone;
+use super::change::{Changed, Decides};
 use crate::approval::{Approved, Proposal, claim, one_person};
 use crate::cli::{Changing, KeysShred};
 use crate::commands::asking::{Asking, quoted};
@@ -58,8 +56,8 @@ async fn keys(args: &KeysShred, grade: Grade, epoch: Option<u32>, json: bool) ->
         )?;
     }
     let change = KeyChange::Shred { grade, epoch };
-    let deciding = Deciding { args, what: What::Keys(grade, epoch) };
-    let changed = Changed::make_with(&args.changing, &change, false, Some(&deciding), json).await?;
+    let deciding = Decides::Destroying(Deciding { args, what: What::Keys(grade, epoch) });
+    let changed = Changed::make_with(&args.changing, &change, false, &deciding, json).await?;
     changed.tell(&format!("{words} is shredded"), "shred", None)
 }
 
@@ -83,7 +81,15 @@ impl Deciding<'_> {
         progress: &Progress,
     ) -> Result<(GivenShares, Option<Approved>), CommandError> {
         let Some(id) = &self.args.request else {
-            self.refuse_alone(vault, identities, recorder, progress).await?;
+            let options = self.what.options();
+            let change = Alone {
+                changing: &self.args.changing,
+                break_glass: self.args.break_glass,
+                source: self.what.source(),
+                command: format!("keys shred {options}"),
+                ask: format!("ask another person: lifeboat-restore keys shred {options} --ask --reason TEXT"),
+            };
+            change.refuse(vault, identities, recorder, progress).await?;
             return Ok((GivenShares::default(), None));
         };
         let record = find_request(vault, id).await?;
@@ -91,44 +97,6 @@ impl Deciding<'_> {
         let key = self.args.request_key.as_deref();
         let (given, approved) = claim(vault, &record, identities, (Wish::Shred, &proposal), key)?;
         Ok((given, Some(approved)))
-    }
-
-    async fn refuse_alone(
-        &self,
-        vault: &Vault,
-        identities: &Identities,
-        recorder: &Recorder,
-        progress: &Progress,
-    ) -> Result<(), CommandError> {
-        // Where the root is split, one person does not get so far.
-        let people = vault.deciders(identities)?;
-        let [one] = &people[..] else { return Ok(()) };
-        if self.args.changing.dry_run || vault.splits_root() {
-            return Ok(());
-        }
-        let others = vault.others_who_decide(one.id())?;
-        if others.is_empty() {
-            progress.warn(&decides_alone(&one.name));
-            return Ok(());
-        }
-        let options = self.what.options();
-        let ask = format!("ask another person: lifeboat-restore keys shred {options} --ask --reason TEXT");
-        if self.args.break_glass {
-            progress.warn(&breaks_glass(&one.name, &others));
-            let deed = Deed {
-                what: "break-glass".into(),
-                result: "begun".into(),
-                source: self.what.source().map(str::to_owned),
-                detail: Some(format!("keys shred {options}")),
-                reason: self.args.changing.reason.clone(),
-                ..Deed::default()
-            };
-            return match recorder.write(&deed, progress).await {
-                true => Ok(()),
-                false => Err(unrecorded(ask)),
-            };
-        }
-        Err(undecided(ask, "--break-glass --reason TEXT"))
     }
 }
 

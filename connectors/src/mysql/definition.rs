@@ -121,7 +121,7 @@ impl Definition {
     /// and so to which partition, a row belongs.
     pub(super) fn without_partitions_by(mut self, columns: &[String]) -> Self {
         let Some((at, key)) = partition_key(&self.tail) else { return self };
-        if identifiers(key).iter().any(|name| columns.contains(name)) {
+        if key_columns(key).iter().any(|name| columns.contains(name)) {
             self.tail.truncate(at);
             self.left_out.push("its division into partitions".into());
         }
@@ -199,6 +199,13 @@ fn partition_key(tail: &str) -> Option<(usize, &str)> {
     // MySQL has them in a comment for servers from some version on.
     let comment = tail[..at].rfind("/*!").filter(|start| !tail[*start..at].contains("*/"));
     Some((comment.unwrap_or(at), key))
+}
+
+/// The columns that partitions are chosen by. MySQL quotes no plain name in a list of them.
+fn key_columns(key: &str) -> Vec<String> {
+    let list = key.split_once("COLUMNS(").map_or("", |(_, list)| list.trim_end_matches(')'));
+    let bare = list.split(',').filter(|name| !name.contains('`')).map(|name| name.trim().to_owned());
+    identifiers(key).into_iter().chain(bare).collect()
 }
 
 fn foreign_key(element: &str) -> Option<ForeignKey> {
@@ -346,6 +353,8 @@ mod tests {
         );
         check(&format!("\n PARTITION BY RANGE  COLUMNS(`a`,`d`){parts}"), true);
         check(&format!("\n/*!50100 PARTITION BY LIST (`d`){parts} */"), true);
+        check(&format!("\n/*!50500 PARTITION BY LIST  COLUMNS(a,d){parts} */"), true);
+        check(&format!("\n/*!50500 PARTITION BY LIST  COLUMNS(a){parts} */"), false);
         check(&format!("\n PARTITION BY RANGE (`a`){parts}"), false);
         check("\n PARTITION BY HASH (`d`)\nPARTITIONS 4", false);
         check("", false);

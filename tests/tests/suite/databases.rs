@@ -5,7 +5,7 @@ mod changing;
 mod connection;
 mod large;
 mod many_tables;
-mod mariadb;
+pub mod mariadb;
 mod model;
 mod objects;
 mod odd;

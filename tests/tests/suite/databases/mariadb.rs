@@ -12,5 +12,5 @@ mod only_mysql;
 mod privileges;
 mod renamed;
 mod story;
-mod support;
+pub mod support;
 mod types;

@@ -2,6 +2,7 @@
 
 use super::{Lab, Postgres, Sqlite, mariadb, postgres, sqlite_company};
 use crate::company::DB1;
+use crate::databases::mariadb::support::numbers;
 use crate::databases::support::sqlite;
 
 /// Rows that a unique key has to tell apart.
@@ -41,6 +42,7 @@ const BY_CASE: &str = "SELECT count(*) FROM members m JOIN mails s ON lower(s.ca
 fn mariadb_keeps_unique_keys_under_masks_or_says_which_are_not() {
     let lab = mariadb();
     lab.company().add_to_config(DB1, "\"members\" = \"medium\"\n\"mails\" = \"medium\"\n");
+    let (few, many) = (numbers(26), numbers(MEMBERS));
     lab.sql(
         "crm",
         &format!(
@@ -50,14 +52,14 @@ fn mariadb_keeps_unique_keys_under_masks_or_says_which_are_not() {
                COLLATE utf8mb4_general_ci;
              INSERT INTO members (id, card, card_start, card_mood, card_least, card_rate)
                SELECT seq, CONCAT('Anna.', seq, '@secret.cn'), CONCAT(CHAR(96 + seq USING utf8mb4), 'a'), 'sad', -9223372036854775808, seq / 8
-               FROM seq_1_to_26;
+               FROM {few};
              CREATE TABLE mails (id int NOT NULL PRIMARY KEY, card varchar(80) COLLATE utf8mb4_general_ci UNIQUE);
-             INSERT INTO mails SELECT seq, CONCAT('aNNa.', seq, '@SECRET.cn') FROM seq_1_to_{MEMBERS};
+             INSERT INTO mails SELECT seq, CONCAT('aNNa.', seq, '@SECRET.cn') FROM {many};
              CREATE TABLE marks (mark varchar(9) COLLATE utf8mb4_general_ci NOT NULL PRIMARY KEY);
-             INSERT INTO marks SELECT CONCAT(_utf8mb4 0xF0A08080, CHAR(96 + seq USING utf8mb4)) FROM seq_1_to_26;
+             INSERT INTO marks SELECT CONCAT(_utf8mb4 0xF0A08080, CHAR(96 + seq USING utf8mb4)) FROM {few};
              CREATE TABLE notes (id int NOT NULL PRIMARY KEY, mark varchar(9) COLLATE utf8mb4_general_ci,
                CONSTRAINT of_mark FOREIGN KEY (mark) REFERENCES marks (mark));
-             INSERT INTO notes SELECT seq, CONCAT(_utf8mb4 0xF0A08080, CHAR(96 + seq USING utf8mb4)) FROM seq_1_to_26"
+             INSERT INTO notes SELECT seq, CONCAT(_utf8mb4 0xF0A08080, CHAR(96 + seq USING utf8mb4)) FROM {few}"
         ),
     );
     let told = restored(&lab, 3);

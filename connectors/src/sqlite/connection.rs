@@ -2,6 +2,7 @@
 //!
 //! All of it blocks: [`blocking`] takes it to a thread that may.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -27,8 +28,8 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send
 /// connection cannot checkpoint, not on close either.
 pub fn open_to_read(path: &Path, lock_timeout_ms: u64) -> Result<Connection> {
     let meta = std::fs::metadata(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Error::NotFound { what: path.display().to_string() },
-        std::io::ErrorKind::PermissionDenied => denied(path, &error.to_string()),
+        ErrorKind::NotFound => Error::NotFound { what: path.display().to_string() },
+        ErrorKind::PermissionDenied => denied(path, &error.to_string()),
         _ => io_error(path)(error),
     })?;
     if !meta.is_file() {
@@ -142,9 +143,16 @@ pub fn error_of(path: &Path, error: rusqlite::Error, lock_timeout_ms: u64) -> Er
         (_, 5 | 6) => Error::Locked { what, seconds: lock_timeout_ms / 1000 },
         (_, 26) => Error::Damaged { what, reason: "it is not a SQLite database, or it is encrypted".into() },
         (_, 11) => Error::Damaged { what, reason },
-        (_, 13) => Error::Failed { what, reason: "the disk is full".into() },
+        (_, 9) => Error::Cancelled,
+        (_, 7) => io(what, ErrorKind::OutOfMemory, reason),
+        (_, 10) => io(what, ErrorKind::Other, reason),
+        (_, 13) => io(what, ErrorKind::StorageFull, "the disk is full".into()),
         _ => Error::Failed { what, reason },
     }
+}
+
+fn io(path: String, kind: ErrorKind, reason: String) -> Error {
+    Error::Io { path, source: std::io::Error::new(kind, reason) }
 }
 
 fn denied(path: &Path, reason: &str) -> Error {
@@ -159,6 +167,20 @@ fn denied(path: &Path, reason: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stops_sqlite_is_told_from_what_it_refuses() {
+        let of = |code| {
+            let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some("words".into()));
+            error_of(Path::new("crm.db"), error, 0)
+        };
+        assert!(matches!(of(9), Error::Cancelled), "SQLITE_INTERRUPT");
+        for (code, words) in [(7, "words"), (10 | 3 << 8, "words"), (13, "the disk is full")] {
+            let error = of(code);
+            assert!(matches!(&error, Error::Io { source, .. } if source.to_string() == words), "{error:?}");
+        }
+        assert!(matches!(of(1), Error::Failed { .. }), "SQLITE_ERROR");
+    }
 
     #[test]
     fn a_sqlite_that_may_corrupt_a_wal_database_is_refused() {

@@ -67,7 +67,9 @@ struct Sampled {
 
 async fn sample_all(capture: &dyn Capture, system: &str) -> Result<Vec<Sampled>, CommandError> {
     let mut sampled: Vec<Sampled> = Vec::new();
-    for table in capture.tables().iter().filter(|table| table.kind == TableKind::Table) {
+    // What is derived from other tables is high, and as words or bytes of an index it would say nothing.
+    let tables = capture.tables().iter().filter(|table| table.kind == TableKind::Table && !table.derived);
+    for table in tables {
         let (rows, seen) = sample(capture, table, system).await?;
         let (name, columns) = (table.known_as().clone(), table.columns.clone());
         let new = Sampled { name, columns, rows, seen };

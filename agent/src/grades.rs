@@ -2,7 +2,8 @@
 //!
 //! What nobody graded is high. A column of the primary key, or of the key that partitions are chosen by, takes the
 //! lowest grade of its row, so that whoever opens any of a row can restore it; a table whose key was graded above
-//! that by name is refused. A partition is graded as its table where nothing names itself.
+//! that by name is refused. A partition is graded as its table where nothing names itself. A table that repeats what
+//! others hold, as a full-text index does, is graded by its whole name only.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -132,7 +133,7 @@ fn patterns<'a>(grading: &'a Grading, table: &Table) -> Vec<Option<&'a Pattern>>
         let above = table.ancestors_with(column).map(|ancestor| &ancestor.name);
         let names = std::iter::once(&table.name).chain(above);
         let found = grading.find(names.map(|name| (name.schema.as_deref(), name.name.as_str())), column);
-        found.filter(|pattern| !table.name.is_of_samples() || pattern.names_table())
+        found.filter(|pattern| !table.derived || pattern.names_table())
     };
     table
         .columns
@@ -239,6 +240,7 @@ mod tests {
             name: TableName { schema: Some("public".into()), name: name.into() },
             ancestors: Vec::new(),
             kind: TableKind::Table,
+            derived: false,
             columns: columns.iter().map(column).collect(),
             slices: Vec::new(),
             rows_estimated: 0,
@@ -318,15 +320,15 @@ mod tests {
     }
 
     #[test]
-    fn samples_of_values_are_not_meant_by_a_star() {
-        let mut samples = table("sqlite_stat4", &["tbl", "sample"]);
-        samples.name.schema = None;
+    fn what_repeats_other_tables_is_not_meant_by_a_star() {
+        let mut index = Table { derived: true, ..table("notes_search_data", &["id", "block"]) };
+        index.name.schema = None;
         let split = |lines: &str| {
             let grading = grading_of("sqlite:///crm.db", lines);
-            Catalogue::of(&grading, std::slice::from_ref(&samples)).expect("grades").splits[0].to_string()
+            Catalogue::of(&grading, std::slice::from_ref(&index)).expect("grades").splits[0].to_string()
         };
-        assert_eq!(split("\"*\" = \"low\""), "high 0 1");
-        assert_eq!(split("\"sqlite_stat4\" = \"low\""), "low 0 1");
+        assert_eq!(split("\"*\" = \"low\"\n\"notes*\" = \"low\"\n\"*.block\" = \"low\""), "high 0 1");
+        assert_eq!(split("\"notes_search_data\" = \"low\""), "low 0 1");
     }
 
     #[test]

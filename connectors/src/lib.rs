@@ -22,8 +22,8 @@ mod tie;
 pub use capture::{Capture, CaptureOptions, Checked, Finding, PointInTime, SchemaFile, Severity, Source};
 pub use error::{Error, Result};
 pub use load::{
-    Load, LoadOptions, LoadPlan, LoadReport, LoadTable, MaskedColumn, OtherText, Outline, TableGroup, Target,
-    Withheld,
+    Bound, Load, LoadOptions, LoadPlan, LoadReport, LoadTable, MaskedColumn, OtherText, Outline, TableGroup,
+    Target, Withheld,
 };
 pub use open::{open_source, open_target};
 use rows::Outgoing;

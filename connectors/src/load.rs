@@ -111,6 +111,18 @@ pub struct Outline {
     pub groups: Vec<TableGroup>,
     /// Which text is in another encoding than UTF-8: of all columns, or of these.
     pub other_text: OtherText,
+    /// Tables that cannot do without one another.
+    pub bound: Vec<Bound>,
+}
+
+/// Tables beneath a virtual one, such as a full-text index: without any of them it cannot be read, nor the table be
+/// written whose text it follows. If rows of one are withheld, the target makes them itself or leaves all out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// What they make together.
+    pub name: TableName,
+    /// The tables.
+    pub tables: Vec<TableName>,
 }
 
 /// Columns whose text is in another encoding than UTF-8, so that other text may not be text there.

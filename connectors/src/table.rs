@@ -93,6 +93,9 @@ pub struct Table {
     pub ancestors: Vec<Ancestor>,
     /// What its rows are.
     pub kind: TableKind,
+    /// Whether its rows repeat what other tables hold, as a full-text index does: no pattern opens them that does
+    /// not name it.
+    pub derived: bool,
     /// The columns of its rows, in the order of the fields of a line; generated columns are not read.
     pub columns: Vec<Column>,
     /// How it is read: at least one slice.

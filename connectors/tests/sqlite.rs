@@ -2,6 +2,10 @@
 
 #[path = "sqlite/capture.rs"]
 mod capture;
+#[path = "sqlite/indexes_of_text.rs"]
+mod indexes_of_text;
+#[path = "sqlite/of_applications.rs"]
+mod of_applications;
 #[path = "sqlite/refusals.rs"]
 mod refusals;
 #[path = "sqlite/round_trips.rs"]

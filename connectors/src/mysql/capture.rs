@@ -114,6 +114,7 @@ pub(super) fn table(
         // Partitions are no tables of their own here.
         ancestors: Vec::new(),
         kind: TableKind::Table,
+        derived: false,
         columns: relation.table_columns(),
         slices: slices::cut(relation, place, slice_bytes, span),
         rows_estimated: relation.rows_estimated,

@@ -174,6 +174,7 @@ pub(super) fn tables(
             name: relation.name.clone(),
             ancestors: relation.ancestors.clone(),
             kind: TableKind::Table,
+            derived: false,
             columns: relation.columns.clone(),
             slices,
             rows_estimated: relation.rows_estimated,

@@ -24,6 +24,7 @@ pub(super) fn table(index: usize, objects: u64) -> Table {
         name: TableName { schema: Some("pg_catalog".into()), name: "pg_largeobject".into() },
         ancestors: Vec::new(),
         kind: TableKind::LargeObjects,
+        derived: false,
         columns: vec![
             column("oid", "oid", true),
             column("offset", "bigint", true),

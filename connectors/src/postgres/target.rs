@@ -64,7 +64,7 @@ impl Target for PostgresTarget {
             // What is not known of bytes, or cannot be written in a smaller character set.
             _ => OtherText::All,
         };
-        Ok(Outline { groups: groups.collect(), other_text })
+        Ok(Outline { groups: groups.collect(), other_text, bound: Vec::new() })
     }
 
     async fn begin(&self, plan: LoadPlan, options: &LoadOptions) -> Result<Box<dyn Load>> {

@@ -40,6 +40,9 @@ impl SqliteCapture {
     pub fn begin(path: &Path, options: &CaptureOptions) -> Result<Self> {
         let readers = begin_readers(path, options)?;
         let catalog = Catalog::read(&readers[0], path)?;
+        for lacking in catalog.lacking.values() {
+            readers.iter().try_for_each(|reader| order_by_bytes(reader, path, &lacking.collations))?;
+        }
         let point = point(&readers[0], path, &catalog, options)?;
         let free = Semaphore::new(readers.len());
         Ok(Self { path: path.to_owned(), point, catalog, readers: Mutex::new(readers), free })
@@ -96,6 +99,13 @@ impl Capture for SqliteCapture {
         })
         .await
     }
+}
+
+/// Lets a table be opened whose key has an order that only the application knows. It is read from its first row to
+/// its last, which compares nothing.
+fn order_by_bytes(reader: &Connection, path: &Path, collations: &[String]) -> Result<()> {
+    let named = |name: &String| reader.create_collation(name.as_str(), |a: &str, b: &str| a.cmp(b));
+    collations.iter().try_for_each(named).map_err(|error| error_of(path, error, 0))
 }
 
 /// The rows of one slice, as a thread that may block reads them.

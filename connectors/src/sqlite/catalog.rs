@@ -6,6 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::connection::{integer, quoted, rows, text};
+use super::lacking::{Lacking, Trial};
 use super::schema::{Object, Pragmas, Schema};
 use crate::{Column, Result, Slice, Table, TableKind, TableName};
 
@@ -31,6 +32,10 @@ pub struct Catalog {
     pub tables: Vec<Table>,
     /// What cannot be kept, one sentence each.
     pub not_covered: Vec<String>,
+    /// What tables ask for that only the application has, by their names.
+    pub lacking: BTreeMap<String, Lacking>,
+    /// Tables whose rows repeat others'.
+    derived: HashSet<String>,
     /// Under which name a table's rowid can be asked for, where it can.
     rowids: HashMap<String, String>,
 }
@@ -39,11 +44,13 @@ impl Catalog {
     /// Reads the catalog.
     pub fn read(connection: &Connection, path: &Path) -> Result<Self> {
         let schema = Schema::new(pragmas(connection, path)?, objects(connection, path)?);
-        let described = columns(connection, path)?;
+        let lacking = lacking(&schema)?;
+        let described = columns(connection, path, &lacking)?;
         let with_pk_index = tables_with_pk_index(connection, path)?;
         let without_rowid = tables_without_rowid(connection, path)?;
+        let derived = schema.virtual_tables().into_iter().flat_map(|of| of.beneath).collect();
         let (tables, not_covered, rowids) = (Vec::new(), Vec::new(), HashMap::new());
-        let mut catalog = Self { schema, tables, not_covered, rowids };
+        let mut catalog = Self { schema, tables, not_covered, lacking, derived, rowids };
         let names: Vec<String> = catalog
             .schema
             .objects
@@ -90,8 +97,10 @@ impl Catalog {
         }
         columns
             .extend(described.iter().filter(|column| !column.generated).map(|column| column.shown.clone()));
+        let derived = self.derived.contains(&name);
         let name = TableName { schema: None, name };
         Table {
+            derived: derived || name.is_of_samples(),
             name,
             ancestors: Vec::new(),
             kind: TableKind::Table,
@@ -173,7 +182,22 @@ fn objects(connection: &Connection, path: &Path) -> Result<Vec<Object>> {
     })
 }
 
-fn columns(connection: &Connection, path: &Path) -> Result<BTreeMap<String, Vec<Described>>> {
+/// What only the application has, wherever a definition asks for it.
+fn lacking(schema: &Schema) -> Result<BTreeMap<String, Lacking>> {
+    let trial = Trial::new()?;
+    let tables = schema.objects.iter().filter(|object| object.has_rows() && !object.is_internal());
+    let lacking = tables.filter_map(|table| {
+        let lacking = trial.of(&table.name, table.sql.as_deref()?)?;
+        Some((table.name.clone(), lacking))
+    });
+    Ok(lacking.collect())
+}
+
+fn columns(
+    connection: &Connection,
+    path: &Path,
+    lacking: &BTreeMap<String, Lacking>,
+) -> Result<BTreeMap<String, Vec<Described>>> {
     let sql = "SELECT s.name, c.name, c.type, c.pk, c.hidden FROM sqlite_schema s JOIN pragma_table_xinfo(s.name) c \
                WHERE s.type = 'table' AND s.rootpage > 0 ORDER BY s.name, c.cid";
     let read = rows(connection, path, sql, |row| {
@@ -182,7 +206,10 @@ fn columns(connection: &Connection, path: &Path) -> Result<BTreeMap<String, Vec<
         Ok((row.get::<_, String>(0)?, Described { shown, generated: row.get::<_, i64>(4)? >= 2 }))
     });
     let mut described: BTreeMap<String, Vec<Described>> = BTreeMap::new();
-    for (table, column) in read? {
+    for (table, mut column) in read? {
+        // What cannot be computed here is read where it is on disk.
+        let kept = lacking.get(&table).is_some_and(|lacking| lacking.columns.contains(&column.shown.name));
+        column.generated &= !kept;
         described.entry(table).or_default().push(column);
     }
     Ok(described)

@@ -6,7 +6,9 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::catalog::Catalog;
-use super::connection::{self, integer, open_to_read, rows, text};
+use super::connection::{self, integer, literal, open_to_read, rows, text};
+use super::finish::breaks_constraint;
+use super::lacking::Lacking;
 use super::place::{beside, io_error};
 use crate::{Checked, Error, Finding, Result, Severity};
 
@@ -15,6 +17,9 @@ const LOCK_TIMEOUT_MS: u64 = 5_000;
 
 /// Databases up to this size are read whole by `quick_check`: a second or two.
 const QUICK_CHECK_BYTES_MAX: i64 = 256 * 1024 * 1024;
+
+/// Lines of a check that are repeated.
+const LINES_SHOWN: usize = 3;
 
 /// A WAL beyond this is not being checkpointed as it should.
 const WAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -37,11 +42,12 @@ pub fn run(path: &Path) -> Result<Checked> {
     found.extend(wal(path));
     found.extend(permissions(path)?);
     if bytes <= QUICK_CHECK_BYTES_MAX {
-        found.push(integrity(&connection, path)?);
+        found.extend(integrity(&connection, path, &catalog)?);
     } else {
         let text = "not looked at, for its size".to_owned();
         found.push(hinted(finding(Severity::Ok, "integrity", text), "at a quiet hour: PRAGMA quick_check"));
     }
+    found.extend(catalog.lacking.iter().map(|(table, lacking)| lacks(table, lacking)));
     found.extend(catalog.not_covered.iter().map(|text| finding(Severity::Warning, "coverage", text.clone())));
     Ok(Checked { findings: found, tables: catalog.tables })
 }
@@ -86,19 +92,72 @@ fn permissions(path: &Path) -> Result<Vec<Finding>> {
     Ok(found)
 }
 
-fn integrity(connection: &Connection, path: &Path) -> Result<Finding> {
-    let lines: Vec<String> = match rows(connection, path, "PRAGMA quick_check(3)", |row| row.get(0)) {
-        Ok(lines) => lines,
-        // Damage can be such that it ends the check.
-        Err(Error::Damaged { reason, .. }) => vec![reason],
-        Err(error) => return Err(error),
+/// What only the application knows of a table's definition.
+fn lacks(table: &str, lacking: &Lacking) -> Finding {
+    let text = format!(
+        "table {} asks for what only its application knows: {}",
+        table.escape_debug(),
+        lacking.what()
+    );
+    let hint = match lacking.own {
+        true => "a restore brings it back as it is, and leaves out and names indexes that are made of that",
+        false => {
+            "a restore brings back its rows, and leaves that out of its definition: an index of its own is made of it"
+        }
     };
-    if lines == ["ok"] {
-        return Ok(finding(Severity::Ok, "integrity", "quick_check found nothing".into()));
+    hinted(finding(Severity::Warning, "definitions", text), hint)
+}
+
+/// Looks at each table on its own, so that none hides what is wrong with another: what a virtual table's module finds
+/// is no damage to the file, and an index whose order only the application knows cannot be looked at.
+fn integrity(connection: &Connection, path: &Path, catalog: &Catalog) -> Result<Vec<Finding>> {
+    let (mut damage, mut found) = (Vec::new(), Vec::new());
+    for object in catalog.schema.objects.iter().filter(|object| object.kind == "table") {
+        let name = object.name.escape_debug();
+        match quick_check(connection, path, &object.name) {
+            Ok(lines) => {
+                let lines = lines.into_iter().filter(|line| line != "ok");
+                let (harmless, bad): (Vec<_>, Vec<_>) =
+                    lines.partition(|line| !object.stored || breaks_constraint(line));
+                damage.extend(bad);
+                let harmless = harmless.iter().take(LINES_SHOWN).cloned().collect::<Vec<_>>().join("; ");
+                if !harmless.is_empty() {
+                    found.push(finding(Severity::Warning, "integrity", format!("table {name}: {harmless}")));
+                }
+            }
+            // Damage can be such that it ends the check.
+            Err(Error::Damaged { reason, .. }) if object.stored => damage.push(reason),
+            Err(Error::Damaged { reason, .. } | Error::Failed { reason, .. }) => {
+                let text = format!("table {name} could not be looked at: {reason}");
+                found.push(finding(Severity::Warning, "integrity", text));
+            }
+            Err(error) => return Err(error),
+        }
     }
-    let hint =
-        "restore a good snapshot beside it, or recover what can be read with the sqlite3 program's .recover";
-    Ok(hinted(finding(Severity::Problem, "integrity", lines.join("; ")), hint))
+    damage.truncate(LINES_SHOWN);
+    let first = match damage.is_empty() {
+        true => finding(Severity::Ok, "integrity", "quick_check found no damage".into()),
+        false => hinted(
+            finding(Severity::Problem, "integrity", damage.join("; ")),
+            "restore a good snapshot beside it, or recover what can be read with the sqlite3 program's .recover",
+        ),
+    };
+    found.insert(0, first);
+    Ok(found)
+}
+
+/// The lines of one table, if need be without its checks: they may ask for what only the application knows.
+fn quick_check(connection: &Connection, path: &Path, table: &str) -> Result<Vec<String>> {
+    let sql = format!("PRAGMA main.quick_check({})", literal(table));
+    let lines = || rows(connection, path, &sql, |row| row.get(0));
+    let with_checks = lines();
+    if !matches!(with_checks, Err(Error::Failed { .. })) {
+        return with_checks;
+    }
+    connection::run(connection, path, "PRAGMA ignore_check_constraints = ON")?;
+    let without_checks = lines();
+    connection::run(connection, path, "PRAGMA ignore_check_constraints = OFF")?;
+    without_checks
 }
 
 fn finding(severity: Severity, subject: &str, text: String) -> Finding {

@@ -13,9 +13,10 @@ use super::connection::{blocking, literal, open_to_write, quoted, run};
 use super::finish;
 use super::foreign_key::{self, ForeignKey};
 use super::insert::{Encoding, Inserter};
+use super::lacking::{Lacking, Trial};
 use super::nullable::loosened;
 use super::place::{beside, io_error};
-use super::schema::{Object, Schema};
+use super::schema::{Object, Schema, VirtualTable};
 use super::target::PARTIAL;
 use crate::tie::Tie;
 use crate::{Error, Load, LoadPlan, LoadReport, LoadTable, Result, RowReceiver, TableName};
@@ -26,6 +27,10 @@ pub struct SqliteLoad {
     pub(super) partial: PathBuf,
     pub(super) plan: LoadPlan,
     pub(super) schema: Schema,
+    /// Virtual tables that do not come as they were, because rows beneath them are withheld.
+    pub(super) apart: Vec<VirtualTable>,
+    /// Tables that are filled under a stand-in.
+    pub(super) lacking: Vec<(String, Lacking)>,
     pub(super) writer: Arc<Mutex<Connection>>,
     /// Held so that no second restore starts over what this one is writing. Closing it drops the
     /// POSIX locks on the file, so it outlives the writer.
@@ -39,17 +44,26 @@ impl SqliteLoad {
         let partial = beside(path, PARTIAL);
         let lock = start_over(&partial)?;
         let writer = Arc::new(Mutex::new(open_to_write(&partial)?));
-        let load = Self { path: path.to_owned(), partial, plan, schema, writer, lock };
-        load.create_tables()?;
+        let is_apart = |of: &VirtualTable| of.beneath.iter().any(|table| plan.withheld_of(table).is_some());
+        let apart = schema.virtual_tables().into_iter().filter(|of| plan.whole && is_apart(of)).collect();
+        let lacking = Vec::new();
+        let mut load = Self { path: path.to_owned(), partial, plan, schema, apart, lacking, writer, lock };
+        load.lacking = load.create_tables()?;
         Ok(load)
     }
 
     /// Whether a table of this name is to be created.
     pub(super) fn wants(&self, table: &str) -> bool {
-        self.plan.whole || self.plan.tables.iter().any(|wanted| wanted.name.name == table)
+        let chosen = self.plan.whole || self.plan.tables.iter().any(|wanted| wanted.name.name == table);
+        chosen && !self.is_apart(table)
     }
 
-    fn create_tables(&self) -> Result<()> {
+    /// Whether it is beneath a virtual table that does not come as it was.
+    fn is_apart(&self, table: &str) -> bool {
+        self.apart.iter().any(|of| of.beneath.iter().any(|name| name == table))
+    }
+
+    fn create_tables(&self) -> Result<Vec<(String, Lacking)>> {
         let writer = &*self.writer();
         let pragmas = &self.schema.pragmas;
         let header = format!(
@@ -61,12 +75,17 @@ impl SqliteLoad {
             pragmas.auto_vacuum
         );
         run(writer, &self.partial, header)?;
+        let mut lacking = Vec::new();
         for object in &self.schema.objects {
-            if let Some((sql, _)) = self.table(object) {
-                run(writer, &self.partial, &sql).map_err(|error| about(&object.name, error))?;
-            }
+            let Some((sql, _)) = self.table(object) else { continue };
+            let Err(error) = run(writer, &self.partial, &sql) else { continue };
+            let Some(of) = Trial::new()?.of(&object.name, &sql) else {
+                return Err(about(&object.name, error));
+            };
+            run(writer, &self.partial, &of.stand_in).map_err(|error| about(&object.name, error))?;
+            lacking.push((object.name.clone(), of));
         }
-        Ok(())
+        Ok(lacking)
     }
 
     /// The statement that creates a table which is wanted, and the checks and keys that are left out of it.
@@ -149,6 +168,13 @@ impl Drop for Interrupts {
 #[async_trait]
 impl Load for SqliteLoad {
     async fn load(&self, table: &LoadTable, rows_expected: u64, mut rows: RowReceiver) -> Result<u64> {
+        if self.is_apart(&table.name.name) {
+            let mut count = 0;
+            while let Some(batch) = rows.recv().await {
+                count += batch.rows() as u64;
+            }
+            return Ok(count);
+        }
         let inserter = self.inserter(table)?;
         let (writer, partial, table) = (Arc::clone(&self.writer), self.partial.clone(), table.clone());
         blocking(move || {

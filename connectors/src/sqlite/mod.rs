@@ -23,7 +23,9 @@
 //! Tables (shadow tables of virtual tables among them) are created and filled as ordinary tables.
 //! Views, triggers and virtual tables are then written into `sqlite_schema` as they were, which is
 //! how `.dump` does it: no module or tokenizer of the application is needed, and an index such as
-//! FTS5's comes back bit for bit instead of being computed anew.
+//! FTS5's comes back bit for bit instead of being computed anew. When rows beneath one are withheld, it
+//! is made anew from the table whose text it indexes, or left out with the triggers that write to it.
+//! A table whose definition asks for what only the application has gets it in the same way (`lacking.rs`).
 //!
 //! # Rollback-journal databases
 //! Outside WAL mode a reader holds up its writers' commits for as long as it reads. Such a database
@@ -37,6 +39,7 @@ mod field;
 mod finish;
 mod foreign_key;
 mod insert;
+mod lacking;
 mod load;
 mod nullable;
 mod place;

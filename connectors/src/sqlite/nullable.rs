@@ -35,13 +35,14 @@ pub fn loosened(create: &str, withheld: &Withheld) -> (String, Vec<String>) {
     (blanked(create, &blank), checks)
 }
 
-fn is_one_of(name: &str, columns: &[String]) -> bool {
+/// Whether a token is one of these names.
+pub(super) fn is_one_of(name: &str, columns: &[String]) -> bool {
     let name = unquoted(name);
     columns.iter().any(|column| column.eq_ignore_ascii_case(&name))
 }
 
-/// Where an element has a check that names one of these columns, and what the check is called.
-fn checks_of(element: &[&Token<'_>], columns: &[String]) -> Vec<(usize, usize, Option<String>)> {
+/// Where an element has a check that names one of these columns or functions, and what the check is called.
+pub(super) fn checks_of(element: &[&Token<'_>], columns: &[String]) -> Vec<(usize, usize, Option<String>)> {
     let mut found = Vec::new();
     for (at, token) in element.iter().enumerate().filter(|(_, token)| token.is("check")) {
         let body = element[at + 1..].iter().skip(1).take_while(|token| token.depth > 1);

@@ -9,7 +9,9 @@ use url::Url;
 use super::connection::blocking;
 use super::place::{self, beside, io_error};
 use super::{SqliteSource, load::SqliteLoad, schema::Schema};
-use crate::{Error, Load, LoadOptions, LoadPlan, Result, Source, Target};
+use crate::{
+    Bound, Error, Load, LoadOptions, LoadPlan, Outline, Result, SchemaFile, Source, TableName, Target,
+};
 
 /// What is added to the target's name while it is being restored.
 pub const PARTIAL: &str = ".lifeboat-partial";
@@ -37,6 +39,14 @@ impl Target for SqliteTarget {
             return Ok(Vec::new());
         }
         Ok(vec![format!("found what an interrupted restore left in {}: starting it over", partial.display())])
+    }
+
+    fn outline(&self, schema: &[SchemaFile]) -> Result<Outline> {
+        let name = |name: String| TableName { schema: None, name };
+        let virtual_tables = Schema::from_files(schema)?.virtual_tables().into_iter();
+        let bound = virtual_tables
+            .map(|of| Bound { name: name(of.name), tables: of.beneath.into_iter().map(name).collect() });
+        Ok(Outline { bound: bound.collect(), ..Outline::default() })
     }
 
     async fn begin(&self, plan: LoadPlan, options: &LoadOptions) -> Result<Box<dyn Load>> {

@@ -131,12 +131,17 @@ pub fn load_options() -> LoadOptions {
 }
 
 pub async fn restore(snapshot: &Snapshot, path: &Path, chosen: Option<&[&str]>) -> Result<LoadReport> {
+    restore_planned(snapshot, path, snapshot.plan(chosen)).await
+}
+
+/// Restores what a plan says; of tables that are withheld no row comes.
+pub async fn restore_planned(snapshot: &Snapshot, path: &Path, plan: LoadPlan) -> Result<LoadReport> {
     let target = open_target(&url(path), None, false)?;
-    let plan = snapshot.plan(chosen);
     target.inspect(&plan).await?;
     let load = target.begin(plan.clone(), &load_options()).await?;
     for table in &plan.tables {
         let (_, batches) = snapshot.tables.iter().find(|(kept, _)| kept.name == table.name).expect("kept");
+        let batches = if plan.withheld_of(&table.name.name).is_some() { &[][..] } else { batches };
         let (sender, receiver) = row_channel();
         let send = async {
             for batch in batches {

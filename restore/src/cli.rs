@@ -181,10 +181,10 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// Whether it counts what the schema of a snapshot of this system says of tables and columns. To a target of
-    /// another system it means nothing, which is refused later.
-    pub fn asks_of_schema(&self, target: &Url, system: &str) -> bool {
-        (!self.table.is_empty() || self.mask) && target.scheme().starts_with(system)
+    /// Whether it counts what the schema of a snapshot of this system says of tables and columns, of which some are
+    /// withheld or not. To a target of another system it means nothing, which is refused later.
+    pub fn asks_of_schema(&self, target: &Url, system: &str, withholds: bool) -> bool {
+        (!self.table.is_empty() || self.mask || withholds) && target.scheme().starts_with(system)
     }
 }
 

@@ -22,7 +22,9 @@ use crate::approval::{Approved, propose, redeem, unapproved};
 use crate::cli::{Restore, Wanted};
 use crate::open::{AtHand, Opened, Reading};
 use crate::record::{Recorder, ended, kind_of};
-use crate::restore::{Ahead, Plan, Showing, Summary, choose, compare, load, prove, require_keys};
+use crate::restore::{
+    Ahead, Plan, Showing, Summary, choose, compare, keep_together, load, prove, require_keys,
+};
 use crate::words;
 
 /// Tables loaded at once when nobody says otherwise, on the smallest machine.
@@ -326,15 +328,23 @@ impl Run<'_> {
         // What the schema says of tables is asked only where it counts: otherwise the plan comes first, which
         // says best what damage there is, and a target of another system refuses.
         let system = self.snapshot.manifest.point["system"].as_str().unwrap_or_default();
-        let asked = !tables.is_empty() && self.args.wanted.asks_of_schema(url, system);
-        let outline = match asked {
-            true => self.target.outline(&self.schema().await?)?,
-            false => Outline::default(),
-        };
+        let any = !tables.is_empty();
+        let asks = |withholds| any && self.args.wanted.asks_of_schema(url, system, withholds);
+        let outline = self.outline(asks(false)).await?;
         let mut tables = choose(tables, &outline.groups, names)?;
         tables.iter_mut().for_each(|table| self.showing.apply(table, &outline));
         require_keys(&self.opened.vault, &self.showing, &self.snapshot.manifest.files, &tables)?;
+        let withholds = tables.iter().any(|table| !table.withheld.is_empty());
+        keep_together(&mut tables, &self.outline(asks(withholds)).await?.bound);
         Plan::new(&self.snapshot, words::shown(url), tables, &health, self.args.wanted.skip_damaged)
+    }
+
+    /// What the schema says of tables and columns, where that is asked.
+    async fn outline(&self, asked: bool) -> Result<Outline, CommandError> {
+        match asked {
+            true => Ok(self.target.outline(&self.schema().await?)?),
+            false => Ok(Outline::default()),
+        }
     }
 
     async fn health(&self) -> Result<SnapshotHealth, CommandError> {

@@ -27,13 +27,16 @@ pub struct Chosen {
     pub withheld: Vec<Withheld>,
     /// What is made of its columns.
     pub shown: Shown,
+    /// Whether the target makes it itself, or leaves it out, because rows of a table that it is bound to are
+    /// withheld.
+    pub left_to_target: bool,
 }
 
 impl Chosen {
     fn new(record: TableRecord) -> Result<Self, CommandError> {
         let load = load_table(&record)?;
         let shown = Shown::everything(load.columns.len());
-        Ok(Self { record, load, damage: None, withheld: Vec::new(), shown })
+        Ok(Self { record, load, damage: None, withheld: Vec::new(), shown, left_to_target: false })
     }
 
     /// Its name, for people.
@@ -58,9 +61,9 @@ impl Chosen {
         self.withheld.iter().any(|withheld| withheld.whole_table)
     }
 
-    /// Whether it is left empty.
+    /// Whether no row is loaded into it.
     pub fn is_left_empty(&self) -> bool {
-        self.damage.is_some() || self.is_withheld()
+        self.damage.is_some() || self.is_withheld() || self.left_to_target
     }
 }
 

@@ -41,7 +41,7 @@ pub async fn compare(
 ) -> Result<Vec<String>, CommandError> {
     let capture = Arc::new(target.capture(options).await?);
     let (mut differences, mut compared, mut slices) = (Vec::new(), Vec::new(), Vec::new());
-    for table in tables {
+    for table in tables.iter().filter(|table| !table.left_to_target) {
         match find(capture.tables(), table) {
             Ok(Some(found)) => {
                 slices.extend(found.slices.iter().map(|slice| (compared.len(), slice.clone())));

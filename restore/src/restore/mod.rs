@@ -20,4 +20,4 @@ pub use load::{Ahead, load};
 pub use plan::{Plan, require_keys};
 pub use prove::prove;
 pub use summary::Summary;
-pub use withhold::{Showing, Withheld, by_reason as for_words};
+pub use withhold::{Showing, Withheld, by_reason as for_words, keep_together};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use lifeboat_connectors::{MaskedColumn, Outline, Withheld as WithheldColumns};
+use lifeboat_connectors::{Bound, MaskedColumn, Outline, Withheld as WithheldColumns};
 use lifeboat_vault::{Grade, Vault};
 use serde::{Serialize, Serializer};
 
@@ -54,6 +54,8 @@ pub enum Reason {
     NotUtf8,
     /// So they were, and by what is masked its rows would belong to other partitions.
     Misplaced,
+    /// It is bound to other tables, and rows of theirs are kept back.
+    Bound,
     /// Only this grade and lower ones were asked for.
     Above(Grade),
 }
@@ -66,6 +68,7 @@ impl fmt::Display for Reason {
             Self::NoMask => f.write_str("of this type no other value can be made"),
             Self::NotUtf8 => f.write_str("of text that is not UTF-8 no other value can be made"),
             Self::Misplaced => f.write_str("by what is masked its rows would belong to other partitions"),
+            Self::Bound => f.write_str("it belongs to an index that holds what is withheld or masked"),
             Self::Above(most) => write!(f, "--grade {most}"),
         }
     }
@@ -193,6 +196,40 @@ impl Showing {
             None => (Mask::Null, Reason::NoMask),
         }
     }
+}
+
+/// Keeps back every table that is bound to one of which something is kept back.
+pub fn keep_together(tables: &mut [Chosen], bound: &[Bound]) {
+    for bound in bound {
+        let of_it = |table: &&mut Chosen| bound.tables.contains(&table.load.name);
+        let mut of_it: Vec<_> = tables.iter_mut().filter(of_it).collect();
+        if of_it.iter().any(|table| !table.withheld.is_empty()) {
+            of_it.iter_mut().for_each(|table| keep_back(table));
+        }
+    }
+}
+
+fn keep_back(table: &mut Chosen) {
+    let columns = &table.record.table.columns;
+    let named = |columns_of: &[u32]| columns_of.iter().map(|at| columns[*at as usize].name.clone()).collect();
+    for withheld in &mut table.withheld {
+        (withheld.whole_table, withheld.masked) = (true, false);
+        withheld.reason = if withheld.reason.is_of_masks() { Reason::Bound } else { withheld.reason };
+    }
+    let shown = table.record.streams.iter().filter(|_| table.record.rows > 0);
+    let shown = shown.filter(|stream| !table.withheld.iter().any(|withheld| withheld.grade == stream.grade));
+    let shown = shown.map(|stream| Withheld {
+        table: table.name(),
+        grade: stream.grade,
+        columns: named(&stream.columns),
+        whole_table: true,
+        masked: false,
+        reason: Reason::Bound,
+    });
+    let shown: Vec<_> = shown.collect();
+    table.withheld.extend(shown);
+    table.shown = Shown { read: Vec::new(), as_it_was: vec![false; columns.len()], masks: None };
+    table.left_to_target = true;
 }
 
 impl Shown {

@@ -5,6 +5,7 @@ use lifeboat_tests::{Finished, MariadbServer, PostgresServer, run};
 use crate::company::{Company, DB1, Source, postgres_source, sqlite_dump};
 use crate::databases::support::{check_lines, check_says, sqlite};
 
+mod indexes_of_text;
 mod masks;
 mod partitions;
 

@@ -1,0 +1,46 @@
+//! Full-text indexes, which repeat what columns of other grades hold.
+
+use super::{Lab, Sqlite, sqlite_company};
+use crate::company::DB1;
+use crate::databases::support::sqlite;
+
+/// An index of another table's text and one with a text of its own, each kept up by a trigger.
+const NOTES: &str = "
+CREATE TABLE notes (id integer NOT NULL PRIMARY KEY, id_number text);
+CREATE VIRTUAL TABLE notes_search USING fts5 (id_number, content = 'notes', content_rowid = 'id');
+CREATE VIRTUAL TABLE own USING fts5 (body);
+CREATE TRIGGER into_search AFTER INSERT ON notes
+  BEGIN INSERT INTO notes_search(rowid, id_number) VALUES (new.id, new.id_number); END;
+CREATE TRIGGER into_own AFTER INSERT ON notes BEGIN INSERT INTO own(rowid, body) VALUES (new.id, new.id_number); END;
+INSERT INTO notes VALUES (1, '110105194912310038');";
+
+#[test]
+fn no_index_shows_what_it_was_made_of_and_its_table_can_be_written_afterwards() {
+    let (company, path) = sqlite_company();
+    sqlite(&path, NOTES);
+    company.add_to_config(DB1, "\"*\" = \"low\"\n");
+    company.back_up(DB1);
+    let lab = Sqlite(company);
+    for (person, database, more) in [
+        ("li", "closed", &[][..]),
+        ("wang", "medium", &["--grade", "medium"]),
+        ("wang", "masked", &["--mask"]),
+    ] {
+        let told = lab.restore(person, database, more).exits(3).stdout;
+        for words in [
+            "virtual table own: it is left out with the tables beneath it",
+            "trigger into_own: it names own, which is left out",
+            "full-text index notes_search: made anew",
+        ] {
+            assert!(told.contains(words), "{told}");
+        }
+        assert!(!lab.dump(database).contains("110105194912310038"));
+        let secret = "SELECT count(*) FROM notes_search WHERE notes_search MATCH '110105194912310038'";
+        assert_eq!(lab.sql(database, secret), "0");
+        let written = "INSERT INTO notes VALUES (2, 'renewal'); \
+            SELECT rowid FROM notes_search WHERE notes_search MATCH 'renewal'";
+        assert_eq!(lab.sql(database, written), "2");
+    }
+    lab.restore("wang", "whole", &[]).success();
+    assert_eq!(lab.sql("whole", "SELECT rowid FROM own WHERE own MATCH '110105194912310038'"), "1");
+}

@@ -113,6 +113,7 @@ impl Shortened<'_> {
                 ..Deed::default()
             };
             let question = Question {
+                config: self.config,
                 vault: self.vault,
                 key: self.key,
                 kind: Wish::Keep,

@@ -22,12 +22,15 @@ use crate::lock::{self, Lock};
 use crate::metrics::Server;
 use crate::run_id::RunId;
 use crate::schedule::{Action, Ending, Outcome, Place, Rules, Scheduler};
+use crate::watch::look_alone;
 use crate::{explain, host};
 use child::{Order, Told};
+use looks::Looks;
 use systemd::Systemd;
 use teller::Teller;
 
 mod child;
+mod looks;
 mod systemd;
 mod teller;
 
@@ -66,6 +69,7 @@ pub struct Daemon {
     work: JoinSet<Done>,
     running: BTreeMap<Job, RunId>,
     recalling: bool,
+    looks: Looks,
     stop: watch::Sender<bool>,
     tell: mpsc::Sender<Told>,
     told: mpsc::Receiver<Told>,
@@ -81,6 +85,7 @@ pub struct Daemon {
 enum Done {
     Run(Job, RunId, Ended),
     Recalled(Result<(), CommandError>),
+    Looked(Result<(), CommandError>),
 }
 
 impl Daemon {
@@ -123,6 +128,7 @@ impl Daemon {
             work: JoinSet::new(),
             running: BTreeMap::new(),
             recalling: false,
+            looks: Looks::default(),
             stop: watch::Sender::new(false),
             tell,
             told,
@@ -152,6 +158,7 @@ impl Daemon {
             self.act(actions, now).await;
             self.keep_places().await;
             self.teller.turn(now);
+            self.look_at_record(now);
             self.systemd.alive();
             tokio::select! {
                 () = tokio::time::sleep(self.pause()) => {}
@@ -221,6 +228,7 @@ impl Daemon {
         match done {
             Ok(Done::Run(job, id, ended)) => self.run_ended(&job, id, &ended).await,
             Ok(Done::Recalled(recalled)) => self.recalled(recalled).await,
+            Ok(Done::Looked(looked)) => self.looks.ended(looked),
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     }
@@ -287,15 +295,27 @@ impl Daemon {
     fn recall(&mut self) {
         self.recalling = true;
         let (config, history) = (self.in_force.config.clone(), self.history.clone());
-        let runtime = tokio::runtime::Handle::current();
-        // An opened vault holds keys that stay on one thread.
-        self.work.spawn_blocking(move || {
+        self.beside_the_loop(|| async move {
             let recall = async {
                 let vault = host::open_vault(&config, &host::read_key(&config.agent)?).await?;
                 history.recall(&vault, Timestamp::now()).await
             };
-            Done::Recalled(runtime.block_on(recall))
+            Done::Recalled(recall.await)
         });
+    }
+
+    /// What somebody did is told without waiting for the next job.
+    fn look_at_record(&mut self, now: Timestamp) {
+        if self.looks.begins(now) {
+            let config = self.in_force.config.clone();
+            self.beside_the_loop(|| async move { Done::Looked(look_alone(&config).await) });
+        }
+    }
+
+    /// Does what has to do with an opened vault: it holds keys that stay on one thread.
+    fn beside_the_loop<Work: Future<Output = Done>>(&mut self, work: impl FnOnce() -> Work + Send + 'static) {
+        let runtime = tokio::runtime::Handle::current();
+        self.work.spawn_blocking(move || runtime.block_on(work()));
     }
 
     async fn recalled(&mut self, recalled: Result<(), CommandError>) {

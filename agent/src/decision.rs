@@ -5,6 +5,7 @@
 //! without it. What it keeps is honest programs from doing what one person alone has typed.
 
 use jiff::Timestamp;
+use lifeboat_config::Config;
 use lifeboat_console::{CommandError, Progress, breaks_glass, decides_alone, undecided, unrecorded};
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::format::request::Wish;
@@ -13,9 +14,12 @@ use lifeboat_vault::{AgentKey, Identities, RequestId, Vault, find_request, plan_
 use crate::cli::Deciding;
 use crate::commands::read_identities;
 use crate::record;
+use crate::watch;
 
 /// What is to be decided.
 pub struct Question<'a> {
+    /// Whom to tell of a refusal or a broken glass.
+    pub config: &'a Config,
     pub vault: &'a Vault,
     /// This host's key: a refusal is recorded by it where no person is here.
     pub key: &'a AgentKey,
@@ -72,8 +76,14 @@ impl Question<'_> {
             } else {
                 record::write_as_person(self.vault, &identities, &deed, json).await;
             }
+            self.tell(json).await;
         }
         decided
+    }
+
+    /// What is new on the record is told before anything is done.
+    async fn tell(&self, json: bool) {
+        watch::look(self.vault, self.config, self.key, json).await;
     }
 
     async fn by_request(&self, id: &str) -> Result<Decided, CommandError> {
@@ -117,6 +127,7 @@ impl Question<'_> {
         if !record::write_as_person(self.vault, &identities, &deed, json).await {
             return Err(unrecorded(self.ask_another()));
         }
+        self.tell(json).await;
         Ok(Decided::Here(identities, format!("{words} alone, by breaking the glass")))
     }
 

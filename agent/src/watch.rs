@@ -1,8 +1,9 @@
-//! Watching the vault's record: what others did that is unusual is told as soon as this agent sees it.
+//! Watching the vault's record: what is unusual in it is told as soon as this agent sees it.
 //!
-//! The agent remembers, in its state folder, up to where it has read and what is usual. So each run reads
+//! The daemon looks every few minutes, and so does every run that opens the vault with the agent's key. The
+//! agent remembers, in its state folder, up to where it has read and what is usual. So each look reads
 //! only what is new, and the agent is a witness that remembers: a record that lost its end since shows.
-//! Nothing here makes a backup fail.
+//! Nothing here makes a run fail.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lifeboat_config::{Config, Severity};
-use lifeboat_console::{Progress, chain};
+use lifeboat_console::{CommandError, Interrupt, Progress, ResultExt, chain};
 use lifeboat_vault::format::audit::Deed;
 use lifeboat_vault::{
     AgentId, AgentKey, Anchor, AuditFinding, AuditRecord, AuditReport, Vault, read_audit_after,
@@ -18,8 +19,9 @@ use lifeboat_vault::{
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Check, Event};
+use crate::host;
 use crate::lock;
-use crate::notify::Router;
+use crate::notify::{Pace, Router};
 use crate::record;
 use crate::run_id::RunId;
 use crate::state_file;
@@ -64,33 +66,67 @@ struct Unusual {
 
 /// Reads what is new in the record and tells of what is unusual, once. While another run of this host does so, it
 /// is left to that one.
-pub async fn look(vault: &Vault, config: &Config, router: &Router, key: &AgentKey, json: bool) {
+pub async fn look(vault: &Vault, config: &Config, key: &AgentKey, json: bool) {
     let progress = Progress::new(json);
-    let Some(_lock) = lock::of_record(&config.agent.state) else { return };
+    if let Err(error) = see(vault, config, key, json, &progress).await {
+        progress.warn(&chain(error.error()));
+    }
+}
+
+/// The same at the beginning of a run, unless a signal comes first.
+///
+/// # Errors
+/// `Interrupted`.
+pub async fn look_first(
+    interrupt: &Interrupt,
+    vault: &Vault,
+    config: &Config,
+    key: &AgentKey,
+    json: bool,
+) -> Result<(), CommandError> {
+    let look = async {
+        look(vault, config, key, json).await;
+        Ok::<_, CommandError>(())
+    };
+    interrupt.or(look).await
+}
+
+/// The same, with nothing else to do in the vault. What is broken and stays so is not said each time.
+///
+/// # Errors
+/// When the vault cannot be opened or its record not read, or when what was read cannot be remembered.
+pub async fn look_alone(config: &Config) -> Result<(), CommandError> {
+    let key = host::read_key(&config.agent)?;
+    let vault = host::open_vault(config, &key).await?;
+    see(&vault, config, &key, false, &Progress::hidden()).await
+}
+
+async fn see(
+    vault: &Vault,
+    config: &Config,
+    key: &AgentKey,
+    json: bool,
+    progress: &Progress,
+) -> Result<(), CommandError> {
+    let Some(_lock) = lock::of_record(&config.agent.state) else { return Ok(()) };
     let path = config.agent.state.join(STATE);
     let memory = read(&path);
     let known = memory.anchor.parse::<Anchor>().ok().filter(|anchor| anchor.vault == vault.id());
     let learning = known.is_none();
     let anchor = known.unwrap_or_else(|| Anchor { vault: vault.id(), ends: Default::default() });
-    let report = match read_audit_after(vault, &anchor).await {
-        Ok(report) => report,
-        Err(error) => {
-            progress.warn(&format!("the vault's record cannot be read: {}", chain(&error)));
-            return;
-        }
-    };
+    let report = read_audit_after(vault, &anchor).await;
+    let report = report.map_err(CommandError::from).context(|| "the vault's record cannot be read")?;
     for finding in &report.findings {
         progress.warn(&format!("the vault's record is broken: {finding}"));
     }
     let mut memory = if learning { Memory { broken: memory.broken, ..Memory::default() } } else { memory };
     let unusual = judge(&report, &mut memory, key.id(), learning, &config.agent.zone());
-    if let Some(alert) = tell(unusual, &config.branch, router).await {
+    let router = Router::new(config, Pace::AtOnce);
+    if let Some(alert) = tell(unusual, &config.branch, &router).await {
         record::write(vault, key, &alert, json).await;
     }
     memory.anchor = report.anchor_after(&anchor).to_string();
-    if let Err(error) = write(&path, &memory) {
-        progress.warn(&format!("what was read of the vault's record is not remembered: {error}"));
-    }
+    write(&path, &memory).context(|| "what was read of the vault's record is not remembered")
 }
 
 /// Tells of what is unusual. Returns what is to be put on the record about that, where there is anybody to tell.

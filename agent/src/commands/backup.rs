@@ -54,11 +54,7 @@ pub async fn run(path: &Path, args: &Backup, json: bool) -> Result<(), CommandEr
     };
     let (key, vault) = (&key, &vault);
     warn_of_thin_grades(vault, json);
-    let look = async {
-        watch::look(vault, &config, &router, key, json).await;
-        Ok::<_, CommandError>(())
-    };
-    interrupt.or(look).await?;
+    watch::look_first(&interrupt, vault, &config, key, json).await?;
     let (tags, router, interrupt) = (&args.tag, &router, &interrupt);
     let taken = Mutex::default();
     let night = Night { config: &config, key, vault, tags, router, interrupt, supervision, taken, json };

@@ -20,6 +20,7 @@ use crate::lock::{self, Lock};
 use crate::notify::{Pace, Router};
 use crate::run_id::RunId;
 use crate::seen::Seen;
+use crate::watch;
 
 /// Bringing every copy up to date.
 const JOB: Job = Job::of_vault(Task::Copy);
@@ -83,6 +84,7 @@ impl Call<'_> {
         let work = async {
             let key = host::read_key(&config.agent)?;
             let vault = self.interrupt.or(host::open_vault(config, &key)).await?;
+            watch::look_first(self.interrupt, &vault, config, &key, self.json).await?;
             let (snapshots, _) = self.interrupt.or(list_snapshots(&vault)).await?;
             let copies = Copies { config, key: &key, vault: &vault, snapshots: &snapshots };
             let progress = Progress::new(self.json);

@@ -19,6 +19,7 @@ use crate::job::Task;
 use crate::lease::Claim;
 use crate::record;
 use crate::seen::Seen;
+use crate::watch;
 
 mod by_hand;
 
@@ -56,6 +57,7 @@ async fn expire(
         let told = shortened.told(&plan).await;
         return first_of([held_back(&plan.sources), told], json).map(|()| Value::Null);
     }
+    watch::look_first(interrupt, &vault, config, &key, json).await?;
     let from = shortened.copy.unwrap_or(&vault);
     let alone = args.deleting.alone || config.deletes_alone(args.copy.as_deref());
     let claim = Claim { config, key: &key, purpose: "expiring", alone, json };

@@ -52,6 +52,7 @@ pub async fn release(path: &Path, args: &Release, json: bool) -> Result<(), Comm
     };
     let (vault, short) = (&looked.vault, looked.snapshot.id.short());
     let question = Question {
+        config: &looked.config,
         vault,
         key: &looked.key,
         kind: Wish::Release,
@@ -88,7 +89,7 @@ pub async fn accept(path: &Path, args: &Noted, json: bool) -> Result<(), Command
     let flags: String = flags.iter().map(|flag| format!("  {}\n", escape(flag))).collect();
     let text = format!("accepted of {}:\n{flags}", looked.named());
     let note = looked.write(args, Says::Accept { snapshot: looked.snapshot.id }).await?;
-    let router = Router::new(&Config::load(path)?, Pace::AtOnce);
+    let router = Router::new(&looked.config, Pace::AtOnce);
     let source = Some(looked.snapshot.manifest.source.as_str());
     router.end(source, Check::Anomaly, None, RunId::new(), Timestamp::now()).await;
     told(json, "accepted", note, &looked.snapshot, text)
@@ -96,6 +97,7 @@ pub async fn accept(path: &Path, args: &Noted, json: bool) -> Result<(), Command
 
 /// The snapshot that is meant, and what is noted so far.
 struct Looked {
+    config: Config,
     vault: Vault,
     key: AgentKey,
     snapshot: Snapshot,
@@ -111,7 +113,7 @@ impl Looked {
         let (snapshots, _) = list_snapshots(&vault).await?;
         let snapshot = selector.find(&snapshots)?.clone();
         let (notes, _) = list_notes(&vault).await?;
-        Ok(Self { vault, key, snapshot, notes })
+        Ok(Self { config, vault, key, snapshot, notes })
     }
 
     fn named(&self) -> String {

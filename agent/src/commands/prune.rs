@@ -19,6 +19,7 @@ use crate::lease::Claim;
 use crate::locks;
 use crate::record;
 use crate::seen::Seen;
+use crate::watch;
 
 /// Says what is to be done, and does it unless it is a dry run.
 pub async fn run(path: &Path, args: &Prune, json: bool) -> Result<(), CommandError> {
@@ -48,6 +49,7 @@ async fn prune(
     let key = host::read_key(&config.agent)?;
     let vault = interrupt.or(host::open_vault(config, &key)).await?;
     let copy = interrupt.or(OpenCopy::if_named(config, &vault, &key, args.copy.as_deref())).await?;
+    watch::look_first(interrupt, &vault, config, &key, json).await?;
     let from = copy.as_ref().map_or(&vault, |copy| &copy.vault);
     let (state, options) = (&config.agent.state, PruneOptions::default());
     let alone = args.deleting.alone || config.deletes_alone(args.copy.as_deref());

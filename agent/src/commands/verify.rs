@@ -18,6 +18,7 @@ use crate::host;
 use crate::job::{Job, Task};
 use crate::record;
 use crate::seen::Seen;
+use crate::watch;
 
 /// Verifies everything that the vault holds.
 pub async fn run(path: &Path, args: &Verify, json: bool) -> Result<(), CommandError> {
@@ -31,6 +32,7 @@ async fn prove(config: &Config, interrupt: &Interrupt, json: bool) -> Result<Val
     let work = async {
         let key = host::read_key(&config.agent)?;
         let vault = host::open_vault(config, &key).await?;
+        watch::look(&vault, config, &key, json).await;
         let progress = Progress::new(json);
         progress.phase("opening the index");
         let (snapshots, unreadable) = list_snapshots(&vault).await?;

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::company::{Company, DB1, Host, sqlite_crm};
 
 mod days;
+mod looks;
 mod two;
 
 /// Nothing that is waited for here takes longer.

@@ -34,6 +34,12 @@ fn accepting() -> String {
     url
 }
 
+/// A webhook called `ops` that accepts everything, for a company's configuration.
+pub fn hook(company: &Company) -> String {
+    fs::write(company.path("hook.url"), format!("{}/hook", accepting())).expect("a file");
+    "[[notify]]\nname = \"ops\"\ntype = \"webhook\"\nurl = \"{file:hook.url}\"\n".to_owned()
+}
+
 fn is_whole(request: &[u8]) -> bool {
     let text = String::from_utf8_lossy(request);
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
@@ -138,4 +144,38 @@ fn who_was_told_of_what_is_on_the_record_and_no_address_is() {
     fs::remove_file(company.state(DB1).join("notify.json")).expect("what was accepted before");
     company.back_up(DB1);
     check(&company, "MON-01", "fail");
+}
+
+/// How many alerts there are about an entry of this kind and end.
+fn alerts(company: &Company, what: &str, result: &str) -> usize {
+    let export = as_wang(company, &["audit", "export"]).success().stdout;
+    let lines: Vec<Value> =
+        export.lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect();
+    let is_meant = |about: &Value| {
+        let named = |line: &&Value| line["writer"] == about[0] && line["sequence"] == about[1];
+        lines.iter().find(named).is_some_and(|line| line["what"] == what && line["result"] == result)
+    };
+    let about =
+        lines.iter().filter(|line| line["what"] == "alert").filter_map(|line| line["about"].as_array());
+    about.flatten().filter(|about| is_meant(about)).count()
+}
+
+#[test]
+fn every_verb_of_an_agent_looks_at_the_record() {
+    let company = Company::new();
+    let database = company.path("crm.db");
+    sqlite(&database, "CREATE TABLE contacts (id integer PRIMARY KEY); INSERT INTO contacts VALUES (1)");
+    let url = format!("sqlite://{}", database.display());
+    company.configure(DB1, &[Source { name: "crm", url, password: None }]);
+    let barn = company.path("barn");
+    fs::create_dir(&barn).expect("a disk elsewhere");
+    let copy = format!("[[vault.copy]]\nname = \"barn\"\nurl = \"file://{}\"\n", barn.display());
+    company.add_to_config(DB1, &(hook(&company) + &copy));
+    company.init(DB1);
+    company.back_up(DB1);
+    for (told, verb) in ["verify", "expire", "prune", "copy"].into_iter().enumerate() {
+        as_wang(&company, &["keys", "rewrap"]).success();
+        run(&mut company.agent(DB1, &[verb])).success();
+        assert_eq!(alerts(&company, "keys", "done"), told + 1, "{verb}");
+    }
 }

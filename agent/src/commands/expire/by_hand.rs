@@ -53,7 +53,8 @@ pub async fn run(
     }
     let shorts: String = ids.iter().map(|id| format!(" {}", id.short())).collect();
     let ask = format!("lifeboat-restore request-expire{shorts} --reason TEXT {}", place(&vault));
-    let question = Question { vault: &vault, key: &key, kind: Wish::Expire, plan: &words, deed: &deed, ask };
+    let question =
+        Question { config, vault: &vault, key: &key, kind: Wish::Expire, plan: &words, deed: &deed, ask };
     let decided = question.decide(&args.deciding, json).await?;
     let why = format!("removed by hand: {}", decided.in_words());
     let alone = args.deleting.alone || config.deletes_alone(args.copy.as_deref());

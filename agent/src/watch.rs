@@ -8,8 +8,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use lifeboat_config::{Config, Severity};
 use lifeboat_console::{CommandError, Interrupt, Progress, ResultExt, chain};
 use lifeboat_vault::format::audit::Deed;
@@ -37,7 +37,15 @@ const LARGER_BY: u64 = 2;
 /// So many reasons of one alert stand in the record; a message has them all.
 const REASONS_MAX: usize = 10;
 
-/// What this host remembers of the record. Lost, the next run reads all of it and learns anew.
+/// What an agent writes about its own work, and tells where it happens.
+const OWN_WORK: [&str; 6] = ["backup", "verify", "expire", "prune", "notify", "alert"];
+
+/// Whoever reads the record for the first time, or anew, tells of what was refused or done by breaking the glass
+/// so long before: a host that was away for its weekly backup, and a day. What is older, others have been asked
+/// about or nobody will remember.
+const TOLD_WHILE_LEARNING: SignedDuration = SignedDuration::from_hours(8 * 24);
+
+/// What this host remembers of the record. Lost, the next look reads all of it and learns anew.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Memory {
@@ -120,7 +128,8 @@ async fn see(
         progress.warn(&format!("the vault's record is broken: {finding}"));
     }
     let mut memory = if learning { Memory { broken: memory.broken, ..Memory::default() } } else { memory };
-    let unusual = judge(&report, &mut memory, key.id(), learning, &config.agent.zone());
+    let judge = Judge { own: key.id(), learning, now: Timestamp::now(), zone: config.agent.zone() };
+    let unusual = judge.judge(&report, &mut memory);
     let router = Router::new(config, Pace::AtOnce);
     if let Some(alert) = tell(unusual, &config.branch, &router).await {
         record::write(vault, key, &alert, json).await;
@@ -131,6 +140,9 @@ async fn see(
 
 /// Tells of what is unusual. Returns what is to be put on the record about that, where there is anybody to tell.
 async fn tell(unusual: Vec<Unusual>, branch: &str, router: &Router) -> Option<Deed> {
+    for one in &unusual {
+        tracing::info!("the vault's record, {}: {}", one.subject, one.reasons);
+    }
     if unusual.is_empty() || router.is_empty() {
         return None;
     }
@@ -168,15 +180,75 @@ fn in_short(told: &[Unusual]) -> String {
     short
 }
 
-/// What of the new entries is unusual. They are usual from then on. Whoever is only `learning` tells of what
-/// is broken alone.
-fn judge(
-    report: &AuditReport,
-    memory: &mut Memory,
+/// By what one agent judges what is new in the record.
+struct Judge {
+    /// The agent itself.
     own: AgentId,
+    /// Whether it reads the record for the first time, or has lost its memory.
     learning: bool,
-    zone: &TimeZone,
-) -> Vec<Unusual> {
+    now: Timestamp,
+    zone: TimeZone,
+}
+
+impl Judge {
+    /// What of the new entries is unusual. They are usual from then on.
+    fn judge(&self, report: &AuditReport, memory: &mut Memory) -> Vec<Unusual> {
+        let mut found = broken(report, memory);
+        let told = self.told(report);
+        for record in report.records.iter().filter(|record| !self.is_own_work(record)) {
+            let reasons = reasons(record, memory, &self.zone);
+            let deed = &record.entry.deed;
+            if deed.what == "restore" && deed.result != "refused" {
+                memory.restorers.insert(record.writer);
+                memory.rows = memory.rows.max(deed.rows.unwrap_or(0));
+            }
+            let about = (record.writer, record.entry.sequence);
+            if !reasons.is_empty() && !told.contains(&about) && self.is_to_be_told(record) {
+                let severity =
+                    if deed.what == "break-glass" { Severity::Critical } else { Severity::Warning };
+                let reasons = reasons.join(", ");
+                found.push(Unusual {
+                    severity,
+                    subject: format!("{}-{}", record.writer.short(), record.entry.sequence),
+                    why: format!("{}: {reasons}", in_words(record)),
+                    reasons,
+                    about: Some(about),
+                });
+            }
+        }
+        found
+    }
+
+    /// Whether an entry is of this agent's own work. What somebody asked of it has a plan, and is theirs.
+    fn is_own_work(&self, record: &AuditRecord) -> bool {
+        let deed = &record.entry.deed;
+        record.writer == self.own && OWN_WORK.contains(&deed.what.as_str()) && deed.plan.is_none()
+    }
+
+    /// Entries of which somebody has accepted an alert: this agent's, which it has perhaps forgotten; while it
+    /// learns, any agent's.
+    fn told(&self, report: &AuditReport) -> BTreeSet<(AgentId, u64)> {
+        let counts = |record: &&AuditRecord| {
+            let deed = &record.entry.deed;
+            let by_agent = record.writer == self.own || (self.learning && !record.by_person);
+            by_agent && deed.what == "alert" && deed.result == "done"
+        };
+        let alerts = report.records.iter().filter(counts);
+        alerts.flat_map(|record| record.entry.deed.about.iter().copied()).collect()
+    }
+
+    /// Whoever learns does not know what is usual, but what is never so and not long ago.
+    fn is_to_be_told(&self, record: &AuditRecord) -> bool {
+        let deed = &record.entry.deed;
+        let never_usual = deed.what == "break-glass" || deed.result == "refused";
+        let time = record.entry.time.parse::<Timestamp>();
+        let lately = time.map_or(true, |time| self.now.duration_since(time) <= TOLD_WHILE_LEARNING);
+        !self.learning || (never_usual && lately)
+    }
+}
+
+/// What is broken in the record and was not before.
+fn broken(report: &AuditReport, memory: &mut Memory) -> Vec<Unusual> {
     let mut found = Vec::new();
     let before = std::mem::take(&mut memory.broken);
     for finding in &report.findings {
@@ -187,25 +259,6 @@ fn judge(
             found.push(Unusual { severity: Severity::Critical, subject, why, reasons, about: None });
         }
         memory.broken.insert(key);
-    }
-    for record in report.records.iter().filter(|record| record.writer != own) {
-        let reasons = reasons(record, memory, zone);
-        let deed = &record.entry.deed;
-        if deed.what == "restore" && deed.result != "refused" {
-            memory.restorers.insert(record.writer);
-            memory.rows = memory.rows.max(deed.rows.unwrap_or(0));
-        }
-        if !learning && !reasons.is_empty() {
-            let severity = if deed.what == "break-glass" { Severity::Critical } else { Severity::Warning };
-            let reasons = reasons.join(", ");
-            found.push(Unusual {
-                severity,
-                subject: format!("{}-{}", record.writer.short(), record.entry.sequence),
-                why: format!("{}: {reasons}", in_words(record)),
-                reasons,
-                about: Some((record.writer, record.entry.sequence)),
-            });
-        }
     }
     found
 }
@@ -274,6 +327,8 @@ mod tests {
 
     const WANG: AgentId = AgentId([1; 16]);
     const OWN: AgentId = AgentId([9; 16]);
+    const OTHER: AgentId = AgentId([8; 16]);
+    const NOON: &str = "2026-11-23T12:00:00Z";
 
     fn record(writer: AgentId, time: &str, what: &str, result: &str, rows: u64) -> AuditRecord {
         let deed = Deed { what: what.into(), result: result.into(), rows: Some(rows), ..Deed::default() };
@@ -289,48 +344,77 @@ mod tests {
         AuditRecord { writer, by_person: true, name: "wang".into(), hash: String::new(), entry }
     }
 
+    fn judge(learning: bool) -> Judge {
+        let now = "2026-11-24T03:00:00Z".parse().expect("a time");
+        Judge { own: OWN, learning, now, zone: TimeZone::UTC }
+    }
+
     fn check(records: Vec<AuditRecord>, learning: bool, memory: &mut Memory, expected: &[&str]) {
         let report = AuditReport { records, findings: Vec::new() };
-        let told = judge(&report, memory, OWN, learning, &TimeZone::UTC);
+        let told = judge(learning).judge(&report, memory);
         assert_eq!(told.len(), expected.len(), "{told:?}");
         for (told, expected) in told.iter().zip(expected) {
             assert!(told.why.ends_with(expected), "{}: {expected}", told.why);
         }
     }
 
+    /// That `writer` has told of Wang's entry of that number.
+    fn alert(writer: AgentId, result: &str, sequence: u64) -> AuditRecord {
+        let mut alert = record(writer, NOON, "alert", result, 0);
+        alert.by_person = false;
+        alert.entry.deed.about = vec![(WANG, sequence)];
+        alert
+    }
+
     #[test]
     fn a_restore_is_told_of_when_it_is_by_someone_new_large_late_or_refused() {
-        let noon = "2026-11-23T12:00:00Z";
         let mut memory = Memory::default();
-        let first = || record(WANG, noon, "restore", "begun", 1000);
+        let first = || record(WANG, NOON, "restore", "begun", 1000);
         check(vec![first()], false, &mut memory, &["they have not restored before"]);
         check(vec![first()], false, &mut memory, &[]);
-        check(vec![record(WANG, noon, "restore", "done", 1000)], false, &mut memory, &[]);
+        check(vec![record(WANG, NOON, "restore", "done", 1000)], false, &mut memory, &[]);
         check(
-            vec![record(WANG, noon, "restore", "begun", 5000)],
+            vec![record(WANG, NOON, "restore", "begun", 5000)],
             false,
             &mut memory,
             &["larger than any before"],
         );
         let late = record(WANG, "2026-11-23T03:00:00Z", "restore", "begun", 1000);
         check(vec![late], false, &mut memory, &["outside of working hours"]);
-        check(vec![record(WANG, noon, "restore", "refused", 0)], false, &mut memory, &["it was refused"]);
+        check(vec![record(WANG, NOON, "restore", "refused", 0)], false, &mut memory, &["it was refused"]);
         check(
-            vec![record(WANG, noon, "keys", "done", 0)],
+            vec![record(WANG, NOON, "keys", "done", 0)],
             false,
             &mut memory,
             &["who can open the vault has changed"],
         );
         check(
-            vec![record(WANG, noon, "break-glass", "begun", 10)],
+            vec![record(WANG, NOON, "break-glass", "begun", 10)],
             false,
             &mut memory,
             &["the glass was broken: nobody else approved it"],
         );
-        check(vec![record(WANG, noon, "approve", "refused", 0)], false, &mut memory, &["it was refused"]);
-        check(vec![record(WANG, noon, "request", "done", 0)], false, &mut memory, &[]);
-        check(vec![record(WANG, noon, "verify", "done", 9999)], false, &mut memory, &[]);
-        check(vec![record(OWN, noon, "restore", "refused", 0)], false, &mut memory, &[]);
+        check(vec![record(WANG, NOON, "approve", "refused", 0)], false, &mut memory, &["it was refused"]);
+        check(vec![record(WANG, NOON, "request", "done", 0)], false, &mut memory, &[]);
+        check(vec![record(WANG, NOON, "verify", "done", 9999)], false, &mut memory, &[]);
+    }
+
+    #[test]
+    fn what_was_refused_to_somebody_on_this_host_is_told_and_the_agents_own_work_is_not() {
+        let check = |what: &str, result: &str, plan: Option<&str>, expected: &[&str]| {
+            let mut record = record(OWN, NOON, what, result, 0);
+            record.entry.deed.plan = plan.map(str::to_owned);
+            check(vec![record], false, &mut Memory::default(), expected);
+        };
+        check("backup", "refused", None, &[]);
+        check("expire", "refused", None, &[]);
+        check("alert", "done", None, &[]);
+        check("expire", "done", Some("ab"), &[]);
+        check("expire", "refused", Some("ab"), &["it was refused"]);
+        check("release", "refused", Some("ab"), &["it was refused"]);
+        check("break-glass", "begun", Some("ab"), &["the glass was broken: nobody else approved it"]);
+        check("restore", "refused", None, &["it was refused"]);
+        check("keys", "done", None, &["who can open the vault has changed"]);
     }
 
     #[test]
@@ -338,7 +422,7 @@ mod tests {
         let mut memory = Memory::default();
         let mut check = |findings: Vec<AuditFinding>, expected: usize| {
             let report = AuditReport { records: Vec::new(), findings };
-            let told = judge(&report, &mut memory, OWN, false, &TimeZone::UTC);
+            let told = judge(false).judge(&report, &mut memory);
             assert_eq!(told.len(), expected, "{told:?}");
         };
         let cut = |last| AuditFinding::Truncated { writer: WANG, last, seen: 9, by: "the anchor".into() };
@@ -353,9 +437,37 @@ mod tests {
 
     #[test]
     fn whoever_reads_the_record_for_the_first_time_learns_from_it_and_tells_nothing() {
-        let noon = "2026-11-23T12:00:00Z";
         let mut memory = Memory::default();
-        check(vec![record(WANG, noon, "restore", "begun", 1000)], true, &mut memory, &[]);
-        check(vec![record(WANG, noon, "restore", "begun", 1000)], false, &mut memory, &[]);
+        check(vec![record(WANG, NOON, "restore", "begun", 1000)], true, &mut memory, &[]);
+        check(vec![record(WANG, NOON, "restore", "begun", 1000)], false, &mut memory, &[]);
+    }
+
+    #[test]
+    fn whoever_learns_tells_what_was_refused_or_broken_lately_and_nobody_has_been_told_of() {
+        let check = |time: &str, what: &str, result: &str, alerts: Vec<AuditRecord>, expected: &[&str]| {
+            let records = [vec![record(WANG, time, what, result, 0)], alerts].concat();
+            check(records, true, &mut Memory::default(), expected);
+        };
+        let (glass, refused) = ("the glass was broken: nobody else approved it", "it was refused");
+        check(NOON, "break-glass", "begun", vec![], &[glass]);
+        check(NOON, "restore", "refused", vec![], &[refused]);
+        check("2026-11-16T03:00:00Z", "restore", "refused", vec![], &[refused]);
+        check("2026-11-15T03:00:00Z", "restore", "refused", vec![], &[]);
+        check("no time", "restore", "refused", vec![], &[refused]);
+        check(NOON, "keys", "done", vec![], &[]);
+        check(NOON, "break-glass", "begun", vec![alert(OTHER, "done", 1)], &[]);
+        check(NOON, "break-glass", "begun", vec![alert(OWN, "done", 1)], &[]);
+        check(NOON, "break-glass", "begun", vec![alert(OTHER, "done", 2)], &[glass]);
+        check(NOON, "break-glass", "begun", vec![alert(OTHER, "begun", 1)], &[glass]);
+        let forged = AuditRecord { by_person: true, ..alert(WANG, "done", 1) };
+        check(NOON, "break-glass", "begun", vec![forged], &[glass]);
+    }
+
+    #[test]
+    fn what_this_agent_told_and_forgot_is_not_told_again_and_another_agents_alert_does_not_keep_it_silent() {
+        let glass = || record(WANG, NOON, "break-glass", "begun", 0);
+        let broken = "the glass was broken: nobody else approved it";
+        check(vec![glass(), alert(OWN, "done", 1)], false, &mut Memory::default(), &[]);
+        check(vec![glass(), alert(OTHER, "done", 1)], false, &mut Memory::default(), &[broken]);
     }
 }

@@ -161,6 +161,34 @@ fn alerts(company: &Company, what: &str, result: &str) -> usize {
 }
 
 #[test]
+fn what_is_refused_on_the_agents_own_host_is_told_before_the_next_backup_and_once() {
+    let company = Company::new();
+    let database = company.path("crm.db");
+    sqlite(&database, "CREATE TABLE contacts (id integer PRIMARY KEY); INSERT INTO contacts VALUES (1)");
+    let url = format!("sqlite://{}", database.display());
+    company.configure(DB1, &[Source { name: "crm", url, password: None }]);
+    company.add_to_config(DB1, &hook(&company));
+    company.init(DB1);
+    company.back_up(DB1);
+    company.back_up(DB1);
+    let snapshot = company.snapshots().remove(0);
+    run(&mut company.agent(DB1, &["expire", "--snapshot", &snapshot])).exits(30);
+    assert_eq!(alerts(&company, "expire", "refused"), 1, "nobody with an identity was there");
+    let identity = company.identity("wang").display().to_string();
+    let alone = ["expire", "--snapshot", &snapshot, "--identity", &identity];
+    run(&mut company.agent(DB1, &[&alone[..], &["--break-glass", "--reason", "case 4711"]].concat()))
+        .success();
+    assert_eq!(alerts(&company, "break-glass", "begun"), 1);
+
+    // A host that has lost its memory does not tell it anew, and neither does any verb.
+    fs::remove_file(company.state(DB1).join("record.json")).expect("what it remembers");
+    for verb in ["verify", "expire", "prune", "backup"] {
+        run(&mut company.agent(DB1, &[verb])).success();
+    }
+    assert_eq!((alerts(&company, "expire", "refused"), alerts(&company, "break-glass", "begun")), (1, 1));
+}
+
+#[test]
 fn every_verb_of_an_agent_looks_at_the_record() {
     let company = Company::new();
     let database = company.path("crm.db");

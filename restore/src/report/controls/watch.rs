@@ -187,8 +187,10 @@ pub static MON_04: Control = Control {
     ),
     does_not_show: words(
         "restores with another program, or with credentials that may not write the record; that somebody reads the \
-         alerts; what an agent learned from without telling, when it read the record for the first time",
-        "使用其他程序或无权写入审计记录的凭据的恢复；是否有人阅读告警；代理首次读取记录时仅学习而未告警的内容",
+         alerts; restores from before an agent first read the record, unless refused or by breaking the glass in the \
+         8 days before",
+        "使用其他程序或无权写入审计记录的凭据的恢复；是否有人阅读告警；代理首次读取记录之前的恢复\
+         （此前 8 天内被拒绝或未经批准的除外）",
     ),
     valid_hours: 24,
     judge: |facts| {
@@ -203,8 +205,9 @@ pub static MON_04: Control = Control {
                 "被拒绝或未经批准的操作，没有渠道接受过相应告警：{missed}"
             );
             return Judgement::fail(Depth::Config, said).seen(evidence).fix(words(
-                "`lifeboat-agent notify test NAME`; its agent must run backups for it to look",
-                "运行 lifeboat-agent notify test 名称；代理在每次备份时检查记录",
+                "`lifeboat-agent notify test NAME`; `lifeboat-agent run` looks at the record every few minutes, and \
+                 each backup does",
+                "运行 lifeboat-agent notify test 名称；lifeboat-agent run 每隔几分钟检查一次记录，每次备份时也会检查",
             ));
         }
         let silent = facts.sources().into_iter().filter(|source| !facts.told.pings.contains_key(*source));
@@ -217,9 +220,9 @@ pub static MON_04: Control = Control {
             ))
             .seen(evidence)
             .fix(words(
-                "restore a table into a scratch database at night, or as somebody who has not restored before, and let \
-                 the agent take a backup after it",
-                "在夜间或由从未恢复过的人员将一张表恢复到临时数据库，然后让代理做一次备份",
+                "restore a table into a scratch database at night, or as somebody who has not restored before; \
+                 `lifeboat-agent run` tells of it within five minutes, the next backup otherwise",
+                "在夜间或由从未恢复过的人员将一张表恢复到临时数据库；lifeboat-agent run 会在五分钟内告警，否则由下一次备份告警",
             ));
         }
         let said = said!(

@@ -76,7 +76,7 @@ fn is_restore(record: &AuditRecord) -> bool {
 /// What agents told of.
 struct Alerts {
     told: BTreeSet<(AgentId, u64)>,
-    /// How long ago the last backup was taken by an agent that says whom it tells.
+    /// How long ago the last backup was taken by an agent that says whom it tells: it looked then, if not since.
     looked: Duration,
 }
 
@@ -99,12 +99,12 @@ impl Alerts {
         self.told.contains(&(record.writer, record.entry.sequence))
     }
 
-    /// Whether a person did what every agent tells of, one has looked since, and nobody was told.
+    /// Whether somebody did what every agent tells of, one has looked since, and nobody was told.
     fn missed(&self, record: &AuditRecord, now: Timestamp) -> bool {
         let deed = &record.entry.deed;
         let always = deed.what == "break-glass" || (deed.what == "restore" && deed.result == "refused");
         let age = age(record, now);
-        record.by_person && always && age > self.looked && age <= ALERTS_SINCE && !self.told(record)
+        always && age > self.looked && age <= ALERTS_SINCE && !self.told(record)
     }
 }
 
@@ -177,6 +177,8 @@ mod tests {
         check(Some(alert("done", &[(WANG, 6)])), refused(), (0, 1));
         check(None, deed("break-glass", "begun"), (0, 1));
         check(None, begun(), (0, 0));
+        let forged = facts(vec![on(21, DB1, 1, refused()), on(23, DB1, 2, backup(None))]);
+        assert_eq!(forged.missed.len(), 1, "whoever has an agent's key is no better than a person");
         check(Some(alert("done", &[(WANG, 7)])), deed("keys", "done"), (0, 0));
         // Nobody has looked since.
         let unseen = facts(vec![on(23, WANG, 1, refused()), on(22, DB1, 1, backup(None))]);

@@ -5,7 +5,7 @@
 //! only what is new, and the agent is a witness that remembers: a record that lost its end since shows.
 //! Nothing here makes a run fail.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use jiff::tz::TimeZone;
@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use lifeboat_config::{Config, Severity};
 use lifeboat_console::{CommandError, Interrupt, Progress, ResultExt, chain};
 use lifeboat_vault::format::audit::Deed;
+use lifeboat_vault::format::keys::PersonRecord;
 use lifeboat_vault::{
     AgentId, AgentKey, Anchor, AuditFinding, AuditRecord, AuditReport, Vault, read_audit_after,
 };
@@ -128,7 +129,12 @@ async fn see(
         progress.warn(&format!("the vault's record is broken: {finding}"));
     }
     let mut memory = if learning { Memory { broken: memory.broken, ..Memory::default() } } else { memory };
-    let judge = Judge { own: key.id(), learning, now: Timestamp::now(), zone: config.agent.zone() };
+    let elsewhere = match config.branch_is_named {
+        true => elsewhere(&vault.people()?, &config.branch),
+        false => BTreeMap::new(),
+    };
+    let (now, zone) = (Timestamp::now(), config.agent.zone());
+    let judge = Judge { own: key.id(), learning, now, zone, elsewhere };
     let unusual = judge.judge(&report, &mut memory);
     let router = Router::new(config, Pace::AtOnce);
     if let Some(alert) = tell(unusual, &config.branch, &router).await {
@@ -188,6 +194,18 @@ struct Judge {
     learning: bool,
     now: Timestamp,
     zone: TimeZone,
+    /// People of other branches than the vault's, and of which.
+    elsewhere: BTreeMap<AgentId, String>,
+}
+
+/// The people who are said to belong to another branch than `own`. Whether capitals are written is nothing to them.
+fn elsewhere(people: &[PersonRecord], own: &str) -> BTreeMap<AgentId, String> {
+    let own = own.to_lowercase();
+    let is_other = |branch: &&String| branch.to_lowercase() != own;
+    let other = people
+        .iter()
+        .filter_map(|person| Some((person.id()?, person.branch.as_ref().filter(is_other)?.clone())));
+    other.collect()
 }
 
 impl Judge {
@@ -196,7 +214,7 @@ impl Judge {
         let mut found = broken(report, memory);
         let told = self.told(report);
         for record in report.records.iter().filter(|record| !self.is_own_work(record)) {
-            let reasons = reasons(record, memory, &self.zone);
+            let reasons = self.reasons(record, memory);
             let deed = &record.entry.deed;
             if deed.what == "restore" && deed.result != "refused" {
                 memory.restorers.insert(record.writer);
@@ -217,6 +235,36 @@ impl Judge {
             }
         }
         found
+    }
+
+    fn reasons(&self, record: &AuditRecord, memory: &Memory) -> Vec<String> {
+        let (entry, deed) = (&record.entry, &record.entry.deed);
+        let mut reasons = Vec::new();
+        let mut reason = |reason: &str| reasons.push(reason.to_owned());
+        match (deed.what.as_str(), deed.result.as_str()) {
+            (_, "refused") => reason("it was refused"),
+            ("break-glass", _) => reason("the glass was broken: nobody else approved it"),
+            ("keys", _) => reason("who can open the vault has changed"),
+            // Of a restore that was begun, its end is no news.
+            ("restore", "begun") => {
+                if !memory.restorers.contains(&record.writer) {
+                    reason("they have not restored before");
+                }
+                if let Some(branch) = self.elsewhere.get(&record.writer) {
+                    reason(&format!("it is by someone of another branch: {branch}"));
+                }
+                let time = entry.time.parse::<Timestamp>();
+                let hour = time.map(|time| time.to_zoned_datetime(self.zone.clone()).hour());
+                if !hour.is_ok_and(|hour| WORKING_HOURS.contains(&hour)) {
+                    reason("it is outside of working hours");
+                }
+                if memory.rows > 0 && deed.rows.unwrap_or(0) > memory.rows.saturating_mul(LARGER_BY) {
+                    reason("it is larger than any before");
+                }
+            }
+            _ => {}
+        }
+        reasons
     }
 
     /// Whether an entry is of this agent's own work. What somebody asked of it has a plan, and is theirs.
@@ -271,32 +319,6 @@ fn key(finding: &AuditFinding) -> String {
     }
 }
 
-fn reasons(record: &AuditRecord, memory: &Memory, zone: &TimeZone) -> Vec<&'static str> {
-    let (entry, deed) = (&record.entry, &record.entry.deed);
-    let mut reasons = Vec::new();
-    match (deed.what.as_str(), deed.result.as_str()) {
-        (_, "refused") => reasons.push("it was refused"),
-        ("break-glass", _) => reasons.push("the glass was broken: nobody else approved it"),
-        ("keys", _) => reasons.push("who can open the vault has changed"),
-        // Of a restore that was begun, its end is no news.
-        ("restore", "begun") => {
-            if !memory.restorers.contains(&record.writer) {
-                reasons.push("they have not restored before");
-            }
-            let hour =
-                entry.time.parse::<Timestamp>().map(|time| time.to_zoned_datetime(zone.clone()).hour());
-            if !hour.is_ok_and(|hour| WORKING_HOURS.contains(&hour)) {
-                reasons.push("it is outside of working hours");
-            }
-            if memory.rows > 0 && deed.rows.unwrap_or(0) > memory.rows.saturating_mul(LARGER_BY) {
-                reasons.push("it is larger than any before");
-            }
-        }
-        _ => {}
-    }
-    reasons
-}
-
 fn in_words(record: &AuditRecord) -> String {
     let (entry, deed) = (&record.entry, &record.entry.deed);
     let mut words = format!("{} on {} at {}: {}", record.name, entry.host, entry.time, deed.what);
@@ -322,6 +344,7 @@ fn write(path: &Path, memory: &Memory) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use lifeboat_vault::format::audit::AuditEntry;
+    use lifeboat_vault::format::keys::PersonSigning;
 
     use super::*;
 
@@ -346,7 +369,7 @@ mod tests {
 
     fn judge(learning: bool) -> Judge {
         let now = "2026-11-24T03:00:00Z".parse().expect("a time");
-        Judge { own: OWN, learning, now, zone: TimeZone::UTC }
+        Judge { own: OWN, learning, now, zone: TimeZone::UTC, elsewhere: BTreeMap::new() }
     }
 
     fn check(records: Vec<AuditRecord>, learning: bool, memory: &mut Memory, expected: &[&str]) {
@@ -397,6 +420,46 @@ mod tests {
         check(vec![record(WANG, NOON, "approve", "refused", 0)], false, &mut memory, &["it was refused"]);
         check(vec![record(WANG, NOON, "request", "done", 0)], false, &mut memory, &[]);
         check(vec![record(WANG, NOON, "verify", "done", 9999)], false, &mut memory, &[]);
+    }
+
+    #[test]
+    fn a_restore_by_somebody_of_another_branch_is_told_of_each_time() {
+        let report = || AuditReport {
+            records: vec![record(WANG, NOON, "restore", "begun", 1)],
+            ..AuditReport::default()
+        };
+        let elsewhere = BTreeMap::from([(WANG, "head office".to_owned())]);
+        let mut memory = Memory { restorers: BTreeSet::from([WANG]), ..Memory::default() };
+        for _ in 0..2 {
+            let told = Judge { elsewhere: elsewhere.clone(), ..judge(false) }.judge(&report(), &mut memory);
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert_eq!(told[0].reasons, "it is by someone of another branch: head office");
+        }
+        assert!(judge(false).judge(&report(), &mut memory).is_empty());
+    }
+
+    #[test]
+    fn whose_branch_is_not_said_or_is_written_otherwise_belongs_here() {
+        // Public keys of RFC 8032.
+        let keys = [
+            "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+            "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+            "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
+        ];
+        let person = |(public, branch): (&str, Option<&str>)| PersonRecord {
+            name: "wang".into(),
+            recipient: "age1wang".into(),
+            grades: Vec::new(),
+            retired: None,
+            had: Vec::new(),
+            signing: Some(PersonSigning { public: public.into(), secret: None }),
+            branch: branch.map(str::to_owned),
+            role: None,
+        };
+        let people: Vec<_> =
+            keys.into_iter().zip([Some("Head Office"), Some("Hamburg"), None]).map(person).collect();
+        let other = elsewhere(&people, "hamburg");
+        assert_eq!(other.into_values().collect::<Vec<_>>(), ["Head Office"]);
     }
 
     #[test]

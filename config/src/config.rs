@@ -30,6 +30,9 @@ pub struct Config {
     /// left out.
     #[schemars(with = "Option<String>", length(min = 1, max = 64))]
     pub branch: String,
+    /// Whether the file names the branch: people of other branches are told from its own then.
+    #[serde(skip)]
+    pub branch_is_named: bool,
     /// Where the snapshots are kept.
     pub vault: Vault,
     /// Who may open what is in the vault, by name.
@@ -190,6 +193,15 @@ pub struct Person {
     /// What this person may open; all three when left out.
     #[schemars(default = "Grade::all", length(min = 1), extend("uniqueItems" = true))]
     pub grades: Vec<Grade>,
+    /// Where they belong, as `branch` at the top names it, such as head office: a restore by somebody of another
+    /// branch is told. It opens and forbids nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub branch: Option<String>,
+    /// What they are there, in your own words. It is shown beside their name, and nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub role: Option<String>,
 }
 
 /// How many snapshots stay: the newest of each of so many days, weeks, months and years that have one.

@@ -53,7 +53,7 @@ pub(crate) const COPY_KEYS: &[&str] =
     &["name", "url", "credentials", "bandwidth", "keep", "expire", "prune", "lock", "regions", "alone"];
 pub(crate) const LOCK_KEYS: &[&str] = &["days", "mode"];
 pub(crate) const KEEP_KEYS: &[&str] = &["last", "daily", "weekly", "monthly", "yearly", "tags"];
-pub(crate) const PERSON_KEYS: &[&str] = &["recipient", "grades"];
+pub(crate) const PERSON_KEYS: &[&str] = &["recipient", "grades", "branch", "role"];
 pub(crate) const AGENT_KEYS: &[&str] = &[
     "name",
     "state",
@@ -119,12 +119,11 @@ pub(crate) fn config(text: &str, path: &Path) -> Result<Config> {
     let vault = vault(&root.required("vault", "a table headed [vault] with `url = \"…\"`")?, folder)?;
     let people = people(&root)?;
     let agent = agent(root.optional("agent"), folder)?;
+    let branch = label(root.optional("branch"))?;
     Ok(Config {
         version,
-        branch: match root.optional("branch") {
-            Some(branch) => value(&branch, values::label)?,
-            None => agent.name.clone(),
-        },
+        branch_is_named: branch.is_some(),
+        branch: branch.unwrap_or_else(|| agent.name.clone()),
         maintenance: maintenance(root.optional("maintenance"), &vault)?,
         vault,
         policy: policy::all(root.optional("policy"), &people)?,
@@ -347,9 +346,15 @@ fn people(root: &Section<'_>) -> Result<BTreeMap<String, Person>> {
             let hint = "give each person a key of their own: two people with one key are one person";
             return Err(recipient_field.refuse(message, vec![hint.into()]));
         }
-        people.insert(key, Person { recipient, grades: grades(section.optional("grades"))? });
+        let grades = grades(section.optional("grades"))?;
+        let (branch, role) = (label(section.optional("branch"))?, label(section.optional("role"))?);
+        people.insert(key, Person { recipient, grades, branch, role });
     }
     if people.is_empty() { Err(field.refuse_key(message.into(), nobody())) } else { Ok(people) }
+}
+
+fn label(field: Option<Field<'_>>) -> Result<Option<String>> {
+    field.map(|field| value(&field, values::label)).transpose()
 }
 
 fn grades(field: Option<Field<'_>>) -> Result<Vec<Grade>> {

@@ -46,12 +46,16 @@ pub(crate) fn name(name: &str) -> Result<String, Fault> {
     ))
 }
 
-/// A short text for people: a branch's name, somebody to mention. Chinese names are as good as others.
-pub(crate) fn label(text: &str) -> Result<String, Fault> {
-    let good = (1..=64).contains(&text.chars().count())
+/// Whether `text` may be a short text for people: a branch's name, somebody to mention. Chinese names are as good
+/// as others.
+pub fn is_label(text: &str) -> bool {
+    (1..=64).contains(&text.chars().count())
         && text.trim() == text
-        && !text.chars().any(|c| c.is_control() || matches!(c, '/' | '"' | '\\'));
-    if good {
+        && !text.chars().any(|c| c.is_control() || matches!(c, '/' | '"' | '\\'))
+}
+
+pub(crate) fn label(text: &str) -> Result<String, Fault> {
+    if is_label(text) {
         return Ok(text.into());
     }
     Err(Fault::new("this is no name", "write 1 to 64 characters without `/`, `\\`, quotes and line ends"))

@@ -330,6 +330,8 @@ mod tests {
             retired: None,
             had: Vec::new(),
             signing: None,
+            branch: None,
+            role: None,
         }
     }
 

@@ -53,7 +53,8 @@ impl Lab {
 
         let store = Store::open(&Url::from_directory_path(folder.path()).unwrap(), true).unwrap();
         let recipient = person.to_public().to_string();
-        let people = [Person { name: "wang".into(), recipient, grades: Grade::ALL.to_vec() }];
+        let people =
+            [Person { name: "wang".into(), recipient, grades: Grade::ALL.to_vec(), ..Person::default() }];
         let made = create(store.clone(), &people, &[], ChunkSizes::default(), now()).await.unwrap();
         let agent = AgentKey::generate("db1");
         made.enrol(&agent.request(), now()).await.unwrap();
@@ -263,7 +264,7 @@ async fn another_program_reads_across_epochs_when_a_person_has_been_retired() {
     lab.back_up("crm", vec![contacts(), deals()]).await;
     let wang = || Identities::read(lab.identity.path(), age::NoCallbacks).unwrap();
     let li = age::x25519::Identity::generate().to_public().to_string();
-    let li = Person { name: "li".into(), recipient: li, grades: Grade::ALL.to_vec() };
+    let li = Person { name: "li".into(), recipient: li, grades: Grade::ALL.to_vec(), ..Person::default() };
     for change in [KeyChange::Add(li), KeyChange::Retire { name: "li".into() }] {
         let vault = Vault::open(lab.vault.store().clone(), Opener::Person(&wang()), None).await.unwrap();
         let vault = vault.unlock(&wang()).await.unwrap();

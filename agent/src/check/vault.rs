@@ -67,6 +67,15 @@ fn enrolled(config: &Config, key: &AgentKey, vault: &Vault, findings: &mut Findi
     }
 }
 
+/// Where a person belongs and what they are there by the configuration, as it is typed, where the vault says
+/// something else.
+fn said_otherwise(person: &lifeboat_config::Person, kept: &PersonRecord) -> Option<String> {
+    let said = [("branch", &person.branch, &kept.branch), ("role", &person.role, &kept.role)];
+    let other = said.into_iter().filter(|(_, ours, kept)| ours.is_some() && ours != kept);
+    let typed = other.filter_map(|(option, ours, _)| Some(format!(" --{option} \"{}\"", ours.as_ref()?)));
+    Some(typed.collect::<String>()).filter(|typed| !typed.is_empty())
+}
+
 /// The vault's keyring says who can open it; the configuration says who should.
 fn people(config: &Config, path: &Path, vault: &Vault, findings: &mut Findings) -> Result<(), CommandError> {
     let mut kept = vault.people()?;
@@ -85,6 +94,16 @@ fn people(config: &Config, path: &Path, vault: &Vault, findings: &mut Findings) 
                 "a person who may open grade high lets them in: lifeboat-restore keys add {name} --recipient '{}' --grades {} {end}",
                 person.recipient.trim(),
                 lacks.join(",")
+            );
+            findings.warning("people", text, Some(add));
+        } else if let Some(said) = with_key.and_then(|kept| said_otherwise(person, kept)) {
+            let grades: Vec<_> = person.grades.iter().map(|grade| grade.as_str()).collect();
+            let text = format!("of {name} the vault does not say what the configuration does:{said}");
+            let add = format!(
+                "a person who may open grade high has it say so: lifeboat-restore keys add {} --recipient '{}' --grades {}{said} {end}",
+                with_key.map_or(name, |kept| &kept.name),
+                person.recipient.trim(),
+                grades.join(","),
             );
             findings.warning("people", text, Some(add));
         }
@@ -256,4 +275,32 @@ fn clocks_apart(snapshot: &Snapshot) -> Option<SignedDuration> {
     let of_agent: Timestamp = snapshot.manifest.time.parse().ok()?;
     let of_source: Timestamp = snapshot.manifest.point.get("time")?.as_str()?.parse().ok()?;
     Some(of_source.duration_since(of_agent).abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_configuration_says_of_a_person_and_the_vault_does_not_is_typed_out() {
+        let check = |configured: [Option<&str>; 2], listed: [Option<&str>; 2], expected: Option<&str>| {
+            let mut config =
+                "version = 1\nvault.url = \"file:///v\"\nagent.name = \"db1\"\n[people.wang]\n".to_owned();
+            config += "recipient = \"age1a\"\n";
+            for (key, said) in ["branch", "role"].into_iter().zip(configured) {
+                config += &said.map(|said| format!("{key} = \"{said}\"\n")).unwrap_or_default();
+            }
+            let config = Config::parse(&config, Path::new("lifeboat.toml")).expect("a good configuration");
+            let [branch, role] = listed.map(|said| said.map(str::to_owned));
+            let kept = lifeboat_vault::Person { branch, role, ..lifeboat_vault::Person::default() };
+            let said = said_otherwise(&config.people["wang"], &PersonRecord::from(&kept));
+            assert_eq!(said.as_deref(), expected);
+        };
+        let (office, lead) = (Some("head office"), Some("lead"));
+        check([None, None], [office, lead], None);
+        check([office, lead], [office, lead], None);
+        check([office, None], [office, lead], None);
+        check([office, lead], [None, lead], Some(" --branch \"head office\""));
+        check([office, lead], [Some("hamburg"), None], Some(" --branch \"head office\" --role \"lead\""));
+    }
 }

@@ -64,7 +64,8 @@ fn people(config: &Config, single_person: bool) -> Result<Vec<Person>, CommandEr
     let mut people = Vec::new();
     for (name, person) in &config.people {
         let grades = person.grades.iter().map(|grade| grades::of(*grade)).collect();
-        let person = Person { name: name.clone(), recipient: person.recipient.clone(), grades };
+        let lifeboat_config::Person { recipient, branch, role, .. } = person.clone();
+        let person = Person { name: name.clone(), recipient, grades, branch, role };
         person
             .to_recipient()
             .kind(Kind::ConfigInvalid)

@@ -325,6 +325,23 @@ fn grades_are_known_and_stand_once() {
 }
 
 #[test]
+fn a_person_may_belong_to_a_branch_and_have_a_role() {
+    let with = |said: &str| GOOD.replace("[people.wang]\n", &format!("[people.wang]\n{said}\n"));
+    let config = Config::parse(&with("branch = \"总部\"\nrole = \"IT lead\""), Path::new("lifeboat.toml"));
+    let config = config.expect("a good configuration");
+    let wang = &config.people["wang"];
+    assert_eq!((wang.branch.as_deref(), wang.role.as_deref()), (Some("总部"), Some("IT lead")));
+    assert!(!config.branch_is_named, "the vault's own branch is another");
+    let text = format!("branch = \"hamburg\"\n{GOOD}");
+    assert!(Config::parse(&text, Path::new("lifeboat.toml")).expect("a good configuration").branch_is_named);
+    check_with(
+        "[people.wang]\n",
+        "[people.wang]\nrole = \"a/b\"\n",
+        "error: lifeboat.toml:5:8: `role` in [people.wang]: this is no name\nhint: write 1 to 64 characters without `/`, `\\`, quotes and line ends",
+    );
+}
+
+#[test]
 fn a_quorum_is_of_those_who_have_the_grade() {
     let people =
         "[people.li]\nrecipient = \"age1li\"\n[people.zhao]\nrecipient = \"age1zhao\"\ngrades = [\"low\"]\n";

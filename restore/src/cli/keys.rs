@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use jiff::SignedDuration;
+use lifeboat_config::is_label;
 use lifeboat_vault::{Grade, Realm};
 
 use super::requests::life;
@@ -82,6 +83,12 @@ pub struct KeysAdd {
     /// What they may open, parted by commas: high, medium, low
     #[arg(long, required = true, value_delimiter = ',', value_parser = grade)]
     pub grades: Vec<Grade>,
+    /// The branch that they belong to, such as "head office": a restore by somebody of another branch is told
+    #[arg(long, value_name = "TEXT", value_parser = label)]
+    pub branch: Option<String>,
+    /// What they are there, to be shown beside their name
+    #[arg(long, value_name = "TEXT", value_parser = label)]
+    pub role: Option<String>,
 }
 
 /// `keys retire`.
@@ -174,6 +181,13 @@ pub struct KeysShred {
     /// The request's one-time key, made with --ask [default: lifeboat-request-ID.key in this folder]
     #[arg(long, value_name = "PATH")]
     pub request_key: Option<PathBuf>,
+}
+
+fn label(text: &str) -> Result<String, String> {
+    match is_label(text) {
+        true => Ok(text.to_owned()),
+        false => Err("write 1 to 64 characters without `/`, `\\`, quotes and line ends".into()),
+    }
 }
 
 fn realm(text: &str) -> Result<Realm, String> {

@@ -43,7 +43,8 @@ impl Lab {
         write("stranger.key", stranger);
         let key = AgentKey::generate("db1");
         key.write_new(&folder.path().join("agent.key")).expect("the agent's key");
-        let people = [Person { name: "wang".into(), recipient, grades: Grade::ALL.to_vec() }];
+        let people =
+            [Person { name: "wang".into(), recipient, grades: Grade::ALL.to_vec(), ..Person::default() }];
         let url = Url::from_directory_path(folder.path().join("vault")).expect("a URL");
         runtime.block_on(async {
             let store = Store::open(&url, true).expect("a store");

@@ -118,6 +118,17 @@ fn who_can_open_what_is_read_from_the_wraps() {
 }
 
 #[test]
+fn where_a_person_belongs_is_shown_with_what_they_open() {
+    let lab = Lab::with_snapshot();
+    let li = lab.recipient("stranger.key");
+    let add = format!("keys add li --recipient {li} --grades high VAULT WANG");
+    lab.check("keys-add-no-branch", &format!("{add} --branch head/office"));
+    lab.ok(&format!("{add} --branch 总部 --role auditor"));
+    lab.check("keys-list-branch", "keys list VAULT WANG");
+    lab.check("keys-who-can-open-branch", "keys who-can-open crm@latest VAULT WANG");
+}
+
+#[test]
 fn people_come_and_go() {
     let lab = Lab::with_snapshot();
     let li = lab.recipient("stranger.key");

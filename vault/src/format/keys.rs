@@ -120,6 +120,12 @@ pub struct PersonRecord {
     /// What they sign the record with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing: Option<PersonSigning>,
+    /// The branch that they belong to, in words of whoever listed them; it gives no access.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// What they are there, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
 }
 
 /// A person's signing key, which Lifeboat made for them.
@@ -158,4 +164,17 @@ pub struct Secrets {
     pub dedup: String,
     /// Seeds FastCDC's gear table.
     pub gear: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_who_was_listed_before_branches_were_is_read_and_written_as_before() {
+        let listed = r#"{"name":"wang","recipient":"age1wang","grades":["high"]}"#;
+        let person: PersonRecord = serde_json::from_str(listed).expect("a person");
+        assert_eq!((&person.branch, &person.role), (&None, &None));
+        assert_eq!(serde_json::to_string(&person).expect("it serialises"), listed);
+    }
 }

@@ -10,7 +10,7 @@ use crate::format::keys::PersonRecord;
 use crate::{Error, Grade, Result};
 
 /// A person who may open something of a vault.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Person {
     /// A name for messages.
     pub name: String,
@@ -18,6 +18,10 @@ pub struct Person {
     pub recipient: String,
     /// What they may open.
     pub grades: Vec<Grade>,
+    /// The branch that they belong to, if anybody says so; it gives no access.
+    pub branch: Option<String>,
+    /// What they are there, likewise.
+    pub role: Option<String>,
 }
 
 impl Person {

@@ -30,7 +30,8 @@ impl Lab {
         let store = Store::new(Arc::new(InMemory::new()), object_store::path::Path::default(), "memory:");
         let (person, agent) = (age::x25519::Identity::generate(), AgentKey::generate("db1"));
         let recipient = person.to_public().to_string();
-        let people = [Person { name: "wang".into(), recipient, grades: Grade::ALL.to_vec() }];
+        let people =
+            [Person { name: "wang".into(), recipient, grades: Grade::ALL.to_vec(), ..Person::default() }];
         let now = "2026-11-23T02:30:00Z".parse().expect("a time");
         let made = create(store.clone(), &people, &[], Default::default(), now).await.expect("a vault");
         made.enrol(&agent.request(), now).await.expect("enrolled");

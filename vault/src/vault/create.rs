@@ -233,13 +233,14 @@ pub(super) fn signed(kind: Kind, root: &SigningKey, vault: VaultId, value: &impl
 
 impl From<&PersonRecord> for Person {
     fn from(record: &PersonRecord) -> Self {
-        Self { name: record.name.clone(), recipient: record.recipient.clone(), grades: record.grades.clone() }
+        let PersonRecord { name, recipient, grades, branch, role, .. } = record.clone();
+        Self { name, recipient, grades, branch, role }
     }
 }
 
 impl From<&Person> for PersonRecord {
     fn from(person: &Person) -> Self {
-        let Person { name, recipient, grades } = person.clone();
-        Self { name, recipient, grades, retired: None, had: Vec::new(), signing: None }
+        let Person { name, recipient, grades, branch, role } = person.clone();
+        Self { name, recipient, grades, retired: None, had: Vec::new(), signing: None, branch, role }
     }
 }

@@ -336,8 +336,12 @@ async fn a_stranger_writes_nothing_and_a_retired_person_nothing_that_passes() {
     assert!(matches!(refused, Err(Error::Untrusted { .. })), "{refused:?}");
 
     let second = age::x25519::Identity::generate();
-    let li =
-        Person { name: "li".into(), recipient: second.to_public().to_string(), grades: Grade::ALL.to_vec() };
+    let li = Person {
+        name: "li".into(),
+        recipient: second.to_public().to_string(),
+        grades: Grade::ALL.to_vec(),
+        ..Person::default()
+    };
     let identities = lifeboat_vault::Identities::new(vec![Box::new(second)]);
     let by = book.lab.identities();
     let change = async |change| {

@@ -39,7 +39,7 @@ impl House {
         let (lab, clock, _) = nights(5).await;
         let house = Self { lab, clock, li: x25519::Identity::generate() };
         let recipient = house.li.to_public().to_string();
-        let person = Person { name: "li".into(), recipient, grades: vec![Grade::High] };
+        let person = Person { name: "li".into(), recipient, grades: vec![Grade::High], ..Person::default() };
         house.change(KeyChange::Add(person)).await;
         house
     }

@@ -55,7 +55,7 @@ impl Lab {
         let lab = Self { objects, people, agent, state: tempfile::tempdir().unwrap() };
         let records = PEOPLE.iter().zip(&lab.people).map(|((name, grades), identity)| {
             let recipient = identity.to_public().to_string();
-            Person { name: (*name).into(), recipient, grades: grades.to_vec() }
+            Person { name: (*name).into(), recipient, grades: grades.to_vec(), ..Person::default() }
         });
         let made =
             create(lab.store(), &records.collect::<Vec<_>>(), &[], small_chunks(), now()).await.unwrap();

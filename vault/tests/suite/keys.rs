@@ -156,6 +156,30 @@ async fn somebody_who_is_added_opens_snapshots_of_before_and_after() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_a_person_belongs_is_kept_until_somebody_says_otherwise() {
+    let (mut wang, li) = (Member::native("wang", &Grade::ALL), Member::native("li", &[Grade::Low]));
+    wang.person.branch = Some("Hamburg".into());
+    let team = Team::new(&[&wang]).await;
+    let said = async || {
+        let people = wang.open(team.store()).await.unwrap().people().unwrap();
+        people.into_iter().map(|one| (one.name, one.branch, one.role)).collect::<Vec<_>>()
+    };
+    let text = |text: &str| Some(text.to_owned());
+    let of_wang = ("wang".to_owned(), text("Hamburg"), None);
+    assert_eq!(said().await, [of_wang.clone()]);
+    let add = |branch: Option<&str>, role: Option<&str>, grade| {
+        let (branch, role) = (branch.map(str::to_owned), role.map(str::to_owned));
+        team.change(&wang, KeyChange::Add(Person { branch, role, grades: vec![grade], ..li.person.clone() }))
+    };
+    add(Some("总部"), Some("auditor"), Grade::Low).await.unwrap();
+    add(None, None, Grade::Medium).await.unwrap();
+    team.change(&wang, KeyChange::Rewrap).await.unwrap();
+    assert_eq!(said().await, [of_wang.clone(), ("li".to_owned(), text("总部"), text("auditor"))]);
+    add(Some("Hamburg"), None, Grade::Medium).await.unwrap();
+    assert_eq!(said().await, [of_wang, ("li".to_owned(), text("Hamburg"), text("auditor"))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_retired_person_opens_nothing_that_is_written_afterwards() {
     let (wang, li) = (Member::native("wang", &Grade::ALL), Member::native("li", &[Grade::High, Grade::Low]));
     let team = Team::new(&[&wang, &li]).await;
@@ -307,7 +331,12 @@ async fn a_change_that_would_close_a_grade_or_makes_no_sense_changes_nothing() {
     let other_key =
         Person { recipient: Member::native("li", &[Grade::Low]).person.recipient, ..li.person.clone() };
     let same_key = Person { name: "somebody".into(), ..li.person.clone() };
-    let typo = Person { name: "zhao".into(), recipient: "age1typo".into(), grades: vec![Grade::Low] };
+    let typo = Person {
+        name: "zhao".into(),
+        recipient: "age1typo".into(),
+        grades: vec![Grade::Low],
+        ..Person::default()
+    };
     for change in [
         retire("wang"),
         retire("nobody"),

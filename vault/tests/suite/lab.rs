@@ -101,7 +101,7 @@ impl Lab {
 
     pub fn person_record(&self) -> Person {
         let recipient = self.person.to_public().to_string();
-        Person { name: "wang".into(), recipient, grades: Grade::ALL.to_vec() }
+        Person { name: "wang".into(), recipient, grades: Grade::ALL.to_vec(), ..Person::default() }
     }
 
     pub fn identities(&self) -> Identities {

@@ -40,7 +40,8 @@ impl Office {
         let office = Self { lab, people };
         for (name, identity) in &office.people[LI..] {
             let recipient = identity.to_public().to_string();
-            let person = Person { name: (*name).into(), recipient, grades: vec![Grade::High] };
+            let person =
+                Person { name: (*name).into(), recipient, grades: vec![Grade::High], ..Person::default() };
             office.change(&[WANG], KeyChange::Add(person)).await;
         }
         office.change(&[WANG], KeyChange::Quorum { grade: Grade::High, people: together }).await;
@@ -175,7 +176,7 @@ async fn whoever_has_no_share_needs_as_many_approvals_as_it_takes_people() {
     let office = Office::new(2).await;
     let low = x25519::Identity::generate();
     let recipient = low.to_public().to_string();
-    let person = Person { name: "qian".into(), recipient, grades: vec![Grade::Low] };
+    let person = Person { name: "qian".into(), recipient, grades: vec![Grade::Low], ..Person::default() };
     office.change(&[WANG, LI], KeyChange::Add(person)).await;
     let office = Office { people: [office.people, vec![("qian", low)]].concat(), ..office };
     let request = office.ask(3).await;
@@ -365,8 +366,12 @@ async fn what_no_key_opens_takes_one_other_person_of_grade_high_and_no_share() {
     for together in [1, 2] {
         let office = Office::new(together).await;
         let low = x25519::Identity::generate();
-        let person =
-            Person { name: "qian".into(), recipient: low.to_public().to_string(), grades: vec![Grade::Low] };
+        let person = Person {
+            name: "qian".into(),
+            recipient: low.to_public().to_string(),
+            grades: vec![Grade::Low],
+            ..Person::default()
+        };
         let by: &[usize] = if together == 1 { &[WANG] } else { &[WANG, LI] };
         office.change(by, KeyChange::Add(person)).await;
         let office = Office { people: [office.people, vec![("qian", low)]].concat(), ..office };

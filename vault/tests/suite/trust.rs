@@ -57,6 +57,7 @@ async fn a_person_opens_the_grades_they_were_given_and_no_other() {
         name: name.into(),
         recipient: identity.to_public().to_string(),
         grades: grades.to_vec(),
+        ..Person::default()
     };
     let people = [person("wang", &wang, &Grade::ALL), person("li", &li, &[Grade::Low])];
     create(impatient(objects.clone()), &people, &[], small_chunks(), now()).await.unwrap();
@@ -74,8 +75,18 @@ async fn a_person_opens_the_grades_they_were_given_and_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vault_that_nobody_could_open_is_not_made() {
     let somebody = age::x25519::Identity::generate().to_public().to_string();
-    let low = Person { name: "li".into(), recipient: somebody.clone(), grades: vec![Grade::Low] };
-    let typo = Person { name: "wang".into(), recipient: format!("{somebody}x"), grades: Grade::ALL.to_vec() };
+    let low = Person {
+        name: "li".into(),
+        recipient: somebody.clone(),
+        grades: vec![Grade::Low],
+        ..Person::default()
+    };
+    let typo = Person {
+        name: "wang".into(),
+        recipient: format!("{somebody}x"),
+        grades: Grade::ALL.to_vec(),
+        ..Person::default()
+    };
     for people in [vec![low], vec![typo], Vec::new()] {
         let objects = Arc::new(InMemory::new());
         let made = create(impatient(objects.clone()), &people, &[], small_chunks(), now()).await;

@@ -21,9 +21,11 @@ use crate::words;
 
 /// Lets a person open grades.
 pub async fn add(args: &KeysAdd, json: bool) -> Result<(), CommandError> {
-    let (name, recipient, grades) = (args.name.clone(), args.recipient.clone(), args.grades.clone());
-    let done = format!("{} can open grade {}", escape(&name), words::listed(&grades));
-    let change = KeyChange::Add(Person { name, recipient, grades });
+    let KeysAdd { name, recipient, grades, branch, role, .. } = args;
+    let done = format!("{} can open grade {}", escape(name), words::listed(grades));
+    let (name, recipient, grades) = (name.clone(), recipient.clone(), grades.clone());
+    let (branch, role) = (branch.clone(), role.clone());
+    let change = KeyChange::Add(Person { name, recipient, grades, branch, role });
     Changed::make(&args.changing, &change, false, json).await?.tell(&done, "add", None)
 }
 

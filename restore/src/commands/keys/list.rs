@@ -1,6 +1,7 @@
 //! `keys list`: every key of the vault and who can open it.
 
 use lifeboat_console::{Align, CommandError, Interrupt, Kind, Table, escape, print, print_json};
+use lifeboat_vault::format::keys::PersonRecord;
 use lifeboat_vault::{Access, Grade, Vault};
 use serde_json::json;
 
@@ -42,15 +43,22 @@ fn told(vault: &Vault, access: &Access, doubts: &[String]) -> String {
     text
 }
 
+/// Where they belong and what they are there, where that is said of anybody.
 fn people(access: &Access) -> Table {
-    let headings = [("person", Align::Left), ("grades", Align::Left), ("recipient", Align::Left)];
-    let mut table = Table::new(headings);
+    let said = |of: fn(&PersonRecord) -> &Option<String>| access.people.iter().any(|one| of(one).is_some());
+    let columns: [(&str, fn(&PersonRecord) -> &Option<String>); 2] =
+        [("branch", |one| &one.branch), ("role", |one| &one.role)];
+    let columns: Vec<_> = columns.into_iter().filter(|(_, of)| said(*of)).collect();
+    let headings = ["person", "grades"].into_iter().chain(columns.iter().map(|(heading, _)| *heading));
+    let mut table =
+        Table::with_headings(headings.chain(["recipient"]).map(|it| (it.to_owned(), Align::Left)));
     for person in &access.people {
         let grades = match &person.retired {
             Some(since) => format!("retired {}", words::time(since)),
             None => words::listed(&person.grades),
         };
-        table.row([&person.name, &grades, &person.recipient]);
+        let said = columns.iter().map(|(_, of)| of(person).as_deref().unwrap_or("-"));
+        table.row([person.name.as_str(), &grades].into_iter().chain(said).chain([person.recipient.as_str()]));
     }
     table
 }
@@ -78,10 +86,15 @@ fn policies(vault: &Vault) -> impl Iterator<Item = (Grade, u8)> {
 }
 
 fn summary(vault: &Vault, access: &Access, doubts: &[String]) -> serde_json::Value {
-    let people = access
-        .people
-        .iter()
-        .map(|person| json!({ "name": person.name, "recipient": person.recipient, "grades": person.grades }));
+    let people = access.people.iter().map(|person| {
+        json!({
+            "name": person.name,
+            "recipient": person.recipient,
+            "grades": person.grades,
+            "branch": person.branch,
+            "role": person.role,
+        })
+    });
     let leftovers =
         access.leftovers.iter().map(|left| json!({ "object": left.object, "recipients": left.recipients }));
     json!({

@@ -1,6 +1,7 @@
 //! The matrix of people and keys, in words and as JSON, with what of it is proven and what cannot be known.
 
 use lifeboat_console::{Align, Table, escape};
+use lifeboat_vault::format::keys::PersonRecord;
 use lifeboat_vault::{Access, KeyAccess, Standing, WrappedKey};
 use serde_json::{Value, json};
 
@@ -22,6 +23,16 @@ pub fn table<'a>(access: &Access, keys: impl Iterator<Item = &'a KeyAccess>) -> 
         table.row(row);
     }
     table
+}
+
+/// Where these people belong and what they are there, a line for each of whom it is said.
+pub fn belonging(access: &Access) -> String {
+    let of = |person: &PersonRecord| {
+        let said: Vec<_> =
+            [&person.branch, &person.role].into_iter().flatten().map(|text| escape(text)).collect();
+        (!said.is_empty()).then(|| format!("{}: {}\n", escape(&person.name), said.join(", ")))
+    };
+    access.people.iter().filter(|person| person.is_active()).filter_map(of).collect()
 }
 
 /// What does not fit in these keys, a sentence each.

@@ -69,6 +69,7 @@ fn told(snapshot: &Snapshot, access: &Access, shown: &[Used<'_>], doubts: &[Stri
         uses.row([key.key.to_string(), human_bytes(used.raw_bytes), tables(used)]);
     }
     text.push_str(&format!("{uses}\n{}", matrix::table(access, shown.iter().map(|(key, _)| *key))));
+    text.push_str(&matrix::belonging(access));
     text.push_str(matrix::UNKNOWN);
     text.extend(doubts.iter().map(|doubt| format!("does not fit: {doubt}\n")));
     text
@@ -93,10 +94,13 @@ fn print_lines(
         json!({ "key": key.key.to_string(), "raw_bytes": used.raw_bytes, "tables": used.tables })
     });
     let nowhere = nowhere.iter().map(|(realm, epoch)| format!("{realm} {epoch}"));
+    let people = access.people.iter().filter(|person| person.is_active());
+    let people = people.map(|one| json!({ "name": one.name, "branch": one.branch, "role": one.role }));
     let summary = json!({
         "snapshot": snapshot.id,
         "source": snapshot.manifest.source,
         "uses": uses.collect::<Vec<_>>(),
+        "people": people.collect::<Vec<_>>(),
         "keys": matrix::json(access, shown.iter().map(|(key, _)| *key)),
         "not_in_keyring": nowhere.collect::<Vec<_>>(),
         "contradictions": doubts,

@@ -69,6 +69,8 @@ mod tests {
             retired: None,
             had: Vec::new(),
             signing: None,
+            branch: None,
+            role: None,
         };
         let key = |key: WrappedKey| KeyAccess {
             key,

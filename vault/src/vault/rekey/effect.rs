@@ -134,8 +134,8 @@ fn shred_older(vault: &Vault) -> Result<Effect> {
     Ok(Effect { shredded, ..Effect::default() })
 }
 
-/// Adds a person, or grades to one who is there. Returns the grades that are new to them; all, when none is,
-/// so that what an interrupted run left is made whole.
+/// Adds a person, or grades to one who is there, and what is said of where they belong and what they are. Returns
+/// the grades that are new to them; all, when none is, so that what an interrupted run left is made whole.
 fn add(people: &mut Vec<PersonRecord>, person: &Person) -> Result<Vec<Grade>> {
     let refused = |reason: String| Err(Error::KeysRefused(reason));
     if person.grades.is_empty() {
@@ -152,6 +152,8 @@ fn add(people: &mut Vec<PersonRecord>, person: &Person) -> Result<Vec<Grade>> {
             person.grades.iter().filter(|grade| !known.grades.contains(grade)).copied().collect();
         known.grades.extend(&new);
         known.grades.sort_unstable();
+        known.branch = person.branch.clone().or_else(|| known.branch.take());
+        known.role = person.role.clone().or_else(|| known.role.take());
         return Ok(if new.is_empty() { Grade::ALL.to_vec() } else { new });
     }
     let same_key = |known: &&PersonRecord| known.recipient.trim() == person.recipient.trim();

@@ -117,7 +117,12 @@ impl Member {
         file.write_all(key).unwrap();
         file.flush().unwrap();
         Self {
-            person: Person { name: name.into(), recipient: recipient.into(), grades: grades.to_vec() },
+            person: Person {
+                name: name.into(),
+                recipient: recipient.into(),
+                grades: grades.to_vec(),
+                ..Person::default()
+            },
             file,
         }
     }

@@ -254,6 +254,7 @@ mod tests {
             name: TableName { schema: Some("public".into()), name: parent.into() },
             columns: table.columns.iter().map(|column| column.name.clone()).collect(),
             placed_by: vec!["day".into()],
+            placed_anew: false,
         };
         Table { ancestors: vec![parent], ..table }
     }

@@ -82,6 +82,16 @@ pub struct Ancestor {
     pub columns: Vec<String>,
     /// Those of them that say which partition a row belongs to.
     pub placed_by: Vec<String>,
+    /// Whether a row may belong to another partition of it in another database: its place comes from a hash of what
+    /// is new there, such as the numbers of an enum's labels.
+    pub placed_anew: bool,
+}
+
+impl Ancestor {
+    /// The farthest of a table's ancestors among whose partitions rows may have other places in another database.
+    pub(crate) fn placing_anew(ancestors: &[Self]) -> Option<&Self> {
+        ancestors.iter().rev().find(|ancestor| ancestor.placed_anew)
+    }
 }
 
 /// A table of a capture.
@@ -113,6 +123,12 @@ impl Table {
     /// Whether a row belongs to this table, and not to another partition, by this column.
     pub fn is_placed_by(&self, column: &str) -> bool {
         self.ancestors.iter().any(|ancestor| ancestor.placed_by.iter().any(|name| name == column))
+    }
+
+    /// The table among whose partitions its rows may have other places in another database: these are the same rows
+    /// only together.
+    pub fn shares_rows_of(&self) -> Option<&TableName> {
+        Ancestor::placing_anew(&self.ancestors).map(|ancestor| &ancestor.name)
     }
 
     /// The name that people have for its rows: that of the farthest table which has every one of its columns.

@@ -53,6 +53,18 @@ impl RowDigest {
         self.rows += other.rows;
     }
 
+    /// Adds what a manifest says of the rows of a table called `what`.
+    ///
+    /// # Errors
+    /// `Damaged` when that is no digest.
+    pub fn add_recorded(&mut self, what: &str, rows: u64, digest: &str) -> Result<()> {
+        let sum = u128::from_str_radix(digest, 16)
+            .map_err(|_| Error::damaged(what, format!("its digest is {}", digest.escape_debug())))?;
+        self.sum = self.sum.wrapping_add(sum);
+        self.rows += rows;
+        Ok(())
+    }
+
     /// Rows added so far.
     pub fn rows(&self) -> u64 {
         self.rows
@@ -92,6 +104,15 @@ mod tests {
         assert_ne!(digest(&[b"a\n", b"a\n"]), digest(&[b"a\n"]));
         assert_ne!(digest(&[b"a\n", b"a\n"]), digest(&[b"b\n", b"b\n"]));
         assert_ne!(digest(&[b"ab\n"]), digest(&[b"a\n", b"b\n"]));
+    }
+
+    #[test]
+    fn recorded_digests_of_parts_are_together_that_of_the_whole() {
+        let mut sum = RowDigest::new(&[3; 16]);
+        sum.add_recorded("part", 2, &digest(&[b"a", b"b"])).expect("a digest");
+        sum.add_recorded("part", 1, &digest(&[b"c"])).expect("a digest");
+        assert_eq!((sum.rows(), sum.to_hex()), (3, digest(&[b"b", b"c", b"a"])));
+        assert!(sum.add_recorded("part", 1, "no digest").is_err());
     }
 
     #[test]

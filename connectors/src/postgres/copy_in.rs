@@ -64,18 +64,34 @@ pub(super) struct Copied {
     pub(super) bytes: usize,
 }
 
-/// Copies rows into a table; `frozen` asks that this transaction has emptied it.
+/// Where rows go.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Into<'a> {
+    /// Into their table, which this transaction has emptied: frozen.
+    Emptied,
+    /// Into their table.
+    Table,
+    /// Into whichever of this one's partitions they belong to now.
+    PartitionsOf(&'a TableName),
+}
+
+/// Copies rows of a table.
 pub(super) async fn copy_in(
     connection: &mut PgConnection,
     table: &LoadTable,
     types: &ColumnTypes,
-    frozen: bool,
+    into: Into<'_>,
     rows: &mut Rows,
 ) -> Result<Copied, sqlx::Error> {
     let columns = table.columns.iter().map(|column| sql::ident(&column.name)).collect::<Vec<_>>().join(", ");
     // No list means every column that is not generated, which is what a table of no columns needs.
     let columns = if columns.is_empty() { String::new() } else { format!("({columns})") };
-    let into = format!("COPY {} {columns} FROM STDIN", sql::table(&table.name));
+    let (frozen, name) = match into {
+        Into::Emptied => (true, &table.name),
+        Into::Table => (false, &table.name),
+        Into::PartitionsOf(above) => (false, above),
+    };
+    let into = format!("COPY {} {columns} FROM STDIN", sql::table(name));
     let mut copied = Copied::default();
     if let Some(encoder) = types.encoder(table) {
         let format = if frozen { "(FORMAT binary, FREEZE)" } else { "(FORMAT binary)" };

@@ -132,6 +132,9 @@ pub(super) struct Partitioned {
     /// The columns by which a row belongs to one of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) placed_by: Vec<String>,
+    /// Whether rows have other places among the partitions in another database.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) placed_anew: bool,
 }
 
 impl Database {

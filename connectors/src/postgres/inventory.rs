@@ -33,18 +33,25 @@ pub(super) struct Relation {
     pub(super) ancestors: Vec<Ancestor>,
     /// Its columns that say which of its partitions a row belongs to.
     pub(super) placed_by: Vec<String>,
+    /// Whether rows have other places among its partitions in another database.
+    pub(super) placed_anew: bool,
 }
 
 /// The tables of the database by name, members of extensions only where the extension says that users
 /// keep rows in them. Foreign, temporary and the system's own are left out, and on a standby the unlogged:
-/// their files are on the primary alone.
+/// their files are on the primary alone. An enum's label is hashed as the oid that it was given when it was made, a
+/// regclass and the like as that of what it names; arrays, rows and ranges as what they hold.
 const TABLES: &str = "SELECT c.oid::text, n.nspname::text, c.relname::text, (c.relkind = 'p')::text, \
     {sizes}, c.reltuples::int8::text, \
     COALESCE(a.amname = 'heap', false), \
     pg_catalog.has_table_privilege(c.oid, 'SELECT'), pg_catalog.has_schema_privilege(n.oid, 'USAGE'), \
     pg_catalog.row_security_active(c.oid), \
     (SELECT e.extcondition[i] FROM pg_catalog.pg_extension e, pg_catalog.generate_subscripts(e.extconfig, 1) i \
-      WHERE e.extconfig[i] = c.oid) \
+      WHERE e.extconfig[i] = c.oid), \
+    EXISTS (SELECT FROM pg_catalog.pg_partitioned_table p JOIN pg_catalog.pg_opclass o ON o.oid = ANY (p.partclass) \
+      JOIN pg_catalog.pg_am m ON m.oid = o.opcmethod WHERE p.partrelid = c.oid AND m.amname = 'hash' \
+        AND o.opcnamespace = 'pg_catalog'::regnamespace \
+        AND o.opcname IN ('enum_ops', 'oid_ops', 'array_ops', 'record_ops', 'range_ops', 'multirange_ops')) \
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
   LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam \
   WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' \
@@ -126,6 +133,7 @@ pub(super) async fn relations(
             columns: columns.remove(&oid).unwrap_or_default(),
             ancestors: Vec::new(),
             placed_by: placed_by.remove(&oid).unwrap_or_default(),
+            placed_anew: row.flag(12),
         }
     });
     let mut relations: Vec<_> = relations.collect();
@@ -143,18 +151,28 @@ async fn find_ancestors(
     for row in sql::rows(connection, ANCESTORS).await? {
         let of = |field| places.get(&row.number(field)).copied();
         let (Some(child), Some(parent)) = (of(0), of(1)) else { continue };
-        let Relation { name, columns, placed_by, .. } = &relations[parent];
+        let Relation { name, columns, placed_by, placed_anew, .. } = &relations[parent];
         let ancestor = Ancestor {
             name: name.clone(),
             columns: columns.iter().map(|column| column.name.clone()).collect(),
             placed_by: placed_by.clone(),
+            placed_anew: *placed_anew,
         };
         // One may be reached in two ways.
         if !relations[child].ancestors.contains(&ancestor) {
             relations[child].ancestors.push(ancestor);
         }
     }
+    relations.iter_mut().for_each(arrange_shared_columns);
     Ok(())
+}
+
+/// Rows that may lie in any of several partitions are the same lines in each, whatever the order of its columns.
+fn arrange_shared_columns(relation: &mut Relation) {
+    let Relation { columns, ancestors, .. } = relation;
+    if let Some(above) = Ancestor::placing_anew(ancestors) {
+        columns.sort_by_key(|column| above.columns.iter().position(|name| *name == column.name));
+    }
 }
 
 /// The unlogged tables and sequences that cannot be read because this is a standby.

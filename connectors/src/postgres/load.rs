@@ -5,7 +5,7 @@
 //! waiting for the last table would leave a core idle. That one's are left to the end, where several at once
 //! are built.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::connect::Endpoint;
-use super::copy_in::{ColumnTypes, Copied, copy_in};
+use super::copy_in::{ColumnTypes, Copied, Into, copy_in};
 use super::facts::{self, Database};
 use super::fault::{self, During};
 use super::finish;
@@ -23,8 +23,8 @@ use super::target::{LOCK_TIMEOUT_MS, look};
 use super::tools::Installed;
 use super::{empty, foreign_key, inventory, large_objects, sql, subset, withhold};
 use crate::{
-    Error, Load, LoadOptions, LoadPlan, LoadReport, LoadTable, Result, RowBatch, RowReceiver, SchemaFile,
-    TableKind, TableName,
+    Ancestor, Error, Load, LoadOptions, LoadPlan, LoadReport, LoadTable, Result, RowBatch, RowReceiver,
+    SchemaFile, TableKind, TableName,
 };
 
 /// A table of this many bytes has its indexes built at once: below, starting pg_restore for it costs more
@@ -44,6 +44,8 @@ pub(super) struct PostgresLoad {
     pub(super) report: Mutex<LoadReport>,
     /// Extensions' own tables: some of their rows are there already.
     kept: BTreeSet<TableName>,
+    /// Partitions whose rows may belong to others of them here, and the table above them all.
+    shared: HashMap<TableName, TableName>,
     types: ColumnTypes,
     permits: Semaphore,
     /// Tables that are not filled yet.
@@ -98,6 +100,7 @@ impl PostgresLoad {
             guard: Mutex::new(guard),
             report: Mutex::new(report),
             kept: BTreeSet::new(),
+            shared: HashMap::new(),
             types: ColumnTypes::default(),
             permits: Semaphore::new(options.writers.max(1)),
             idle: Mutex::default(),
@@ -194,7 +197,14 @@ impl PostgresLoad {
                     .unwrap_or_else(|| "pg_restore did not create it, and did not say why".into()),
             });
         }
-        self.kept = found.into_iter().filter(|r| r.condition.is_some()).map(|r| r.name).collect();
+        for relation in found {
+            if let Some(above) = Ancestor::placing_anew(&relation.ancestors) {
+                self.shared.insert(relation.name.clone(), above.name.clone());
+            }
+            if relation.condition.is_some() {
+                self.kept.insert(relation.name);
+            }
+        }
         Ok(())
     }
 
@@ -246,16 +256,27 @@ impl PostgresLoad {
         let Some(first) = rows.recv().await else {
             return if rows_expected == 0 { Ok((0, 0)) } else { Err(short(&what, rows_expected, 0)) };
         };
-        let is_table = table.kind == TableKind::Table;
-        let fresh = is_table && !self.kept.contains(&table.name);
-        let begin = if fresh { format!("BEGIN; TRUNCATE ONLY {name}") } else { "BEGIN".into() };
+        let into = match self.shared.get(&table.name) {
+            // Other tables' rows may be there already.
+            Some(above) => Into::PartitionsOf(above),
+            None if self.kept.contains(&table.name) => Into::Table,
+            None => Into::Emptied,
+        };
+        let begin = match (table.kind, into) {
+            (TableKind::Table, Into::Emptied) => format!("BEGIN; TRUNCATE ONLY {name}"),
+            _ => "BEGIN".into(),
+        };
         sql::run(connection, &begin).await.map_err(|error| self.map(&what, error))?;
         let rows = Rows { first: Some(first), rest: rows, expected: rows_expected };
         let loaded = match table.kind {
             TableKind::LargeObjects => self.fill_large_objects(connection, &what, rows).await?,
-            TableKind::Table => self.copy_in(connection, table, fresh, rows).await?,
+            TableKind::Table => self.copy_in(connection, table, into, rows).await?,
         };
-        let commit = if is_table { format!("COMMIT; ANALYZE {name}") } else { "COMMIT".into() };
+        let commit = match (table.kind, into) {
+            // With the table above them, partitions are analysed at the end.
+            (_, Into::PartitionsOf(_)) | (TableKind::LargeObjects, _) => "COMMIT".into(),
+            (TableKind::Table, _) => format!("COMMIT; ANALYZE {name}"),
+        };
         sql::run(connection, &commit).await.map_err(|error| self.map(&what, error))?;
         Ok(loaded)
     }
@@ -264,11 +285,11 @@ impl PostgresLoad {
         &self,
         connection: &mut PgConnection,
         table: &LoadTable,
-        fresh: bool,
+        into: Into<'_>,
         mut rows: Rows,
     ) -> Result<(u64, usize)> {
         let what = table.name.to_string();
-        let copied = copy_in(connection, table, &self.types, fresh, &mut rows)
+        let copied = copy_in(connection, table, &self.types, into, &mut rows)
             .await
             .map_err(|error| self.map(&what, error))?;
         // The transaction goes with its connection.
@@ -306,7 +327,8 @@ impl Load for PostgresLoad {
         let (loaded, bytes) = self.fill(&mut connection, table, rows_expected, rows).await?;
         self.give_back(connection).await;
         let is_last = self.unfilled.fetch_sub(1, Ordering::Relaxed) == 1;
-        if bytes >= INDEX_EARLY_BYTES && !is_last {
+        // Rows of other partitions may still come into one that shares them.
+        if bytes >= INDEX_EARLY_BYTES && !is_last && !self.shared.contains_key(&table.name) {
             self.build_indexes(table).await?;
         }
         Ok(loaded)
@@ -420,13 +442,19 @@ async fn scratch(options: &LoadOptions, schema: &[SchemaFile]) -> Result<(TempDi
     Ok((folder, path))
 }
 
-/// Narrows the archive to the plan's tables, and to the partitioned tables above them; returns the list and what
-/// had to be left out.
+/// Narrows the archive to the plan's tables, to the partitions that their rows may belong to here, and to the
+/// partitioned tables above them; returns the list and what had to be left out.
 fn choose(listing: &str, plan: &LoadPlan, database: &Database) -> Result<(String, Vec<String>)> {
     let oid =
         |name: &TableName| database.tables.iter().find(|table| table.name == *name).map(|table| table.oid);
     let chosen = plan.tables.iter().filter(|table| table.kind == TableKind::Table);
-    let chosen: BTreeSet<_> = chosen.map(|table| &table.name).collect();
+    let mut chosen: BTreeSet<_> = chosen.map(|table| &table.name).collect();
+    let placing_anew = database.partitioned.iter().filter(|parent| parent.placed_anew);
+    for leaves in placing_anew.map(|parent| database.leaves(parent)) {
+        if leaves.iter().any(|leaf| chosen.contains(leaf)) {
+            chosen.extend(leaves);
+        }
+    }
     let parents = database
         .partitioned
         .iter()

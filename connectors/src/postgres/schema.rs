@@ -263,6 +263,7 @@ async fn partitioned(
             name: parent.name.clone(),
             partitions: partitions.map(|relation| relation.name.clone()).collect(),
             placed_by: parent.placed_by.clone(),
+            placed_anew: parent.placed_anew,
         }
     });
     Ok(parents.collect())

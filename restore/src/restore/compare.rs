@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lifeboat_connectors::{
-    Capture, CaptureOptions, Column, RowBatch, Slice, Source, Table, TableKind, row_channel,
+    Capture, CaptureOptions, Column, RowBatch, Slice, Source, Table, TableKind, TableName, row_channel,
 };
 use lifeboat_console::{CommandError, Progress, TableProgress};
 use lifeboat_vault::{Error, RowDigest, Split, StreamDigests};
@@ -11,9 +11,10 @@ use tokio::task::JoinSet;
 
 use super::Chosen;
 
-/// A table of the plan on its way through the comparison.
+/// What is compared at once, on its way through: a table of the plan, or the partitions among which rows may have
+/// changed places.
 struct Compared<'a> {
-    table: &'a Chosen,
+    tables: Vec<&'a Chosen>,
     digests: Digests,
     slices_left: usize,
     shown: Option<Arc<TableProgress>>,
@@ -23,7 +24,9 @@ struct Compared<'a> {
 #[derive(Clone)]
 struct Digests {
     whole: RowDigest,
-    /// Of the streams' lines, where not every column is restored as it was.
+    /// Whether not every column is restored as it was.
+    kept_back: bool,
+    /// Of the streams' lines then, where they are the same columns in every table.
     streams: Option<StreamDigests>,
 }
 
@@ -40,24 +43,57 @@ pub async fn compare(
     progress: &Progress,
 ) -> Result<Vec<String>, CommandError> {
     let capture = Arc::new(target.capture(options).await?);
-    let (mut differences, mut compared, mut slices) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut differences, mut groups) = (Vec::new(), Vec::<Group<'_, '_>>::new());
     for table in tables.iter().filter(|table| !table.left_to_target) {
         match find(capture.tables(), table) {
-            Ok(Some(found)) => {
-                slices.extend(found.slices.iter().map(|slice| (compared.len(), slice.clone())));
-                let (digests, slices_left) = (Digests::of(table, digest)?, found.slices.len());
-                compared.push(Compared { table, digests, slices_left, shown: None });
-            }
+            Ok(Some(found)) => Group::take(&mut groups, table, found, capture.tables()),
             Ok(None) => {}
             Err(difference) => differences.push(difference),
         }
+    }
+    let (mut compared, mut slices) = (Vec::new(), Vec::new());
+    for Group { tables, slices: of_group, .. } in groups {
+        let (digests, slices_left) = (Digests::of(&tables, digest)?, of_group.len());
+        slices.extend(of_group.into_iter().map(|slice| (compared.len(), slice)));
+        compared.push(Compared { tables, digests, slices_left, shown: None });
     }
     slices.sort_by_key(|(_, slice)| std::cmp::Reverse(slice.bytes_estimated));
     read_all(&capture, slices, &mut compared, options.readers, progress).await?;
     let capture: Box<dyn Capture> = Arc::into_inner(capture).expect("nobody reads any more");
     capture.finish().await?;
-    differences.extend(compared.iter().filter_map(|compared| difference(compared, digest)));
+    for compared in &compared {
+        differences.extend(difference(compared, digest)?);
+    }
     Ok(differences)
+}
+
+/// Tables of the plan that are compared at once, and how the target's are read.
+struct Group<'a, 'there> {
+    tables: Vec<&'a Chosen>,
+    /// The table among whose partitions their rows may have changed places.
+    shared: Option<&'there TableName>,
+    slices: Vec<Slice>,
+}
+
+impl<'a, 'there> Group<'a, 'there> {
+    /// Puts a table, `found` in the target, with those that it shares its rows with.
+    fn take(groups: &mut Vec<Self>, table: &'a Chosen, found: &'there Table, there: &'there [Table]) {
+        let shared = found.shares_rows_of();
+        let known = groups.iter_mut().find(|group| shared.is_some() && group.shared == shared);
+        if let Some(group) = known {
+            group.tables.push(table);
+            return;
+        }
+        let slices = match shared {
+            None => found.slices.clone(),
+            // Rows may have gone into partitions that nobody chose.
+            Some(_) => {
+                let partitions = there.iter().filter(|table| table.shares_rows_of() == shared);
+                partitions.flat_map(|table| table.slices.clone()).collect()
+            }
+        };
+        groups.push(Self { tables: vec![table], shared, slices });
+    }
 }
 
 /// The table of the target that `chosen` went into, with the same columns; none is fine where there is
@@ -84,26 +120,55 @@ fn names(columns: &[Column]) -> String {
     columns.iter().map(|column| column.name.escape_debug().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-fn difference(compared: &Compared<'_>, empty: &RowDigest) -> Option<String> {
-    let record = &compared.table.record;
-    let what = format!("table {}", record.table);
+/// What differs, in words.
+fn difference(compared: &Compared<'_>, empty: &RowDigest) -> Result<Option<String>, Error> {
+    let (what, restored) = (compared.name(), compared.restored());
     let whole = &compared.digests.whole;
-    let expected = match (compared.table.is_left_empty(), &compared.digests.streams) {
-        (true, _) => whole.expect(&what, 0, &empty.to_hex()),
-        (false, None) => whole.expect(&what, record.rows, &record.digest),
-        (false, Some(streams)) => {
-            // What is kept back has no digest to be compared with: its rows are counted.
-            let counted = whole.expect(&what, record.rows, &whole.to_hex());
-            let streams = record.streams.iter().zip(streams.digests()).filter(|(stream, _)| {
-                stream.columns.iter().all(|column| compared.table.shown.as_it_was[*column as usize])
-            });
-            streams.fold(counted, |so_far, (stream, digest)| {
-                let what = format!("{what}, columns of grade {}", stream.grade);
-                so_far.and_then(|()| digest.expect(&what, record.rows, &stream.digest))
-            })
-        }
+    let mut expected = empty.clone();
+    for record in restored.iter().map(|table| &table.record) {
+        expected.add_recorded(&what, record.rows, &record.digest)?;
+    }
+    let mut found = match compared.digests.kept_back {
+        false => whole.expect(&what, expected.rows(), &expected.to_hex()),
+        // What is kept back has no digest to be compared with: its rows are counted.
+        true => whole.expect(&what, expected.rows(), &whole.to_hex()),
     };
-    expected.err().map(|error| error.to_string())
+    if let (Some(streams), [first, ..]) = (&compared.digests.streams, &restored[..]) {
+        for (at, digest) in streams.digests().iter().enumerate() {
+            let stream = &first.record.streams[at];
+            if !stream.columns.iter().all(|column| first.shown.as_it_was[*column as usize]) {
+                continue;
+            }
+            let what = format!("{what}, columns of grade {}", stream.grade);
+            let mut expected = empty.clone();
+            for record in restored.iter().map(|table| &table.record) {
+                expected.add_recorded(&what, record.rows, &record.streams[at].digest)?;
+            }
+            found = found.and_then(|()| digest.expect(&what, expected.rows(), &expected.to_hex()));
+        }
+    }
+    Ok(found.err().map(|error| error.to_string()))
+}
+
+impl<'a> Compared<'a> {
+    /// Those of the tables whose rows were loaded.
+    fn restored(&self) -> Vec<&'a Chosen> {
+        restored(&self.tables)
+    }
+
+    fn name(&self) -> String {
+        match &self.tables[..] {
+            [table] => format!("table {}", table.record.table),
+            tables => {
+                let names: Vec<_> = tables.iter().map(|table| table.name()).collect();
+                format!("tables {}, among which rows may change places", names.join(", "))
+            }
+        }
+    }
+}
+
+fn restored<'a>(tables: &[&'a Chosen]) -> Vec<&'a Chosen> {
+    tables.iter().copied().filter(|table| !table.is_left_empty()).collect()
 }
 
 async fn read_all(
@@ -118,9 +183,9 @@ async fn read_all(
         while running.len() >= readers {
             gather(&mut running, compared).await?;
         }
-        let Compared { table, shown, digests, .. } = &mut compared[at];
-        let shown =
-            shown.get_or_insert_with(|| Arc::new(progress.table(&table.name(), Some(table.record.rows))));
+        let Compared { tables, shown, digests, .. } = &mut compared[at];
+        let rows = tables.iter().map(|table| table.record.rows).sum();
+        let shown = shown.get_or_insert_with(|| Arc::new(progress.table(&tables[0].name(), Some(rows))));
         running.spawn(read(Arc::clone(capture), slice, digests.empty(), Arc::clone(shown), at));
     }
     while !running.is_empty() {
@@ -169,18 +234,25 @@ async fn read(
 }
 
 impl Digests {
-    fn of(table: &Chosen, digest: &RowDigest) -> Result<Self, CommandError> {
-        let as_it_was = table.withheld.is_empty() || table.is_left_empty();
-        let streams = match as_it_was {
-            true => None,
-            false => Some(StreamDigests::new(Split::recorded(&table.record)?, digest)),
-        };
-        Ok(Self { whole: digest.clone(), streams })
+    fn of(tables: &[&Chosen], digest: &RowDigest) -> Result<Self, CommandError> {
+        let restored = restored(tables);
+        let kept_back = restored.iter().any(|table| !table.withheld.is_empty());
+        let splits: Vec<_> =
+            restored.iter().map(|table| Split::recorded(&table.record)).collect::<Result<_, _>>()?;
+        let alike = splits.windows(2).all(|pair| pair[0] == pair[1])
+            && restored.windows(2).all(|pair| pair[0].shown.as_it_was == pair[1].shown.as_it_was);
+        let split = splits.into_iter().next().filter(|_| kept_back && alike);
+        let streams = split.map(|split| StreamDigests::new(split, digest));
+        Ok(Self { whole: digest.clone(), kept_back, streams })
     }
 
     /// The same of no rows.
     fn empty(&self) -> Self {
-        Self { whole: self.whole.empty(), streams: self.streams.as_ref().map(StreamDigests::empty) }
+        Self {
+            whole: self.whole.empty(),
+            kept_back: self.kept_back,
+            streams: self.streams.as_ref().map(StreamDigests::empty),
+        }
     }
 
     fn add(&mut self, batch: &RowBatch) -> Result<(), Error> {

@@ -11,6 +11,7 @@ mod objects;
 mod odd;
 mod postgres;
 mod postgres_objects;
+mod postgres_partitions;
 mod postgres_regression;
 mod postgres_roles;
 mod privileges;

@@ -66,6 +66,8 @@ pub(super) struct Database {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) locale: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) icu_rules: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) comment: Option<String>,
     pub(super) settings: Vec<Setting>,
     /// Who else than the owner may do what with the database; nothing where that is the default.

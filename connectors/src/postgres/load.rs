@@ -19,7 +19,7 @@ use super::facts::{self, Database};
 use super::fault::{self, During};
 use super::finish;
 use super::restore_schema::{Archive, Refusal, map_role};
-use super::target::{LOCK_TIMEOUT_MS, look};
+use super::target::{LOCK_TIMEOUT_MS, Seen, look};
 use super::tools::Installed;
 use super::{empty, foreign_key, inventory, large_objects, sql, subset, withhold};
 use crate::{
@@ -66,7 +66,7 @@ impl PostgresLoad {
         restorers: &Installed,
         mut plan: LoadPlan,
         options: &LoadOptions,
-        notes: Vec<String>,
+        mut notes: Vec<String>,
     ) -> Result<Self> {
         let mut guard = endpoint.connect(LOCK_TIMEOUT_MS).await?;
         let label = endpoint.label();
@@ -76,11 +76,12 @@ impl PostgresLoad {
             what,
             lock_seconds: LOCK_TIMEOUT_MS / 1000,
         };
-        let (_, tool) = look(&mut guard, endpoint, &plan, restorers).await?;
+        let Seen { tool, sorts_otherwise, .. } = look(&mut guard, endpoint, &plan, restorers).await?;
         let database: Database = facts::parse(&plan.schema, "database.json")?;
         refuse_mapping(&mut guard, options).await.map_err(|e| during("looking at the roles").map(e))??;
         let (folder, path) = scratch(options, &plan.schema).await?;
         let archive = Archive { tool, endpoint: endpoint.clone(), path, no_owner: options.no_owner };
+        notes.extend(sorts_otherwise);
         let mut report = LoadReport { refused: Vec::new(), notes };
         let mut listing = archive.entries().await?;
         if !plan.whole {

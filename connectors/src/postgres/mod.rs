@@ -19,6 +19,7 @@ mod foreign_key;
 mod inventory;
 mod large_objects;
 mod load;
+mod locale;
 mod read;
 mod restore_schema;
 mod schema;

@@ -14,6 +14,7 @@ use super::facts::{
     TableOid,
 };
 use super::inventory::Relation;
+use super::locale::Locale;
 use super::snapshot::ServerFacts;
 use super::{archive_time, sql, tools};
 use crate::{Error, Result, TableName};
@@ -163,32 +164,27 @@ pub(super) async fn database(
     facts: &ServerFacts,
     relations: &[Relation],
 ) -> Result<Database, sqlx::Error> {
-    let (provider, locale) = match facts.major() {
-        ..=14 => ("'c'", "NULL"),
-        15..=16 => ("d.datlocprovider::text", "d.daticulocale"),
-        _ => ("d.datlocprovider::text", "d.datlocale"),
-    };
-    let query = format!(
-        "SELECT d.datname::text, pg_catalog.pg_get_userbyid(d.datdba)::text, \
-         pg_catalog.pg_encoding_to_char(d.encoding)::text, d.datcollate::text, d.datctype::text, {provider}, \
-         {locale}::text, pg_catalog.shobj_description(d.oid, 'pg_database'), d.datacl IS NOT NULL, \
-         CASE WHEN d.datconnlimit >= 0 THEN d.datconnlimit::text END \
-         FROM pg_catalog.pg_database d WHERE d.datname = current_database()"
-    );
-    let row = sql::row(connection, &query).await?;
+    let query = "SELECT d.datname::text, pg_catalog.pg_get_userbyid(d.datdba)::text, \
+        pg_catalog.shobj_description(d.oid, 'pg_database'), d.datacl IS NOT NULL, \
+        CASE WHEN d.datconnlimit >= 0 THEN d.datconnlimit::text END \
+        FROM pg_catalog.pg_database d WHERE d.datname = current_database()";
+    let row = sql::row(connection, query).await?;
+    let Locale { encoding, collate, ctype, provider, name, icu_rules } =
+        Locale::here(connection, facts.major()).await?;
     let here = "s.setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())";
     Ok(Database {
         name: row.text(0),
         owner: row.text(1),
-        encoding: row.text(2),
-        collate: row.text(3),
-        ctype: row.text(4),
-        provider: row.text(5),
-        locale: row.some(6),
-        comment: row.some(7),
+        encoding,
+        collate,
+        ctype,
+        provider,
+        locale: name,
+        icu_rules,
+        comment: row.some(2),
         settings: settings(connection, here).await?,
-        grants: if row.flag(8) { Some(grants(connection).await?) } else { None },
-        connection_limit: row.some(9).map(|_| row.number(9)),
+        grants: if row.flag(3) { Some(grants(connection).await?) } else { None },
+        connection_limit: row.some(4).map(|_| row.number(4)),
         large_objects: large_objects(connection).await?,
         populated_views: populated_views(connection).await?,
         tables: relations.iter().map(|r| TableOid { name: r.name.clone(), oid: r.oid }).collect(),

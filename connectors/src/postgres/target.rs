@@ -9,6 +9,7 @@ use super::empty::{self, Content};
 use super::facts::{self, Database};
 use super::fault::During;
 use super::load::{PostgresLoad, refuse_leftovers};
+use super::locale::Locale;
 use super::snapshot::server_facts;
 use super::tools::{Installed, Tool};
 use super::{PostgresSource, sql};
@@ -41,8 +42,8 @@ impl Target for PostgresTarget {
         let (connected, _) = tokio::join!(self.endpoint.connect(LOCK_TIMEOUT_MS), self.restorers.ask());
         match connected {
             Ok(mut connection) => {
-                let (notes, _) = look(&mut connection, &self.endpoint, plan, &self.restorers).await?;
-                Ok(notes)
+                let seen = look(&mut connection, &self.endpoint, plan, &self.restorers).await?;
+                Ok(seen.notes.into_iter().chain(seen.sorts_otherwise).collect())
             }
             Err(Error::NotFound { .. }) => {
                 drop(maintenance(&self.endpoint).await?);
@@ -93,14 +94,24 @@ fn refuse_other_system(plan: &LoadPlan) -> Result<()> {
     })
 }
 
-/// Refuses a server or a database that the plan cannot be carried out on. Returns what is worth knowing of it,
-/// and the pg_restore that fits.
+/// What is known of a target that the plan can be carried out on.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// The pg_restore that fits.
+    pub(super) tool: Tool,
+    /// What is worth knowing before the restore.
+    pub(super) notes: Vec<String>,
+    /// What is worth knowing after it too, where text sorts otherwise than at the source.
+    pub(super) sorts_otherwise: Option<String>,
+}
+
+/// Refuses a server or a database that the plan cannot be carried out on.
 pub(super) async fn look(
     connection: &mut PgConnection,
     endpoint: &Endpoint,
     plan: &LoadPlan,
     restorers: &Installed,
-) -> Result<(Vec<String>, Tool)> {
+) -> Result<Seen> {
     let label = endpoint.label();
     let during = During {
         endpoint: &label,
@@ -142,7 +153,10 @@ pub(super) async fn look(
             server.version, plan.point.server_version
         ));
     }
-    Ok((notes, tool))
+    let here = Locale::here(connection, server.major()).await.map_err(|error| during.map(error))?;
+    let there = Locale::of(&database);
+    there.refuse_other_encoding(&here)?;
+    Ok(Seen { tool, notes, sorts_otherwise: there.difference(&here) })
 }
 
 /// Connects to a database that every server has.
@@ -165,7 +179,6 @@ async fn create(endpoint: &Endpoint, plan: &LoadPlan) -> Result<Vec<String>> {
         lock_seconds: LOCK_TIMEOUT_MS / 1000,
     };
     let name = sql::ident(&endpoint.database);
-    let mut notes = Vec::new();
     let leftover = match endpoint.connect(LOCK_TIMEOUT_MS).await {
         Ok(mut connection) => {
             let content =
@@ -197,34 +210,24 @@ async fn create(endpoint: &Endpoint, plan: &LoadPlan) -> Result<Vec<String>> {
             .map_err(|error| during.map(error))?;
     }
     let database: Database = facts::parse(&plan.schema, "database.json")?;
-    let encoding =
-        format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING {}", sql::literal(&database.encoding));
-    let alike = format!("{encoding}{}", locale(&database));
-    if let Err(error) = sql::run(&mut connection, &alike).await {
+    let server = server_facts(&mut connection).await.map_err(|error| during.map(error))?;
+    let locale = Locale::of(&database);
+    let create = |locale: &Locale| {
+        let encoding = sql::literal(&locale.encoding);
+        format!(
+            "CREATE DATABASE {name} TEMPLATE template0 ENCODING {encoding}{}",
+            locale.options(server.major())
+        )
+    };
+    if let Err(error) = sql::run(&mut connection, &create(&locale)).await {
         if !matches!(
             super::fault::code(&error).as_deref(),
             Some("42809" | "22023" | "0A000" | "42602" | "42601")
         ) {
             return Err(during.map(error));
         }
-        let plain = format!("{encoding} LC_COLLATE 'C' LC_CTYPE 'C'");
-        sql::run(&mut connection, &plain).await.map_err(|error| during.map(error))?;
-        notes.push(format!(
-            "the source's locale {} is not known here: the database was created with locale C, and text sorts by bytes",
-            database.locale.as_deref().unwrap_or(&database.collate)
-        ));
+        // Its locale is not known here: that text sorts otherwise then is told when the target is looked at.
+        sql::run(&mut connection, &create(&locale.plain())).await.map_err(|error| during.map(error))?;
     }
-    Ok(notes)
-}
-
-fn locale(database: &Database) -> String {
-    let libc =
-        format!(" LC_COLLATE {} LC_CTYPE {}", sql::literal(&database.collate), sql::literal(&database.ctype));
-    match (database.provider.as_str(), &database.locale) {
-        ("i", Some(locale)) => format!("{libc} LOCALE_PROVIDER icu ICU_LOCALE {}", sql::literal(locale)),
-        ("b", Some(locale)) => {
-            format!("{libc} LOCALE_PROVIDER builtin BUILTIN_LOCALE {}", sql::literal(locale))
-        }
-        _ => libc,
-    }
+    Ok(Vec::new())
 }

@@ -257,3 +257,60 @@ async fn a_missing_role_is_reported_mapped_or_left_out() {
     let report = backup.restore(server.target("c").as_ref(), backup.plan(), &without).await.unwrap();
     assert_eq!((report.refused, report.notes), (vec![], vec![]));
 }
+
+#[tokio::test]
+async fn a_database_whose_text_is_in_another_encoding_is_refused() {
+    let server = Server::start("");
+    let backup = small(&server).await;
+    server.sql(
+        "postgres",
+        "CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'",
+    );
+    let target = server.target("bytes");
+    for refused in [
+        target.inspect(&backup.plan()).await.err().unwrap(),
+        target.begin(backup.plan(), &load_options(false)).await.err().unwrap(),
+    ] {
+        assert!(matches!(refused, Error::Unsupported { .. }), "{refused}");
+        let told = refused.to_string();
+        assert!(told.contains("UTF8 into a database in SQL_ASCII") && told.contains("--into-new"), "{told}");
+    }
+    assert_eq!(server.sql("bytes", "SELECT count(*) FROM pg_tables WHERE schemaname !~ '^(pg_|inf)'"), "0");
+}
+
+#[tokio::test]
+async fn a_database_that_sorts_otherwise_is_told() {
+    let server = Server::start("");
+    let backup = small(&server).await;
+    server.sql(
+        "postgres",
+        "CREATE DATABASE plain TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'",
+    );
+    let target = server.target("plain");
+    let expected = "text sorts by C of libc here and by C.utf8 of libc at the source";
+    let notes = target.inspect(&backup.plan()).await.unwrap();
+    assert!(notes.iter().any(|note| note.starts_with(expected)), "{notes:?}");
+    let report = backup.restore(target.as_ref(), backup.plan(), &load_options(false)).await.unwrap();
+    assert_eq!(report.refused, Vec::<String>::new());
+    assert!(report.notes.iter().any(|note| note.starts_with(expected)), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_new_database_has_the_sources_provider_whatever_the_template_has() {
+    let server = Server::start("");
+    if server.major() < 15 {
+        // They know no other provider.
+        return;
+    }
+    let backup = small(&server).await;
+    let locale = if server.major() < 17 { "daticulocale" } else { "datlocale" };
+    server.sql(
+        "postgres",
+        &format!("UPDATE pg_database SET datlocprovider = 'i', {locale} = 'de' WHERE datname = 'template0'"),
+    );
+    let report =
+        backup.restore(server.target("new").as_ref(), backup.plan(), &load_options(true)).await.unwrap();
+    assert_eq!((report.refused, report.notes), (vec![], vec![]));
+    let provider = "SELECT datlocprovider, datcollate FROM pg_database WHERE datname = 'new'";
+    assert_eq!(server.sql("postgres", provider), "c|C.UTF-8");
+}

@@ -101,9 +101,8 @@ impl Capture for PostgresCapture {
     }
 
     async fn schema(&self) -> Result<Vec<SchemaFile>> {
-        let major = self.facts.major();
-        let archive =
-            schema::archive(&self.endpoint, &self.snapshot, major, self.lock_timeout_ms, &self.scratch);
+        let (facts, wait) = (&self.facts, self.lock_timeout_ms);
+        let archive = schema::archive(&self.endpoint, &self.snapshot, facts, wait, &self.scratch);
         let archive = self.readers.while_held(archive).await?;
         *self.warnings.lock().unwrap_or_else(PoisonError::into_inner) = archive.warnings;
         Ok(vec![

@@ -26,10 +26,12 @@ const SESSION: &str = "SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres
     SET xmloption = 'content'; SET quote_all_identifiers = off; SET lc_monetary = 'C'";
 
 /// Asks the encoding, and takes the limits away that only newer servers know: on a session that waits for
-/// the store (14), and on a transaction that lasts as long as the backup (17).
+/// the store (14), and on a transaction that lasts as long as the backup (17). Where the account may choose, the
+/// server speaks English.
 const ENCODING: &str = "SELECT pg_catalog.current_setting('server_encoding'), \
-    (SELECT count(pg_catalog.set_config(name, '0', false)) FROM pg_catalog.pg_settings \
-      WHERE name IN ('idle_session_timeout', 'transaction_timeout'))";
+    (SELECT count(pg_catalog.set_config(name, CASE name WHEN 'lc_messages' THEN 'C' ELSE '0' END, false)) \
+      FROM pg_catalog.pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout') \
+        OR name = 'lc_messages' AND pg_catalog.current_setting('is_superuser')::bool)";
 
 /// A server, an account and a database: everything needed to connect, as often as wanted.
 #[derive(Clone)]

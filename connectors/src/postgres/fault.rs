@@ -66,7 +66,7 @@ impl During<'_> {
                 hint: "is the password right, and does pg_hba.conf let this account in over TLS?".into(),
             },
             "3D000" => Error::NotFound { what: message.trim_end_matches(" does not exist").to_owned() },
-            "42501" => self.denied(message),
+            "42501" => self.denied(message, error.routine() == Some("check_enable_rls")),
             "55P03" => Error::Locked { what, seconds: self.lock_seconds },
             "57P01" | "57P02" | "57P03" | "25P03" | "40001" => self.interrupted(message),
             code if code.starts_with("08") => self.interrupted(message),
@@ -90,8 +90,8 @@ impl During<'_> {
         }
     }
 
-    fn denied(self, message: String) -> Error {
-        let hint = if message.contains("row-level security") {
+    fn denied(self, message: String, by_policy: bool) -> Error {
+        let hint = if by_policy {
             format!(
                 "ALTER ROLE {} BYPASSRLS; a policy would hide rows from the backup",
                 super::sql::ident(self.user)
@@ -135,15 +135,20 @@ pub(super) fn words(error: &sqlx::Error) -> Option<String> {
     Some(without_values(&error.code().unwrap_or_default(), error.message()))
 }
 
+/// What values stand in, in one language or another.
+const QUOTES: [char; 12] = ['"', '“', '”', '„', '‟', '«', '»', '「', '」', '‘', '’', '‚'];
+
 /// Takes the values of rows out of a message: errors are read, logged and sent on by people who may not see
 /// a row. Of the codes, those of class 22 quote what is wrong with a value, and nothing else.
 fn without_values(code: &str, message: &str) -> String {
     if !code.starts_with("22") {
         return message.to_owned();
     }
-    match (message.find('"'), message.rfind('"')) {
-        (Some(first), Some(last)) if first < last => {
-            format!("{}…{}", &message[..first], &message[last + 1..])
+    let first = message.char_indices().find(|(_, character)| QUOTES.contains(character));
+    let last = message.char_indices().rfind(|(_, character)| QUOTES.contains(character));
+    match (first, last) {
+        (Some((first, _)), Some((last, quote))) if first < last => {
+            format!("{}…{}", &message[..first], &message[last + quote.len_utf8()..])
         }
         _ => message.to_owned(),
     }
@@ -189,6 +194,11 @@ mod tests {
             "22P02",
             "invalid input syntax for type integer: \"Wang \"X\"\"",
             "invalid input syntax for type integer: …",
+        );
+        check(
+            "22P02",
+            "ungültige Eingabesyntax für Typ integer: »Wang \"X\"«",
+            "ungültige Eingabesyntax für Typ integer: …",
         );
         check(
             "22003",

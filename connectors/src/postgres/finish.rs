@@ -1,8 +1,6 @@
 //! What comes after the rows: sequences, indexes, constraints, triggers, large objects' owners,
 //! materialised views, statistics, the database's settings; and last the marker goes.
 
-use std::collections::BTreeSet;
-
 use sqlx::PgConnection;
 
 use super::facts::{self, Database, Grant, LargeObject, Roles, Sequences, Setting};
@@ -26,7 +24,7 @@ pub(super) async fn finish(load: &PostgresLoad) -> Result<()> {
     }
     note_roles(load).await?;
     note_subscriptions(load).await?;
-    note_membership(load).await;
+    note_membership(load).await?;
     let mut guard = load.guard.lock().await;
     empty::unmark(&mut guard, &silenced).await.map_err(|error| load.map("taking the marker away", error))
 }
@@ -80,7 +78,7 @@ async fn attempt(
         Ok(()) => Ok(true),
         Err(error) => match fault::words(&error) {
             Some(message) => {
-                load.report.lock().await.refused.push(format!("{object}: {message}"));
+                load.refuse(format!("{object}: {message}"), statement).await;
                 Ok(false)
             }
             None => Err(load.map(object, error)),
@@ -307,22 +305,28 @@ async fn note_subscriptions(load: &PostgresLoad) -> Result<()> {
 }
 
 /// Says what would help an account that may not give its objects to the roles they belonged to.
-async fn note_membership(load: &PostgresLoad) {
-    let mut report = load.report.lock().await;
-    // 16 and newer say it in the second way.
-    let role = |refused: &String| {
-        let words = ["must be member of role \"", "must be able to SET ROLE \""];
-        let rest = words.iter().find_map(|words| refused.rsplit_once(words))?.1;
-        Some(rest.strip_suffix('"')?.replace("\"\"", "\""))
-    };
-    let roles: BTreeSet<String> = report.refused.iter().filter_map(role).collect();
+async fn note_membership(load: &PostgresLoad) -> Result<()> {
+    let names: Vec<_> = load.unowned.lock().await.iter().map(|name| sql::literal(name)).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let right = if load.server.major() >= 16 { "SET" } else { "MEMBER" };
+    let query = format!(
+        "SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname IN ({}) \
+         AND NOT pg_catalog.pg_has_role(oid, '{right}') ORDER BY 1",
+        names.join(", ")
+    );
+    let mut guard = load.guard.lock().await;
+    let others =
+        sql::rows(&mut guard, &query).await.map_err(|error| load.map("looking at the roles", error))?;
     let me = sql::ident(&load.endpoint.user);
-    report.notes.extend(roles.iter().map(|role| {
-        let role = sql::ident(role);
+    let notes = others.iter().map(|row| sql::ident(&row.text(0))).map(|role| {
         format!(
             "{me} may not give objects to {role}: GRANT {role} TO {me}; or leave owners out with --no-owner"
         )
-    }));
+    });
+    load.report.lock().await.notes.extend(notes);
+    Ok(())
 }
 
 #[cfg(test)]

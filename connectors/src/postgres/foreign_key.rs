@@ -98,7 +98,8 @@ fn names(statement: &[String], at: usize) -> Option<(Vec<String>, usize)> {
     Some((names, end + 1))
 }
 
-fn unquoted(name: &str) -> String {
+/// A name as it is, whether it is written in quotes or not.
+pub(super) fn unquoted(name: &str) -> String {
     let inner = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
     inner.map_or_else(|| name.to_owned(), |inner| inner.replace("\"\"", "\""))
 }
@@ -124,7 +125,7 @@ fn tokens(script: &str) -> Vec<String> {
 }
 
 /// Where the quote that a text begins with has closed.
-fn quote_end(text: &str, quote: char) -> usize {
+pub(super) fn quote_end(text: &str, quote: char) -> usize {
     let mut at = 1;
     while let Some(end) = text[at..].find(quote) {
         at += end + 1;

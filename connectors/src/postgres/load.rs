@@ -18,7 +18,9 @@ use super::copy_in::{ColumnTypes, Copied, Into, copy_in};
 use super::facts::{self, Database};
 use super::fault::{self, During};
 use super::finish;
-use super::restore_schema::{Archive, Refusal, map_role};
+use super::restore_schema::{Archive, Refusal};
+use super::roles::{self, Step};
+use super::snapshot::ServerFacts;
 use super::target::{LOCK_TIMEOUT_MS, Seen, look};
 use super::tools::Installed;
 use super::{empty, foreign_key, inventory, large_objects, sql, subset, withhold};
@@ -42,6 +44,9 @@ pub(super) struct PostgresLoad {
     /// Holds the claim on the database to the end, and finishes it.
     pub(super) guard: Mutex<PgConnection>,
     pub(super) report: Mutex<LoadReport>,
+    pub(super) server: ServerFacts,
+    /// Roles that something could not be given to.
+    pub(super) unowned: Mutex<BTreeSet<String>>,
     /// Extensions' own tables: some of their rows are there already.
     kept: BTreeSet<TableName>,
     /// Partitions whose rows may belong to others of them here, and the table above them all.
@@ -76,11 +81,17 @@ impl PostgresLoad {
             what,
             lock_seconds: LOCK_TIMEOUT_MS / 1000,
         };
-        let Seen { tool, sorts_otherwise, .. } = look(&mut guard, endpoint, &plan, restorers).await?;
+        let Seen { server, tool, sorts_otherwise, .. } = look(&mut guard, endpoint, &plan, restorers).await?;
         let database: Database = facts::parse(&plan.schema, "database.json")?;
         refuse_mapping(&mut guard, options).await.map_err(|e| during("looking at the roles").map(e))??;
         let (folder, path) = scratch(options, &plan.schema).await?;
-        let archive = Archive { tool, endpoint: endpoint.clone(), path, no_owner: options.no_owner };
+        let archive = Archive {
+            tool,
+            endpoint: endpoint.clone(),
+            path,
+            no_owner: options.no_owner,
+            english: server.english(),
+        };
         notes.extend(sorts_otherwise);
         let mut report = LoadReport { refused: Vec::new(), notes };
         let mut listing = archive.entries().await?;
@@ -100,6 +111,8 @@ impl PostgresLoad {
             database,
             guard: Mutex::new(guard),
             report: Mutex::new(report),
+            server,
+            unowned: Mutex::default(),
             kept: BTreeSet::new(),
             shared: HashMap::new(),
             types: ColumnTypes::default(),
@@ -139,26 +152,53 @@ impl PostgresLoad {
         Ok(())
     }
 
-    /// Restores the entries that `list` names, tries again what failed only for a role that is mapped, and keeps the rest for
-    /// the report.
+    /// Restores the entries that `list` names, tries on their own those statements of what failed that can do without
+    /// a role which is not here, and keeps the rest for the report.
     async fn restore_list(&self, section: &str, jobs: usize, list: &str) -> Result<()> {
         let file = self.list_file(list)?;
         let refusals = self.archive.restore(section, jobs, Some(file.path())).await?;
         let mut guard = self.guard.lock().await;
-        let mut kept: Vec<Refusal> = Vec::new();
         for refusal in refusals {
-            let mapped = map_role(&refusal, &self.options.map_roles);
-            let Some(command) = mapped else {
-                kept.push(refusal);
-                continue;
-            };
-            if let Err(error) = sql::run(&mut guard, &command).await {
-                let error = fault::words(&error).unwrap_or_else(|| error.to_string());
-                kept.push(Refusal { error, ..refusal });
+            match roles::instead(&refusal.command, &self.options.map_roles) {
+                Some(steps) => self.try_each(&mut guard, steps).await?,
+                None => self.refuse(refusal.to_string(), &refusal.command).await,
             }
         }
-        self.report.lock().await.refused.extend(kept.iter().map(Refusal::to_string));
         Ok(())
+    }
+
+    /// Runs the statements of a query that was refused, each on its own.
+    async fn try_each(&self, guard: &mut PgConnection, steps: Vec<Step>) -> Result<()> {
+        // Why nobody can speak for the role in whose name the statements are.
+        let mut silent: Option<String> = None;
+        for step in steps {
+            if step.ends() {
+                silent = None;
+            }
+            let tried =
+                match &silent {
+                    Some(why) => Err(why.clone()),
+                    None => match sql::run(guard, &step.mapped).await {
+                        Ok(()) => Ok(()),
+                        Err(error) => Err(fault::words(&error)
+                            .ok_or_else(|| self.map("granting what the roles had", error))?),
+                    },
+                };
+            let Err(error) = tried else { continue };
+            if step.begins() {
+                silent = Some(error);
+            } else {
+                let refusal = Refusal { error, command: step.statement };
+                self.refuse(refusal.to_string(), &step.mapped).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a refusal for the report; `tried` is the statement.
+    pub(super) async fn refuse(&self, sentence: String, tried: &str) {
+        self.report.lock().await.refused.push(sentence);
+        self.unowned.lock().await.extend(roles::new_owner(tried));
     }
 
     /// What would restore the entries that `list` names, as SQL.

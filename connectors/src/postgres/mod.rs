@@ -22,6 +22,7 @@ mod load;
 mod locale;
 mod read;
 mod restore_schema;
+mod roles;
 mod schema;
 mod snapshot;
 mod source;

@@ -22,6 +22,8 @@ pub(super) struct Archive {
     pub(super) endpoint: Endpoint,
     pub(super) path: PathBuf,
     pub(super) no_owner: bool,
+    /// Settings that make the server speak English, if it would not.
+    pub(super) english: &'static str,
 }
 
 /// One thing that the target would not take.
@@ -39,7 +41,7 @@ const STATEMENT_CHARACTERS: usize = 160;
 impl Refusal {
     /// A newer pg_restore sets what an older server does not know, and needs not.
     fn matters(&self) -> bool {
-        !self.error.contains("unrecognized configuration parameter \"transaction_timeout\"")
+        !self.command.trim_start().starts_with("SET transaction_timeout ")
     }
 }
 
@@ -111,7 +113,9 @@ impl Archive {
     }
 
     async fn run(&self, mut command: Command) -> Result<(bool, String)> {
-        let settings = format!("-c maintenance_work_mem={MAINTENANCE_WORK_MEM} -c synchronous_commit=off");
+        let english = self.english;
+        let settings =
+            format!("-c maintenance_work_mem={MAINTENANCE_WORK_MEM} -c synchronous_commit=off {english}");
         self.endpoint.lend(&mut command, &settings);
         command.stdin(Stdio::null()).kill_on_drop(true);
         let output = command.output().await.map_err(|source| self.io(source))?;
@@ -139,10 +143,11 @@ fn parse(said: &str) -> Vec<Refusal> {
     let mut in_command = false;
     for line in said.lines() {
         if let Some(error) = line.strip_prefix("pg_restore: error: ") {
-            // Some errors come without their statement: what was tried stands before the server's words.
-            let (tried, error) = error.split_once("ERROR:").unwrap_or(("", error));
-            let command = tried.trim_end_matches([':', ' ']).to_owned();
-            refusals.push(Refusal { error: error.trim().to_owned(), command });
+            // `could not execute query: ERROR:  the server's words`: `ERROR` in its language, and two spaces. Some
+            // errors come without their statement: what was tried stands before.
+            let (before, error) = error.split_once(":  ").unwrap_or(("", error));
+            let tried = before.rsplit_once(": ").map_or("", |(tried, _)| tried);
+            refusals.push(Refusal { error: error.trim().to_owned(), command: tried.to_owned() });
             in_command = false;
         } else if line.starts_with("pg_restore: ") {
             in_command = false;
@@ -156,43 +161,6 @@ fn parse(said: &str) -> Vec<Refusal> {
         }
     }
     refusals
-}
-
-/// Rewrites a statement that failed for a role that is not here, for the one it is mapped to.
-pub(super) fn map_role(refusal: &Refusal, roles: &[(String, String)]) -> Option<String> {
-    let missing = refusal.error.strip_prefix("role \"")?.strip_suffix("\" does not exist")?;
-    roles.iter().find(|(old, _)| old == missing)?;
-    let mut command = refusal.command.clone();
-    for (old, new) in roles {
-        let quoted = super::sql::ident(old);
-        let new = super::sql::ident(new);
-        for before in
-            [" TO ", " FROM ", " FOR ROLE ", " FOR USER ", "USER MAPPING FOR ", "SESSION AUTHORIZATION "]
-        {
-            for spelling in [quoted.as_str(), old.as_str()] {
-                for after in [";", " ", ",", "\n"] {
-                    command = command
-                        .replace(&format!("{before}{spelling}{after}"), &format!("{before}{new}{after}"));
-                }
-            }
-        }
-    }
-    let command = map_policy(&command, roles).unwrap_or(command);
-    (command != refusal.command).then_some(command)
-}
-
-/// A policy is the one definition that names several roles in a row.
-fn map_policy(command: &str, roles: &[(String, String)]) -> Option<String> {
-    let policy = command.trim_start().strip_prefix("CREATE POLICY ")?;
-    let (head, rest) = policy.split_once(" TO ")?;
-    let end = [" USING (", " WITH CHECK (", ";"].iter().filter_map(|end| rest.find(end)).min()?;
-    let (names, tail) = rest.split_at(end);
-    let stands_in = |name: &str| {
-        let mapped = roles.iter().find(|(old, _)| name == old || name == super::sql::ident(old));
-        mapped.map_or(name.to_owned(), |(_, new)| super::sql::ident(new))
-    };
-    let names = names.split(", ").map(stands_in).collect::<Vec<_>>().join(", ");
-    Some(format!("CREATE POLICY {head} TO {names}{tail}"))
 }
 
 #[cfg(test)]
@@ -227,24 +195,20 @@ mod tests {
     }
 
     #[test]
-    fn every_role_of_a_policy_is_mapped() {
-        let command = "CREATE POLICY own ON public.t TO sales, \"Mr X\", bob USING ((a = ', bob'::text));";
-        let roles = [("bob".into(), "app".into()), ("Mr X".into(), "x".into())];
-        assert_eq!(
-            map_policy(command, &roles).as_deref(),
-            Some("CREATE POLICY own ON public.t TO sales, \"x\", \"app\" USING ((a = ', bob'::text));")
-        );
+    fn what_a_server_says_in_chinese_is_read_too() {
+        let said = "pg_restore: error: could not execute query: 错误:  未认可的配置参数 \"transaction_timeout\"\n\
+            Command was: SET transaction_timeout = 0;\n\
+            pg_restore: error: could not execute query: 错误:  角色 \"bob\" 不存在\n\
+            Command was: ALTER TABLE public.bob OWNER TO bob;\n\n\n\
+            pg_restore: warning: errors ignored on restore: 2\n";
+        let refusals = refused(false, said).expect("it came to its end");
+        assert_eq!(refusals.len(), 1, "{refusals:?}");
+        assert_eq!(refusals[0].to_string(), "ALTER TABLE public.bob OWNER TO bob: 角色 \"bob\" 不存在");
     }
 
     #[test]
     fn what_was_tried_is_told_where_no_statement_is() {
         let said = "pg_restore: error: could not set \"default_tablespace\" to fast: ERROR:  no fast\n";
         assert_eq!(parse(said)[0].to_string(), "could not set \"default_tablespace\" to fast: no fast");
-    }
-
-    #[test]
-    fn a_role_is_mapped_where_it_is_a_role_and_nowhere_else() {
-        let mapped = map_role(&parse(SAID)[0], &[("bob".into(), "app".into())]);
-        assert_eq!(mapped.as_deref().map(str::trim), Some("ALTER TABLE public.bob OWNER TO \"app\";"));
     }
 }

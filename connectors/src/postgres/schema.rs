@@ -35,11 +35,11 @@ pub(super) struct Archived {
 pub(super) async fn archive(
     endpoint: &Endpoint,
     snapshot: &str,
-    major: u32,
+    facts: &ServerFacts,
     lock_timeout_ms: u64,
     scratch: &Path,
 ) -> Result<Archived> {
-    let tool = tools::Installed::new("pg_dump").fitting(major).await?;
+    let tool = tools::Installed::new("pg_dump").fitting(facts.major()).await?;
     let folder = tempfile::Builder::new().prefix("lifeboat-schema-").tempdir_in(scratch);
     let folder = folder.map_err(|source| Error::Io { path: scratch.display().to_string(), source })?;
     let path = folder.path().join("schema.pgdump");
@@ -54,7 +54,7 @@ pub(super) async fn archive(
         .arg(&path)
         .stdin(std::process::Stdio::null())
         .kill_on_drop(true);
-    endpoint.lend(&mut command, "");
+    endpoint.lend(&mut command, facts.english());
     let output = command
         .output()
         .await
@@ -75,28 +75,31 @@ fn warnings(said: &str) -> Vec<String> {
     warnings.map(|warning| format!("pg_dump: {warning}")).collect()
 }
 
+/// Why pg_dump failed: in its own words, in the server's where that speaks English, and else by what was asked.
 fn dump_failed(endpoint: &Endpoint, lock_timeout_ms: u64, said: &str) -> Error {
     let error = said.lines().find(|line| line.contains("error:")).unwrap_or(said).trim();
     let reason = error.trim_start_matches("pg_dump: error: ").to_owned();
     let what = "reading the schema with pg_dump".to_owned();
-    if reason.contains("lock timeout") {
-        return Error::Locked {
-            what: "a table that pg_dump asked for".into(),
-            seconds: lock_timeout_ms / 1000,
-        };
-    }
-    if reason.contains("permission denied") {
-        let hint = format!("GRANT pg_read_all_data TO {}; (14 and newer)", sql::ident(&endpoint.user));
-        return Error::Denied { what, reason, hint };
-    }
+    let asked = said.split_once("uery was: ").map_or("", |(_, asked)| asked.trim_start());
     let lost = [
         "server closed the connection",
         "terminating connection",
         "connection to server",
         "invalid snapshot",
     ];
-    if lost.iter().any(|words| reason.contains(words)) {
+    if lost.iter().any(|words| said.contains(words)) || asked.starts_with("SET TRANSACTION SNAPSHOT") {
         return Error::Interrupted { endpoint: endpoint.label(), reason };
+    }
+    if reason.contains("permission denied") {
+        let hint = format!("GRANT pg_read_all_data TO {}; (14 and newer)", sql::ident(&endpoint.user));
+        return Error::Denied { what, reason, hint };
+    }
+    // Whether the tables may be read was looked at before, and while the point is held none goes away.
+    if reason.contains("lock timeout") || asked.starts_with("LOCK TABLE") {
+        return Error::Locked {
+            what: "a table that pg_dump asked for".into(),
+            seconds: lock_timeout_ms / 1000,
+        };
     }
     Error::Failed { what, reason }
 }
@@ -277,6 +280,31 @@ async fn populated_views(connection: &mut PgConnection) -> Result<Vec<TableName>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn why_pg_dump_failed_is_known_in_any_language() {
+        let url = url::Url::parse("postgres://u@localhost/crm").expect("a URL");
+        let endpoint = Endpoint::parse(&url, None, false).expect("an endpoint");
+        let failed = |said: &str| dump_failed(&endpoint, 5000, said);
+        for (lock, denied) in [
+            ("ERROR:  canceling statement due to lock timeout", "ERROR:  permission denied for table t"),
+            ("错误:  由于锁超时而取消语句", "ERROR:  permission denied for schema s"),
+        ] {
+            let said = format!(
+                "pg_dump: error: query failed: {lock}\npg_dump: detail: Query was: LOCK TABLE public.t IN ACCESS SHARE MODE\n"
+            );
+            assert!(matches!(failed(&said), Error::Locked { seconds: 5, .. }), "{said}");
+            let said = format!(
+                "pg_dump: error: query failed: {denied}\npg_dump: error: query was: LOCK TABLE public.t\n"
+            );
+            assert!(matches!(failed(&said), Error::Denied { .. }), "{said}");
+        }
+        let lost = "pg_dump: error: query failed: 致命错误:  由于管理员命令中断联接\nserver closed the connection unexpectedly\n\
+            pg_dump: detail: Query was: LOCK TABLE public.t IN ACCESS SHARE MODE\n";
+        assert!(matches!(failed(lost), Error::Interrupted { .. }));
+        let gone = "pg_dump: error: query failed: 错误:  快照标识符无效: \"x\"\npg_dump: error: query was: SET TRANSACTION SNAPSHOT 'x'\n";
+        assert!(matches!(failed(gone), Error::Interrupted { .. }));
+    }
 
     #[test]
     fn what_pg_dump_warns_of_is_kept() {

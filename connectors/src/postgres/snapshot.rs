@@ -39,12 +39,20 @@ pub(super) struct ServerFacts {
     pub(super) lsn: String,
     pub(super) standby: bool,
     pub(super) tls: bool,
+    /// Whether this account may have it speak English, which it does not of itself.
+    pub(super) may_speak_english: bool,
 }
 
 impl ServerFacts {
     /// The major version, such as 15.
     pub(super) fn major(&self) -> u32 {
         (self.version_number / 10_000) as u32
+    }
+
+    /// Settings for a tool's session that make the server speak English, if it would not: its words are all that the
+    /// tool passes on. Only superusers may have them, and others could not connect.
+    pub(super) fn english(&self) -> &'static str {
+        if self.may_speak_english { "-c lc_messages=C" } else { "" }
     }
 }
 
@@ -54,7 +62,9 @@ pub(super) async fn server_facts(connection: &mut PgConnection) -> Result<Server
         current_setting('block_size'), \
         to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), \
         (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text, \
-        pg_is_in_recovery(), COALESCE((SELECT s.ssl FROM pg_stat_ssl s WHERE s.pid = pg_backend_pid()), false)";
+        pg_is_in_recovery(), COALESCE((SELECT s.ssl FROM pg_stat_ssl s WHERE s.pid = pg_backend_pid()), false), \
+        current_setting('is_superuser')::bool AND (SELECT reset_val !~* '^(C|POSIX|en)([_.]|$)' FROM pg_settings \
+          WHERE name = 'lc_messages')";
     let row = sql::row(connection, query).await?;
     Ok(ServerFacts {
         version: row.text(0),
@@ -64,6 +74,7 @@ pub(super) async fn server_facts(connection: &mut PgConnection) -> Result<Server
         lsn: row.text(4),
         standby: row.flag(5),
         tls: row.flag(6),
+        may_speak_english: row.flag(7),
     })
 }
 

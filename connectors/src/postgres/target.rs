@@ -10,7 +10,7 @@ use super::facts::{self, Database};
 use super::fault::During;
 use super::load::{PostgresLoad, refuse_leftovers};
 use super::locale::Locale;
-use super::snapshot::server_facts;
+use super::snapshot::{ServerFacts, server_facts};
 use super::tools::{Installed, Tool};
 use super::{PostgresSource, sql};
 use crate::{
@@ -97,6 +97,7 @@ fn refuse_other_system(plan: &LoadPlan) -> Result<()> {
 /// What is known of a target that the plan can be carried out on.
 #[derive(Debug)]
 pub(super) struct Seen {
+    pub(super) server: ServerFacts,
     /// The pg_restore that fits.
     pub(super) tool: Tool,
     /// What is worth knowing before the restore.
@@ -156,7 +157,7 @@ pub(super) async fn look(
     let here = Locale::here(connection, server.major()).await.map_err(|error| during.map(error))?;
     let there = Locale::of(&database);
     there.refuse_other_encoding(&here)?;
-    Ok(Seen { tool, notes, sorts_otherwise: there.difference(&here) })
+    Ok(Seen { server, tool, notes, sorts_otherwise: there.difference(&here) })
 }
 
 /// Connects to a database that every server has.

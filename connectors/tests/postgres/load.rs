@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use lifeboat_connectors::{CaptureOptions, Error, row_channel};
 
-use crate::support::{Backup, Server, fill, load_options, load_table};
+use crate::support::{Backup, PASSWORD, Server, fill, load_options, load_table};
 
 const SMALL: &str = "CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE people (id serial PRIMARY KEY, m mood); \
     CREATE TABLE pets (id int, owner int REFERENCES people); CREATE TABLE other (n int); \
@@ -256,6 +256,107 @@ async fn a_missing_role_is_reported_mapped_or_left_out() {
     without.no_owner = true;
     let report = backup.restore(server.target("c").as_ref(), backup.plan(), &without).await.unwrap();
     assert_eq!((report.refused, report.notes), (vec![], vec![]));
+}
+
+/// Restores `backup` as the superuser into `whole`, and as `plain` into `own`.
+async fn restore_twice(server: &Server, backup: &Backup, map_roles: &[(&str, &str)]) -> [Vec<String>; 2] {
+    let mut options = load_options(false);
+    options.map_roles = map_roles.iter().map(|(old, new)| ((*old).into(), (*new).into())).collect();
+    let mut refused = Vec::new();
+    for target in [server.target("whole"), server.target_as("plain", "own")] {
+        refused.push(backup.restore(target.as_ref(), backup.plan(), &options).await.unwrap().refused);
+    }
+    refused.try_into().unwrap()
+}
+
+/// What `role` may do with the table `t` of both databases.
+fn rights(server: &Server, role: &str) -> [String; 2] {
+    let query = format!("SELECT has_table_privilege('{role}', 't', 'SELECT')");
+    ["whole", "own"].map(|database| server.sql(database, &query))
+}
+
+/// Databases for two restores, and a backup of one in which bob and gone have rights, who are no more.
+async fn of_missing_roles(server: &Server) -> Backup {
+    server.sql(
+        "postgres",
+        &format!(
+            "CREATE ROLE bob; CREATE ROLE gone; CREATE ROLE app; CREATE ROLE plain LOGIN PASSWORD '{}'; \
+             GRANT app TO plain; CREATE DATABASE small; CREATE DATABASE whole; CREATE DATABASE own OWNER plain",
+            PASSWORD.replace('\'', "''")
+        ),
+    );
+    if server.major() < 15 {
+        server.sql("own", "ALTER SCHEMA public OWNER TO plain");
+    }
+    server.sql("own", "GRANT CREATE ON SCHEMA public TO app");
+    server.sql(
+        "small",
+        "CREATE TABLE t (n int); ALTER TABLE t OWNER TO bob; GRANT SELECT ON t TO app; GRANT SELECT ON t TO gone",
+    );
+    let source = server.source("postgres", "small");
+    let backup = Backup::take(source.as_ref(), &CaptureOptions::default()).await.unwrap();
+    server.sql("postgres", "DROP DATABASE small WITH (FORCE); DROP ROLE bob; DROP ROLE gone");
+    backup
+}
+
+#[tokio::test]
+async fn a_missing_role_takes_no_grant_from_one_that_is_there() {
+    let server = Server::start("");
+    let backup = of_missing_roles(&server).await;
+    let owner = "ALTER TABLE public.t OWNER TO bob: role \"bob\" does not exist";
+    let refused = "GRANT SELECT ON TABLE public.t TO gone: role \"gone\" does not exist";
+    for told in restore_twice(&server, &backup, &[]).await {
+        assert!(told.iter().any(|told| told == owner) && told.iter().any(|told| told == refused), "{told:?}");
+        assert!(!told.iter().any(|told| told.contains("app")), "{told:?}");
+    }
+    assert_eq!(rights(&server, "app"), ["t", "t"]);
+}
+
+#[tokio::test]
+async fn grants_that_another_made_come_back_in_his_name() {
+    let server = Server::start("");
+    server.sql(
+        "postgres",
+        "CREATE ROLE sales; CREATE ROLE app; CREATE ROLE gone; CREATE DATABASE small; CREATE DATABASE whole",
+    );
+    server.sql(
+        "small",
+        "CREATE TABLE t (n int); GRANT SELECT ON t TO sales WITH GRANT OPTION; SET ROLE sales; \
+         GRANT SELECT ON t TO gone; GRANT SELECT ON t TO app",
+    );
+    let source = server.source("postgres", "small");
+    let backup = Backup::take(source.as_ref(), &CaptureOptions::default()).await.unwrap();
+    server.sql("postgres", "DROP DATABASE small WITH (FORCE); DROP ROLE gone");
+    let target = server.target("whole");
+    let report = backup.restore(target.as_ref(), backup.plan(), &load_options(false)).await.unwrap();
+    assert_eq!(report.refused, ["GRANT SELECT ON TABLE public.t TO gone: role \"gone\" does not exist"]);
+    let granted = "SELECT array_to_string(relacl, ' ') FROM pg_class WHERE relname = 't'";
+    let granted = server.sql("whole", granted);
+    assert!(granted.contains("sales=r*/postgres") && granted.contains("app=r/sales"), "{granted}");
+}
+
+#[tokio::test]
+async fn a_role_is_mapped_on_a_server_that_speaks_chinese() {
+    let server = Server::start_in_chinese();
+    let backup = of_missing_roles(&server).await;
+    let refused = restore_twice(&server, &backup, &[("bob", "app"), ("gone", "app")]).await;
+    assert_eq!(refused, [vec![], Vec::<String>::new()]);
+    let owner = "SELECT relowner::regrole FROM pg_class WHERE relname = 't'";
+    assert_eq!(["whole", "own"].map(|database| server.sql(database, owner)), ["app", "app"]);
+}
+
+#[tokio::test]
+async fn who_may_not_give_objects_away_is_told_what_helps_in_any_language() {
+    let server = Server::start_in_chinese();
+    let backup = of_missing_roles(&server).await;
+    server.sql("postgres", "CREATE ROLE boss");
+    let mut options = load_options(false);
+    options.map_roles = vec![("bob".into(), "boss".into()), ("gone".into(), "app".into())];
+    let target = server.target_as("plain", "own");
+    let report = backup.restore(target.as_ref(), backup.plan(), &options).await.unwrap();
+    assert!(report.refused.iter().any(|why| why.contains("必须")), "{report:?}");
+    let hint = "\"plain\" may not give objects to \"boss\": GRANT \"boss\" TO \"plain\"";
+    assert!(report.notes.iter().any(|note| note.starts_with(hint)), "{report:?}");
 }
 
 #[tokio::test]

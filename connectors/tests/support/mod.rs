@@ -18,14 +18,32 @@ pub struct Server {
     folder: TempDir,
     bin: PathBuf,
     port: u16,
+    /// Where it finds locales, if not where the machine keeps them.
+    locales: Option<TempDir>,
 }
 
 impl Server {
     /// Makes and starts a server; `settings` are lines of postgresql.conf.
     pub fn start(settings: &str) -> Self {
+        Self::start_with(settings, None)
+    }
+
+    /// The same, but it says everything in Chinese.
+    pub fn start_in_chinese() -> Self {
+        let folder = tempfile::Builder::new().prefix("lifeboat-locale-").tempdir().expect("a temp folder");
+        shell(folder.path(), "chmod 755 . && localedef -i zh_CN -f UTF-8 ./zh_CN.UTF-8");
+        let server = Self::start_with("lc_messages = 'zh_CN.UTF-8'\n", Some(folder));
+        let mut refused = server.session("postgres");
+        let said = refused.args(["-c", "DROP ROLE bob"]).output().expect("psql runs").stderr;
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(said.contains("角色 \"bob\" 不存在"), "it does not say it in Chinese: {said}");
+        server
+    }
+
+    fn start_with(settings: &str, locales: Option<TempDir>) -> Self {
         let folder = tempfile::Builder::new().prefix("lifeboat-pg-").tempdir().expect("a temp folder");
         let port = free_port();
-        let server = Self { folder, bin: newest_bin(), port };
+        let server = Self { folder, bin: newest_bin(), port, locales };
         let path = server.path();
         std::fs::write(path.join("password"), format!("{PASSWORD}\n")).expect("a password file");
         shell(
@@ -69,7 +87,7 @@ impl Server {
     /// Makes and starts a standby of this server.
     pub fn standby(&self) -> Self {
         let folder = tempfile::Builder::new().prefix("lifeboat-pg-").tempdir().expect("a temp folder");
-        let standby = Self { folder, bin: self.bin.clone(), port: free_port() };
+        let standby = Self { folder, bin: self.bin.clone(), port: free_port(), locales: None };
         let path = standby.path().to_owned();
         let data = path.join("data").display().to_string();
         let from = self.path().display();
@@ -157,6 +175,11 @@ impl Server {
         open_target(&self.url("postgres", database), Some(PASSWORD.into()), false).expect("a target")
     }
 
+    /// A target as `user`, whose password is the superuser's.
+    pub fn target_as(&self, user: &str, database: &str) -> Box<dyn Target> {
+        open_target(&self.url(user, database), Some(PASSWORD.into()), false).expect("a target")
+    }
+
     /// Runs SQL as superuser, statement by statement, and returns what psql prints, without decoration.
     pub fn sql(&self, database: &str, sql: &str) -> String {
         let script = self.path().join("script.sql");
@@ -200,6 +223,9 @@ impl Server {
         let mut command = if root { Command::new("runuser") } else { Command::new(&program) };
         if root {
             command.args(["-u", "postgres", "--"]).arg(program);
+        }
+        if let Some(locales) = &self.locales {
+            command.env("LOCPATH", locales.path());
         }
         let log = self.path().join("output");
         let file = std::fs::File::create(&log).expect("an output file");

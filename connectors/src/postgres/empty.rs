@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
 
-use super::sql;
+use super::facts::Setting;
+use super::{fault, schema, sql};
 
 /// The marker's schema.
 pub(super) const MARKER: &str = "lifeboat_restore";
@@ -88,6 +89,23 @@ const OBJECTS: &str = "WITH own AS (SELECT oid, nspname FROM pg_catalog.pg_names
   WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = o.class AND m.objid = o.object) \
   ORDER BY kind = 'schema', kind, name";
 
+/// The statements that take default privileges back, each with its role: all of them are revoked, and then granted
+/// what is so without them. Those in a schema only add to that.
+const DEFAULT_PRIVILEGES: &str = "WITH kept AS (SELECT d.oid, d.defaclrole, d.defaclnamespace, d.defaclacl, \
+      r.rolname::text AS role, CASE d.defaclobjtype WHEN 'S' THEN 's' ELSE d.defaclobjtype END AS type, \
+      CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' \
+        WHEN 'T' THEN 'TYPES' WHEN 'n' THEN 'SCHEMAS' ELSE 'LARGE OBJECTS' END AS kind, \
+      format('ALTER DEFAULT PRIVILEGES FOR ROLE %I', r.rolname) \
+        || CASE WHEN n.oid IS NULL THEN '' ELSE format(' IN SCHEMA %I', n.nspname) END AS head \
+    FROM pg_catalog.pg_default_acl d JOIN pg_catalog.pg_roles r ON r.oid = d.defaclrole \
+    LEFT JOIN pg_catalog.pg_namespace n ON n.oid = d.defaclnamespace), \
+  steps AS (SELECT oid, 1 AS step, role, format('%s REVOKE ALL ON %s FROM ', head, kind) AS words, a.grantee \
+      FROM kept, pg_catalog.aclexplode(defaclacl) a \
+    UNION SELECT oid, 2, role, format('%s GRANT %s ON %s TO ', head, a.privilege_type, kind), a.grantee \
+      FROM kept, pg_catalog.aclexplode(pg_catalog.acldefault(type, defaclrole)) a WHERE defaclnamespace = 0) \
+  SELECT words || CASE grantee WHEN 0 THEN 'PUBLIC' ELSE format('%I', pg_catalog.pg_get_userbyid(grantee)) END, role \
+  FROM steps ORDER BY oid, step";
+
 /// Looks at what a database holds; changes nothing.
 pub(super) async fn content(connection: &mut PgConnection, snapshot: &str) -> Result<Content, sqlx::Error> {
     let marker = format!("SELECT to_regclass('{MARKER}.state') IS NOT NULL");
@@ -159,9 +177,13 @@ pub(super) async fn unmark(connection: &mut PgConnection, last: &[String]) -> Re
     sql::run(connection, &statements.join("; ")).await
 }
 
-/// Drops everything that an interrupted restore made; the marker stays until the next one is through.
-/// Returns what would not go.
-pub(super) async fn clear(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
+/// Drops everything that an interrupted restore made in `database`, and takes back which of `settings` are made
+/// there; the marker stays until the next one is through. Returns what would not go.
+pub(super) async fn clear(
+    connection: &mut PgConnection,
+    database: &str,
+    settings: &[Setting],
+) -> Result<Option<String>, sqlx::Error> {
     // An event trigger of the restored database must not meddle with clearing it away.
     let triggers =
         "SELECT format('DROP EVENT TRIGGER IF EXISTS %I', evtname) FROM pg_catalog.pg_event_trigger";
@@ -180,8 +202,49 @@ pub(super) async fn clear(connection: &mut PgConnection) -> Result<Option<String
     let unlink = "SELECT count(pg_catalog.lo_unlink(oid))::text FROM (SELECT oid FROM \
         pg_catalog.pg_largeobject_metadata LIMIT 1000) o";
     while sql::row(connection, unlink).await?.number(0) > 0 {}
+    if let Some(left) = forget_settings(connection, database, settings).await? {
+        return Ok(Some(left));
+    }
+    if let Some(left) = forget_default_privileges(connection).await? {
+        return Ok(Some(left));
+    }
     let left = sql::rows(connection, OBJECTS).await?;
     Ok(left.first().map(|row| format!("{} {}", row.text(0), row.text(1))))
+}
+
+/// Takes back which of `settings` are made; returns one that would not go.
+async fn forget_settings(
+    connection: &mut PgConnection,
+    database: &str,
+    settings: &[Setting],
+) -> Result<Option<String>, sqlx::Error> {
+    let database = sql::ident(database);
+    for made in schema::settings(connection, schema::HERE).await? {
+        let is_ours = settings.iter().any(|ours| ours.name == made.name && ours.role == made.role);
+        if is_ours && !permitted(sql::run(connection, &made.reset(&database)).await)? {
+            return Ok(Some(format!("the database's setting {}", made.name)));
+        }
+    }
+    Ok(None)
+}
+
+/// Makes every role's default privileges those of a new database: they would give to others what the restore makes.
+/// Returns what would not go.
+async fn forget_default_privileges(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
+    for row in sql::rows(connection, DEFAULT_PRIVILEGES).await? {
+        if !permitted(sql::run(connection, &row.text(0)).await)? {
+            return Ok(Some(format!("default privileges of role {}", row.text(1))));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a statement was run; false where this account may not.
+fn permitted(run: Result<(), sqlx::Error>) -> Result<bool, sqlx::Error> {
+    match run {
+        Err(error) if fault::code(&error).as_deref() == Some("42501") => Ok(false),
+        run => run.map(|()| true),
+    }
 }
 
 /// Drops the database's subscriptions and leaves the publisher's slots alone: they are the original's.

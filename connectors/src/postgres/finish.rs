@@ -174,16 +174,25 @@ async fn analyze_expressions(load: &PostgresLoad) -> Result<()> {
     Ok(())
 }
 
+/// The database's settings, for the roles that stand in for others.
+pub(super) fn settings(database: &Database, options: &LoadOptions) -> Vec<Setting> {
+    let mapped = |setting: &Setting| Setting {
+        role: setting.role.as_deref().map(|role| mapped(role, &options.map_roles).to_owned()),
+        ..setting.clone()
+    };
+    database.settings.iter().map(mapped).collect()
+}
+
 async fn set_database(load: &PostgresLoad) -> Result<()> {
-    let Database { comment, settings, .. } = &load.database;
+    let comment = &load.database.comment;
     let name = sql::ident(&load.endpoint.database);
     let mut guard = load.guard.lock().await;
     if let Some(comment) = comment {
         let statement = format!("COMMENT ON DATABASE {name} IS {}", sql::literal(comment));
         attempt(load, &mut guard, "the database's comment", &statement).await?;
     }
-    for setting in settings {
-        let statement = set(setting, &name, &load.options.map_roles);
+    for setting in settings(&load.database, &load.options) {
+        let statement = setting.set(&name);
         attempt(load, &mut guard, &format!("setting {}", setting.name), &statement).await?;
     }
     // One that was there before keeps the owner and the doors that somebody gave it.
@@ -211,53 +220,6 @@ fn access(database: &Database, name: &str, options: &LoadOptions) -> Vec<String>
     let owner = sql::ident(mapped(&database.owner, &options.map_roles));
     statements.push(format!("ALTER DATABASE {name} OWNER TO {owner}"));
     statements
-}
-
-fn set(setting: &Setting, database: &str, roles: &[(String, String)]) -> String {
-    // These hold a list of names, quoted already; as one string they would be one name.
-    let lists = [
-        "search_path",
-        "session_preload_libraries",
-        "local_preload_libraries",
-        "temp_tablespaces",
-        "unix_socket_directories",
-        "DateStyle",
-    ];
-    let is_list = lists.iter().any(|list| list.eq_ignore_ascii_case(&setting.name));
-    let value = if is_list && !setting.value.is_empty() {
-        list_items(&setting.value).iter().map(|item| sql::literal(item)).collect::<Vec<_>>().join(", ")
-    } else {
-        sql::literal(&setting.value)
-    };
-    let parameter = setting.name.split('.').map(sql::ident).collect::<Vec<_>>().join(".");
-    match &setting.role {
-        Some(role) => {
-            let role = sql::ident(mapped(role, roles));
-            format!("ALTER ROLE {role} IN DATABASE {database} SET {parameter} TO {value}")
-        }
-        None => format!("ALTER DATABASE {database} SET {parameter} TO {value}"),
-    }
-}
-
-/// Splits a list of names, each perhaps in double quotes.
-fn list_items(text: &str) -> Vec<String> {
-    let mut items = vec![String::new()];
-    let mut quoted = false;
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        let last = items.len() - 1;
-        match character {
-            '"' if quoted && characters.peek() == Some(&'"') => {
-                characters.next();
-                items[last].push('"');
-            }
-            '"' => quoted = !quoted,
-            ',' if !quoted => items.push(String::new()),
-            ' ' if !quoted => {}
-            other => items[last].push(other),
-        }
-    }
-    items
 }
 
 /// Names the roles that own or were granted something and are not here.
@@ -327,18 +289,4 @@ async fn note_membership(load: &PostgresLoad) -> Result<()> {
     });
     load.report.lock().await.notes.extend(notes);
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_list_of_names_stays_a_list() {
-        let setting = Setting { role: None, name: "search_path".into(), value: "\"a, b\", public".into() };
-        assert_eq!(
-            set(&setting, "\"crm\"", &[]),
-            "ALTER DATABASE \"crm\" SET \"search_path\" TO 'a, b', 'public'"
-        );
-    }
 }

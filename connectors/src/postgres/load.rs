@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use super::connect::Endpoint;
 use super::copy_in::{ColumnTypes, Copied, Into, copy_in};
-use super::facts::{self, Database};
+use super::facts::{self, Database, Setting};
 use super::fault::{self, During};
 use super::finish;
 use super::restore_schema::{Archive, Refusal};
@@ -100,7 +100,7 @@ impl PostgresLoad {
             listing = chosen_with_needs(&listing, &list);
             report.notes.extend(left_out);
         }
-        claim(&mut guard, endpoint, &plan.snapshot).await?;
+        claim(&mut guard, endpoint, &plan.snapshot, &finish::settings(&database, options)).await?;
         plan.schema.retain(|file| file.name != facts::ARCHIVE);
         let mut this = Self {
             unfilled: AtomicUsize::new(plan.tables.len()),
@@ -415,7 +415,12 @@ fn short(what: &str, expected: u64, arrived: u64) -> Error {
 }
 
 /// Takes the database for this restore, emptied of what an earlier try left in it.
-async fn claim(guard: &mut PgConnection, endpoint: &Endpoint, snapshot: &str) -> Result<()> {
+async fn claim(
+    guard: &mut PgConnection,
+    endpoint: &Endpoint,
+    snapshot: &str,
+    settings: &[Setting],
+) -> Result<()> {
     let label = endpoint.label();
     let during = During {
         endpoint: &label,
@@ -433,7 +438,10 @@ async fn claim(guard: &mut PgConnection, endpoint: &Endpoint, snapshot: &str) ->
         empty::Content::Else(found) => Err(Error::Refused { target: target(), found }),
         empty::Content::Ours => {
             refuse_leftovers(guard, during).await?;
-            match empty::clear(guard).await.map_err(|error| during.map(error))? {
+            match empty::clear(guard, &endpoint.database, settings)
+                .await
+                .map_err(|error| during.map(error))?
+            {
                 None => Ok(()),
                 Some(left) => Err(Error::Failed {
                     what: format!("clearing what an interrupted restore left in {}", target()),

@@ -24,6 +24,7 @@ mod read;
 mod restore_schema;
 mod roles;
 mod schema;
+mod setting;
 mod snapshot;
 mod source;
 mod sql;

@@ -19,6 +19,10 @@ use super::snapshot::ServerFacts;
 use super::{archive_time, sql, tools};
 use crate::{Error, Result, TableName};
 
+/// Of `pg_db_role_setting`: what is set for this database, or for a role in it.
+pub(super) const HERE: &str =
+    "s.setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())";
+
 /// Sequences asked in one statement.
 const SEQUENCE_BATCH: usize = 200;
 
@@ -174,7 +178,6 @@ pub(super) async fn database(
     let row = sql::row(connection, query).await?;
     let Locale { encoding, collate, ctype, provider, name, icu_rules } =
         Locale::here(connection, facts.major()).await?;
-    let here = "s.setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())";
     Ok(Database {
         name: row.text(0),
         owner: row.text(1),
@@ -185,7 +188,7 @@ pub(super) async fn database(
         locale: name,
         icu_rules,
         comment: row.some(2),
-        settings: settings(connection, here).await?,
+        settings: settings(connection, HERE).await?,
         grants: if row.flag(3) { Some(grants(connection).await?) } else { None },
         connection_limit: row.some(4).map(|_| row.number(4)),
         large_objects: large_objects(connection).await?,
@@ -209,7 +212,11 @@ async fn grants(connection: &mut PgConnection) -> Result<Vec<Grant>, sqlx::Error
     Ok(rows.iter().map(grant).collect())
 }
 
-async fn settings(connection: &mut PgConnection, which: &str) -> Result<Vec<Setting>, sqlx::Error> {
+/// Reads settings of roles and databases.
+pub(super) async fn settings(
+    connection: &mut PgConnection,
+    which: &str,
+) -> Result<Vec<Setting>, sqlx::Error> {
     let query = format!(
         "SELECT CASE WHEN s.setrole <> 0 THEN pg_catalog.pg_get_userbyid(s.setrole)::text END, c.entry \
          FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) WITH ORDINALITY c(entry, place) \

@@ -415,3 +415,58 @@ async fn a_new_database_has_the_sources_provider_whatever_the_template_has() {
     let provider = "SELECT datlocprovider, datcollate FROM pg_database WHERE datname = 'new'";
     assert_eq!(server.sql("postgres", provider), "c|C.UTF-8");
 }
+
+#[tokio::test]
+async fn a_restore_that_starts_over_gives_away_no_more_than_the_source_did() {
+    let server = Server::start("");
+    server.sql("postgres", "CREATE ROLE app; CREATE ROLE bob; CREATE DATABASE small; CREATE DATABASE target");
+    let settings = |database: &str| {
+        format!(
+            "ALTER DATABASE {database} SET work_mem = '7MB'; \
+             ALTER ROLE bob IN DATABASE {database} SET search_path = 'a b', public"
+        )
+    };
+    let privileges = "ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC; \
+        ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC; \
+        ALTER DEFAULT PRIVILEGES REVOKE ALL ON SEQUENCES FROM postgres; \
+        ALTER DEFAULT PRIVILEGES FOR ROLE bob IN SCHEMA public GRANT SELECT ON SEQUENCES TO app WITH GRANT OPTION";
+    // What was made before has none of them.
+    server.sql("small", &format!("{SMALL}; {privileges}; {}", settings("small")));
+    let source = server.source("postgres", "small");
+    let backup = Backup::take(source.as_ref(), &CaptureOptions::default()).await.unwrap();
+    let target = server.target("target");
+    target.begin(backup.plan(), &load_options(false)).await.unwrap().abort().await;
+    // The first try comes nearly to its end; what somebody else set is none of its doing.
+    server
+        .sql("target", &format!("{privileges}; {}; ALTER DATABASE target SET jit = off", settings("target")));
+    let mut second = target.begin(backup.plan(), &load_options(false)).await;
+    // The server notices the first session's end in its own time.
+    while matches!(&second, Err(Error::Refused { found, .. }) if found.contains("under way")) {
+        second = target.begin(backup.plan(), &load_options(false)).await;
+    }
+    let second = second.unwrap();
+    assert_eq!(server.sql("target", "SELECT count(*) FROM pg_default_acl"), "0");
+    let left = "SELECT array_to_string(setconfig, ' ') FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase \
+        WHERE datname = 'target'";
+    assert_eq!(server.sql("target", left), "jit=off");
+    for (table, batches) in &backup.tables {
+        fill(second.as_ref(), table, batches).await.unwrap();
+    }
+    assert_eq!(second.finish().await.unwrap().refused, Vec::<String>::new());
+    assert_eq!(server.dump("target", &["-b"]), server.dump("small", &["-b"]));
+}
+
+#[tokio::test]
+async fn default_privileges_that_may_not_be_taken_back_stop_a_restore_that_starts_over() {
+    let server = Server::start("");
+    let backup = of_missing_roles(&server).await;
+    let target = server.target_as("plain", "own");
+    target.begin(backup.plan(), &load_options(false)).await.unwrap().abort().await;
+    server.sql("own", "ALTER DEFAULT PRIVILEGES FOR ROLE postgres GRANT ALL ON TABLES TO PUBLIC");
+    let mut second = target.begin(backup.plan(), &load_options(false)).await;
+    while matches!(&second, Err(Error::Refused { found, .. }) if found.contains("under way")) {
+        second = target.begin(backup.plan(), &load_options(false)).await;
+    }
+    let told = second.err().unwrap().to_string();
+    assert!(told.contains("default privileges of role postgres would not go: drop the database"), "{told}");
+}

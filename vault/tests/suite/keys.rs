@@ -166,7 +166,7 @@ async fn where_a_person_belongs_is_kept_until_somebody_says_otherwise() {
     };
     let text = |text: &str| Some(text.to_owned());
     let of_wang = ("wang".to_owned(), text("Hamburg"), None);
-    assert_eq!(said().await, [of_wang.clone()]);
+    assert_eq!(said().await, std::slice::from_ref(&of_wang));
     let add = |branch: Option<&str>, role: Option<&str>, grade| {
         let (branch, role) = (branch.map(str::to_owned), role.map(str::to_owned));
         team.change(&wang, KeyChange::Add(Person { branch, role, grades: vec![grade], ..li.person.clone() }))

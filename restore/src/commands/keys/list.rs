@@ -43,12 +43,14 @@ fn told(vault: &Vault, access: &Access, doubts: &[String]) -> String {
     text
 }
 
+/// What is said of a person, if it is.
+type Said = fn(&PersonRecord) -> &Option<String>;
+
 /// Where they belong and what they are there, where that is said of anybody.
 fn people(access: &Access) -> Table {
-    let said = |of: fn(&PersonRecord) -> &Option<String>| access.people.iter().any(|one| of(one).is_some());
-    let columns: [(&str, fn(&PersonRecord) -> &Option<String>); 2] =
-        [("branch", |one| &one.branch), ("role", |one| &one.role)];
-    let columns: Vec<_> = columns.into_iter().filter(|(_, of)| said(*of)).collect();
+    let columns: [(&str, Said); 2] = [("branch", |one| &one.branch), ("role", |one| &one.role)];
+    let said = |(_, of): &(_, Said)| access.people.iter().any(|one| of(one).is_some());
+    let columns: Vec<_> = columns.into_iter().filter(said).collect();
     let headings = ["person", "grades"].into_iter().chain(columns.iter().map(|(heading, _)| *heading));
     let mut table =
         Table::with_headings(headings.chain(["recipient"]).map(|it| (it.to_owned(), Align::Left)));

@@ -91,7 +91,7 @@ async fn a_new_table_every_night_lets_nothing_pile_up_behind_the_lists() {
     let lab = Lab::new().await;
     let mut day = day(rows(40_000, 1));
     let (mut dice, mut behind) = (SmallRng::seed_from_u64(5), Vec::new());
-    for night in 0..24 {
+    for night in 0..28 {
         day.insert(format!("visits_{night}"), rows(1, night));
         let contacts = day.get_mut("contacts").unwrap();
         for row in rows(400, 100 + night).0 {
@@ -111,7 +111,7 @@ async fn a_new_table_every_night_lets_nothing_pile_up_behind_the_lists() {
     let most = behind.iter().max().unwrap();
     assert!(*most > 64 << 10, "it would pile up: {behind:?}");
     assert!(*most < 96 << 10, "bytes behind the lists: {behind:?}");
-    assert!(lab.read_all().await.unwrap()[&24] == day, "what came back is not what went in");
+    assert!(lab.read_all().await.unwrap()[&28] == day, "what came back is not what went in");
 }
 
 #[tokio::test(flavor = "multi_thread")]

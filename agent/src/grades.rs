@@ -133,7 +133,11 @@ fn patterns<'a>(grading: &'a Grading, table: &Table) -> Vec<Option<&'a Pattern>>
         let above = table.ancestors_with(column).map(|ancestor| &ancestor.name);
         let names = std::iter::once(&table.name).chain(above);
         let found = grading.find(names.map(|name| (name.schema.as_deref(), name.name.as_str())), column);
-        found.filter(|pattern| !table.derived || pattern.names_table())
+        let may = |pattern: &&Pattern| {
+            (!table.derived || pattern.names_table())
+                && (!table.computed.iter().any(|computed| computed == column) || pattern.names_column())
+        };
+        found.filter(may)
     };
     table
         .columns
@@ -241,6 +245,7 @@ mod tests {
             ancestors: Vec::new(),
             kind: TableKind::Table,
             derived: false,
+            computed: Vec::new(),
             columns: columns.iter().map(column).collect(),
             slices: Vec::new(),
             rows_estimated: 0,
@@ -330,6 +335,20 @@ mod tests {
         };
         assert_eq!(split("\"*\" = \"low\"\n\"notes*\" = \"low\"\n\"*.block\" = \"low\""), "high 0 1");
         assert_eq!(split("\"notes_search_data\" = \"low\""), "low 0 1");
+    }
+
+    #[test]
+    fn what_is_computed_from_other_columns_is_opened_by_its_name_alone() {
+        let mut people = Table { computed: vec!["kept".into()], ..table("people", &["email", "kept"]) };
+        people.name.schema = None;
+        let split = |lines: &str| {
+            let grading = grading_of("sqlite:///crm.db", lines);
+            Catalogue::of(&grading, std::slice::from_ref(&people)).expect("grades").splits[0].to_string()
+        };
+        for lines in ["\"*\" = \"low\"", "\"people\" = \"low\"", "\"people.*\" = \"low\""] {
+            assert_eq!(split(lines), "low 0, high 1", "{lines}");
+        }
+        assert_eq!(split("\"people.kept\" = \"low\""), "high 0, low 1");
     }
 
     #[test]

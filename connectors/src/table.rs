@@ -106,6 +106,8 @@ pub struct Table {
     /// Whether its rows repeat what other tables hold, as a full-text index does: no pattern opens them that does
     /// not name it.
     pub derived: bool,
+    /// Columns that are computed from others and kept: no pattern opens one that does not name it.
+    pub computed: Vec<String>,
     /// The columns of its rows, in the order of the fields of a line; generated columns are not read.
     pub columns: Vec<Column>,
     /// How it is read: at least one slice.

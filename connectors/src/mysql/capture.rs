@@ -115,6 +115,7 @@ pub(super) fn table(
         ancestors: Vec::new(),
         kind: TableKind::Table,
         derived: false,
+        computed: Vec::new(),
         columns: relation.table_columns(),
         slices: slices::cut(relation, place, slice_bytes, span),
         rows_estimated: relation.rows_estimated,

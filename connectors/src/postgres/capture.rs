@@ -174,6 +174,7 @@ pub(super) fn tables(
             ancestors: relation.ancestors.clone(),
             kind: TableKind::Table,
             derived: false,
+            computed: Vec::new(),
             columns: relation.columns.clone(),
             slices,
             rows_estimated: relation.rows_estimated,

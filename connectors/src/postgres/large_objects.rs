@@ -25,6 +25,7 @@ pub(super) fn table(index: usize, objects: u64) -> Table {
         ancestors: Vec::new(),
         kind: TableKind::LargeObjects,
         derived: false,
+        computed: Vec::new(),
         columns: vec![
             column("oid", "oid", true),
             column("offset", "bigint", true),

@@ -99,7 +99,8 @@ fn dump_failed(endpoint: &Endpoint, lock_timeout_ms: u64, said: &str) -> Error {
         return Error::Denied { what, reason, hint };
     }
     // Whether the tables may be read was looked at before, and while the point is held none goes away.
-    if reason.contains("lock timeout") || asked.starts_with("LOCK TABLE") {
+    let in_english = reason.contains("ERROR:") || reason.contains("FATAL:");
+    if reason.contains("lock timeout") || (asked.starts_with("LOCK TABLE") && !in_english) {
         return Error::Locked {
             what: "a table that pg_dump asked for".into(),
             seconds: lock_timeout_ms / 1000,

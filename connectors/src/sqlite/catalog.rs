@@ -98,9 +98,11 @@ impl Catalog {
         columns
             .extend(described.iter().filter(|column| !column.generated).map(|column| column.shown.clone()));
         let derived = self.derived.contains(&name);
+        let computed = self.lacking.get(&name).map(|lacking| lacking.computed.clone()).unwrap_or_default();
         let name = TableName { schema: None, name };
         Table {
             derived: derived || name.is_of_samples(),
+            computed,
             name,
             ancestors: Vec::new(),
             kind: TableKind::Table,

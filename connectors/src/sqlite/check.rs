@@ -21,6 +21,9 @@ const QUICK_CHECK_BYTES_MAX: i64 = 256 * 1024 * 1024;
 /// Lines of a check that are repeated.
 const LINES_SHOWN: usize = 3;
 
+/// What a line of a check begins with that is about the file's pages.
+const OF_THE_FILE: &str = "*** in database";
+
 /// A WAL beyond this is not being checkpointed as it should.
 const WAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
@@ -108,13 +111,24 @@ fn lacks(table: &str, lacking: &Lacking) -> Finding {
     hinted(finding(Severity::Warning, "definitions", text), hint)
 }
 
-/// Looks at each table on its own, so that none hides what is wrong with another: what a virtual table's module finds
-/// is no damage to the file, and an index whose order only the application knows cannot be looked at.
+/// Looks at the file, then at each table on its own, so that none hides what is wrong with another: what a virtual
+/// table's module finds is no damage to the file, and an index whose order only the application knows cannot be looked
+/// at.
 fn integrity(connection: &Connection, path: &Path, catalog: &Catalog) -> Result<Vec<Finding>> {
     let (mut damage, mut found) = (Vec::new(), Vec::new());
+    // Pages that are lost, or of two tables, belong to no table.
+    match quick_check(connection, path, &LINES_SHOWN.to_string()) {
+        Ok(lines) => damage.extend(lines.into_iter().filter(|line| line.starts_with(OF_THE_FILE))),
+        Err(Error::Damaged { reason, .. }) => damage.push(reason),
+        Err(Error::Failed { reason, .. }) => {
+            let text = format!("the file as a whole could not be looked at, but each table: {reason}");
+            found.push(finding(Severity::Warning, "integrity", text));
+        }
+        Err(error) => return Err(error),
+    }
     for object in catalog.schema.objects.iter().filter(|object| object.kind == "table") {
         let name = object.name.escape_debug();
-        match quick_check(connection, path, &object.name) {
+        match quick_check(connection, path, &literal(&object.name)) {
             Ok(lines) => {
                 let lines = lines.into_iter().filter(|line| line != "ok");
                 let (harmless, bad): (Vec<_>, Vec<_>) =
@@ -134,6 +148,7 @@ fn integrity(connection: &Connection, path: &Path, catalog: &Catalog) -> Result<
             Err(error) => return Err(error),
         }
     }
+    damage.dedup();
     damage.truncate(LINES_SHOWN);
     let first = match damage.is_empty() {
         true => finding(Severity::Ok, "integrity", "quick_check found no damage".into()),
@@ -146,9 +161,10 @@ fn integrity(connection: &Connection, path: &Path, catalog: &Catalog) -> Result<
     Ok(found)
 }
 
-/// The lines of one table, if need be without its checks: they may ask for what only the application knows.
-fn quick_check(connection: &Connection, path: &Path, table: &str) -> Result<Vec<String>> {
-    let sql = format!("PRAGMA main.quick_check({})", literal(table));
+/// The lines of one table, or so many of the whole file, if need be without checks: they may ask for what only the
+/// application knows.
+fn quick_check(connection: &Connection, path: &Path, of: &str) -> Result<Vec<String>> {
+    let sql = format!("PRAGMA main.quick_check({of})");
     let lines = || rows(connection, path, &sql, |row| row.get(0));
     let with_checks = lines();
     if !matches!(with_checks, Err(Error::Failed { .. })) {

@@ -92,6 +92,17 @@ fn close(connection: Connection, partial: &Path) -> Result<()> {
 /// for what is lacking must be refused, and not be ordered in another way.
 fn define(load: &SqliteLoad, writer: &Connection, report: &mut LoadReport) -> Result<()> {
     for (table, lacking) in &load.lacking {
+        let has = load.plan.tables.iter().find(|wanted| wanted.name.name == *table);
+        let has =
+            |name: &String| has.is_some_and(|has| has.columns.iter().any(|column| column.name == *name));
+        let table_name = table.escape_debug();
+        report.refused.extend(lacking.computed.iter().filter(|name| !has(name)).map(|name| {
+            format!(
+                "column {} of {table_name}: it is computed by what only its application knows, and the snapshot is of \
+                 before its values were kept; an UPDATE of what it is computed from makes it anew",
+                name.escape_debug()
+            )
+        }));
         run(writer, &load.partial, lacking::write(&literal(table), &lacking.definition))?;
         if !lacking.own {
             let (table, what) = (table.escape_debug(), lacking.what());
@@ -253,6 +264,10 @@ fn create_triggers(load: &SqliteLoad, writer: &Connection, report: &mut LoadRepo
         if !attempt(load, writer, object, sql, report)? {
             continue;
         }
+        // What only the application knows is not there to compile with.
+        if load.lacking.iter().any(|(table, _)| *table == object.tbl_name) {
+            continue;
+        }
         if let Err(error) = compile_writes(load, writer, &object.tbl_name) {
             run(writer, &load.partial, format!("DROP TRIGGER {}", quoted(&object.name)))?;
             let reason = if let Error::Failed { reason, .. } = error { reason } else { error.to_string() };
@@ -385,8 +400,9 @@ fn examine_virtual(
     why: &str,
     report: &mut LoadReport,
 ) -> Result<()> {
+    let there = rows(connection, partial, "SELECT name FROM sqlite_schema", |row| row.get::<_, String>(0))?;
     let mut found = Vec::new();
-    for VirtualTable { name, is_full_text, .. } in tables {
+    for VirtualTable { name, is_full_text, .. } in tables.iter().filter(|table| there.contains(&table.name)) {
         let sql = format!("PRAGMA main.integrity_check({})", literal(name));
         let again = match is_full_text {
             true => format!(
@@ -401,7 +417,7 @@ fn examine_virtual(
                 let lines = lines.into_iter().filter(|line| line != "ok");
                 found.extend(lines.map(|line| format!("virtual table {name}: {line}, {why}{again}")));
             }
-            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(error @ (Error::Cancelled | Error::Io { .. })) => return Err(error),
             // A module or tokenizer of the application's own is not here.
             Err(error) => found.push(format!("virtual table {name} could not be checked here: {error}")),
         }

@@ -25,6 +25,8 @@ pub struct Lacking {
     pub stand_in: String,
     /// The columns of that which hold values: computed ones among them that are kept and cannot be computed here.
     pub columns: Vec<String>,
+    /// Those among them that are computed.
+    pub computed: Vec<String>,
     /// The definition that it has in the end.
     pub definition: String,
     /// Whether that is its own.
@@ -73,12 +75,13 @@ impl Trial {
         let columns = self.undone(|| self.columns(table, &stand_in)).ok()?;
         let plain = without(create, &[], &collations);
         let candidates = [create, &plain].into_iter();
-        let mut kept = candidates.filter(|definition| {
+        let mut sound = candidates.filter(|definition| {
             self.undone(|| self.is_sound(table, &stand_in, definition, &collations)).unwrap_or(false)
         });
-        let definition = kept.next().unwrap_or(&stand_in).to_owned();
+        let definition = sound.next().unwrap_or(&stand_in).to_owned();
         let own = definition == create;
-        Some(Lacking { functions, collations, stand_in, columns, definition, own })
+        let computed = kept(create, &functions);
+        Some(Lacking { functions, collations, stand_in, columns, computed, definition, own })
     }
 
     /// Does something in a transaction that is rolled back.
@@ -141,14 +144,7 @@ fn without(create: &str, functions: &[String], collations: &[String]) -> String 
         .filter(|pair| pair[0].text.eq_ignore_ascii_case("collate") && is_one_of(pair[1].text, collations))
         .map(|pair| (pair[0].at, pair[1].end()))
         .collect();
-    // What names a column that goes, goes as well.
-    let mut gone = functions.to_vec();
-    while let Some(column) = elements.iter().find_map(|(_, element)| {
-        let name = element.first().filter(|name| !is_one_of(name.text, &gone))?;
-        computed(element, &gone).filter(|computed| !computed.kept).map(|_| unquoted(name.text))
-    }) {
-        gone.push(column);
-    }
+    let gone = gone(&elements, functions);
     let mut at_begin = true;
     for (comma, element) in &elements {
         let mut pieces: Vec<_> =
@@ -167,6 +163,28 @@ fn without(create: &str, functions: &[String], collations: &[String]) -> String 
         blank.extend(pieces);
     }
     blanked(create, &blank)
+}
+
+/// The functions, and the columns that go with them: what names a column that goes, goes as well.
+fn gone(elements: &[(Option<usize>, Vec<&Token<'_>>)], functions: &[String]) -> Vec<String> {
+    let mut gone = functions.to_vec();
+    while let Some(column) = elements.iter().find_map(|(_, element)| {
+        let name = element.first().filter(|name| !is_one_of(name.text, &gone))?;
+        computed(element, &gone).filter(|computed| !computed.kept).map(|_| unquoted(name.text))
+    }) {
+        gone.push(column);
+    }
+    gone
+}
+
+/// The columns that these functions compute and that are kept on disk.
+fn kept(create: &str, functions: &[String]) -> Vec<String> {
+    let tokens = tokens(create);
+    let elements = elements(&tokens);
+    let gone = gone(&elements, functions);
+    let is_kept = |element: &[&Token<'_>]| computed(element, &gone).is_some_and(|computed| computed.kept);
+    let kept = elements.iter().filter(|(_, element)| is_kept(element));
+    kept.filter_map(|(_, element)| Some(unquoted(element.first()?.text))).collect()
 }
 
 fn whole(element: &[&Token<'_>]) -> Option<(usize, usize)> {
@@ -242,7 +260,10 @@ mod tests {
         );
         let create = "CREATE TABLE t (a, v AS (mine(a)), s AS (mine(a)) STORED)";
         let lacking = Trial::new().expect("a database").of("t", create).expect("something is lacking");
-        assert_eq!(lacking.columns, ["a", "s"]);
+        assert_eq!(
+            (lacking.columns, lacking.computed),
+            (vec!["a".to_owned(), "s".into()], vec!["s".to_owned()])
+        );
     }
 
     #[test]

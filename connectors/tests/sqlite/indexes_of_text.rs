@@ -68,6 +68,7 @@ async fn an_index_without_its_rows_goes_with_the_triggers_that_write_to_it() {
         "trigger into_own: it names own, which is left out",
     ];
     assert_eq!(report.refused, left_out);
+    assert_eq!(report.notes, Vec::<String>::new());
     let after = folder.path("after.db");
     assert_eq!(
         sqlite3(

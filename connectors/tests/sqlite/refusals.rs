@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lifeboat_connectors::{Error, LoadOptions, open_target, row_channel};
+use lifeboat_connectors::{Error, LoadOptions, Severity, open_target, row_channel};
 
 use crate::support::{Folder, backup, begin, load_options, restore, source, sqlite3, url};
 
@@ -21,6 +21,19 @@ async fn a_file_that_is_no_database_is_refused_in_words() {
     let noise: Vec<u8> = (0..8192_u32).map(|i| (i * 31 % 251) as u8).collect();
     std::fs::write(folder.path("noise.db"), noise).expect("written");
     check_source(&folder.path("noise.db"), "not a SQLite database, or it is encrypted").await;
+}
+
+#[tokio::test]
+async fn check_sees_pages_that_belong_to_two_tables_or_to_none() {
+    let folder = Folder::new();
+    let path = folder.database(
+        "crm.db",
+        "CREATE TABLE a (x); CREATE TABLE b (x); INSERT INTO a VALUES (1); PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'a') WHERE name = 'b'",
+    );
+    let findings = source(&path).check().await.expect("findings").findings;
+    let problem = findings.iter().find(|finding| finding.severity == Severity::Problem);
+    assert!(problem.is_some_and(|problem| problem.text.contains("*** in database main")), "{findings:?}");
 }
 
 #[tokio::test]

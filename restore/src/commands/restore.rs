@@ -217,7 +217,11 @@ impl Run<'_> {
         }
         self.progress.phase("reading every row, to know what is damaged");
         self.progress.expect_rows(plan.rows());
-        self.interrupt.or(prove(plan, &self.reading.reader, self.writers, &self.progress)).await
+        self.interrupt.or(prove(plan, &self.reading.reader, self.writers, &self.progress)).await?;
+        if plan.skipped().next().is_some() {
+            keep_together(&mut plan.tables, &self.outline(true).await?.bound);
+        }
+        Ok(())
     }
 
     /// Refuses what others must approve and have not, unless the glass is broken: on the record, before the first

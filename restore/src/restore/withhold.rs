@@ -68,7 +68,9 @@ impl fmt::Display for Reason {
             Self::NoMask => f.write_str("of this type no other value can be made"),
             Self::NotUtf8 => f.write_str("of text that is not UTF-8 no other value can be made"),
             Self::Misplaced => f.write_str("by what is masked its rows would belong to other partitions"),
-            Self::Bound => f.write_str("it belongs to an index that holds what is withheld or masked"),
+            Self::Bound => {
+                f.write_str("it belongs to an index that holds what is withheld, masked or damaged")
+            }
             Self::Above(most) => write!(f, "--grade {most}"),
         }
     }
@@ -198,12 +200,12 @@ impl Showing {
     }
 }
 
-/// Keeps back every table that is bound to one of which something is kept back.
+/// Keeps back every table that is bound to one of which something is kept back, or damaged.
 pub fn keep_together(tables: &mut [Chosen], bound: &[Bound]) {
     for bound in bound {
         let of_it = |table: &&mut Chosen| bound.tables.contains(&table.load.name);
         let mut of_it: Vec<_> = tables.iter_mut().filter(of_it).collect();
-        if of_it.iter().any(|table| !table.withheld.is_empty()) {
+        if of_it.iter().any(|table| !table.withheld.is_empty() || table.damage.is_some()) {
             of_it.iter_mut().for_each(|table| keep_back(table));
         }
     }

@@ -231,8 +231,10 @@ fn rebuild(
     let Some(object) = load.schema.objects.iter().find(is_its) else { return Ok(false) };
     if !table.can_be_rebuilt {
         report.refused.push(format!(
-            "virtual table {}: it is left out with the tables beneath it, of which rows are withheld or masked",
-            table.name.escape_debug()
+            "virtual table {}: it is left out with the tables beneath it, of which rows are withheld, masked or \
+             damaged: {}",
+            table.name.escape_debug(),
+            table.beneath.join(", ").escape_debug()
         ));
         return Ok(false);
     }

@@ -346,7 +346,7 @@ async fn a_role_is_mapped_on_a_server_that_speaks_chinese() {
 }
 
 #[tokio::test]
-async fn who_may_not_give_objects_away_is_told_what_helps_in_any_language() {
+async fn who_may_not_give_objects_away_is_told_what_helps_on_a_server_that_speaks_chinese() {
     let server = Server::start_in_chinese();
     let backup = of_missing_roles(&server).await;
     server.sql("postgres", "CREATE ROLE boss");

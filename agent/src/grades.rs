@@ -346,7 +346,7 @@ mod tests {
             Catalogue::of(&grading, std::slice::from_ref(&people)).expect("grades").splits[0].to_string()
         };
         for lines in ["\"*\" = \"low\"", "\"people\" = \"low\"", "\"people.*\" = \"low\""] {
-            assert_eq!(split(lines), "low 0, high 1", "{lines}");
+            assert_eq!(split(lines), "high 1, low 0", "{lines}");
         }
         assert_eq!(split("\"people.kept\" = \"low\""), "high 0, low 1");
     }

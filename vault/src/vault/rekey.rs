@@ -162,12 +162,7 @@ impl KeyOutcome {
 
     /// Whether every store has told that it keeps no version of what was taken away.
     pub fn is_proven(&self) -> bool {
-        self.stores.iter().all(|store| match store.versions {
-            OldVersions::Removed(_) => true,
-            OldVersions::Failed(_) => false,
-            // Only of a folder is it known that it keeps none.
-            OldVersions::Unknown => store.url.starts_with("file:"),
-        })
+        self.stores.iter().all(|store| matches!(store.versions, OldVersions::Removed(_)))
     }
 }
 

@@ -356,7 +356,7 @@ fn examine(
             };
             note(report, tables.into_iter().map(line).collect(), why);
         }
-        Err(Error::Cancelled) => return Err(Error::Cancelled),
+        Err(error @ (Error::Cancelled | Error::Io { .. })) => return Err(error),
         Err(error) => report.notes.push(format!("foreign keys could not be checked: {error}")),
     }
     Ok(())

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::Timestamp;
-use lifeboat_connectors::{Outline, SchemaFile, Target};
+use lifeboat_connectors::Target;
 use lifeboat_console::{CommandError, Kind, escape};
 use lifeboat_vault::format::request::Wish;
 use lifeboat_vault::{
@@ -19,7 +19,7 @@ use url::Url;
 
 use crate::cli::Wanted;
 use crate::one_time_key::OneTimeKey;
-use crate::restore::{Chosen, Showing, choose, for_words, keep_together, require_keys};
+use crate::restore::{Chosen, Showing, for_words, select};
 use crate::words;
 
 /// A restore, in words that are the same on every machine.
@@ -68,32 +68,14 @@ pub async fn propose(
     // Definitions that are closed say nothing: names are tables' then.
     let closed = manifest.files.iter().any(|file| !open.contains(&file.grade));
     let asks = |withholds| !closed && wanted.asks_of_schema(url, system, withholds);
-    let outline = outline(reader, snapshot, target, asks(false)).await?;
-    let mut tables = choose(reader.tables(snapshot).await?, &outline.groups, &wanted.table)?;
-    tables.iter_mut().for_each(|table| showing.apply(table, &outline));
-    require_keys(vault, &showing, &manifest.files, &tables)?;
-    let withholds = tables.iter().any(|table| !table.withheld.is_empty());
-    keep_together(&mut tables, &self::outline(reader, snapshot, target, asks(withholds)).await?.bound);
+    let all = reader.tables(snapshot).await?;
+    let tables = select(vault, &showing, (reader, snapshot, target), all, &wanted.table, asks).await?;
     let of_tables = tables.iter().filter(|table| !table.is_left_empty()).flat_map(|table| &table.shown.read);
     let opened: BTreeSet<Grade> =
         manifest.files.iter().map(|file| &file.grade).chain(of_tables).copied().collect();
     let together = opened.iter().filter(|grade| needs_others(vault, **grade)).copied().collect();
     let words = in_words(snapshot, &tables, &opened, (wanted, url));
     Ok(Proposal { words, together })
-}
-
-/// What the schema says of tables and columns, where that is asked.
-async fn outline(
-    reader: &SnapshotReader,
-    snapshot: &Snapshot,
-    target: &dyn Target,
-    asked: bool,
-) -> Result<Outline, CommandError> {
-    let mut schema = Vec::new();
-    for file in snapshot.manifest.files.iter().filter(|_| asked) {
-        schema.push(SchemaFile { name: file.name.clone(), bytes: reader.file(file).await? });
-    }
-    if asked { Ok(target.outline(&schema)?) } else { Ok(Outline::default()) }
 }
 
 /// Whether others must open a grade too, or approve that it is restored.

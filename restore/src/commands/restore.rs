@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use lifeboat_config::SecretRef;
 use lifeboat_connectors::{
-    CaptureOptions, Error as SourceError, LoadOptions, LoadReport, Outline, SchemaFile, Target, open_target,
+    CaptureOptions, Error as SourceError, LoadOptions, LoadReport, SchemaFile, Target, open_target,
 };
 use lifeboat_console::{CommandError, Interrupt, Kind, Progress, ResultExt, print};
 use lifeboat_vault::format::audit::Deed;
@@ -23,7 +23,7 @@ use crate::cli::{Restore, Wanted};
 use crate::open::{AtHand, Opened, Reading};
 use crate::record::{Recorder, ended, kind_of};
 use crate::restore::{
-    Ahead, Plan, Showing, Summary, choose, compare, keep_together, load, prove, require_keys,
+    Ahead, Plan, Showing, Summary, compare, keep_together, load, outline, prove, require_keys, schema, select,
 };
 use crate::words;
 
@@ -191,7 +191,7 @@ impl Run<'_> {
             planned => planned?,
         };
         self.check_approved(&plan).await?;
-        let schema = self.interrupt.or(self.schema()).await?;
+        let schema = self.interrupt.or(schema(&self.reading.reader, &self.snapshot)).await?;
         let notes = self.interrupt.or(self.target.inspect(&plan.to_load_plan(&schema))).await?;
         if self.args.dry_run {
             self.prove(&mut plan).await?;
@@ -219,7 +219,8 @@ impl Run<'_> {
         self.progress.expect_rows(plan.rows());
         self.interrupt.or(prove(plan, &self.reading.reader, self.writers, &self.progress)).await?;
         if plan.skipped().next().is_some() {
-            keep_together(&mut plan.tables, &self.outline(true).await?.bound);
+            let said = outline(&self.reading.reader, &self.snapshot, &*self.target).await?;
+            keep_together(&mut plan.tables, &said.bound);
         }
         Ok(())
     }
@@ -334,21 +335,9 @@ impl Run<'_> {
         let system = self.snapshot.manifest.point["system"].as_str().unwrap_or_default();
         let any = !tables.is_empty();
         let asks = |withholds| any && self.args.wanted.asks_of_schema(url, system, withholds);
-        let outline = self.outline(asks(false)).await?;
-        let mut tables = choose(tables, &outline.groups, names)?;
-        tables.iter_mut().for_each(|table| self.showing.apply(table, &outline));
-        require_keys(&self.opened.vault, &self.showing, &self.snapshot.manifest.files, &tables)?;
-        let withholds = tables.iter().any(|table| !table.withheld.is_empty());
-        keep_together(&mut tables, &self.outline(asks(withholds)).await?.bound);
+        let of = (&self.reading.reader, &self.snapshot, &*self.target);
+        let tables = select(&self.opened.vault, &self.showing, of, tables, names, asks).await?;
         Plan::new(&self.snapshot, words::shown(url), tables, &health, self.args.wanted.skip_damaged)
-    }
-
-    /// What the schema says of tables and columns, where that is asked.
-    async fn outline(&self, asked: bool) -> Result<Outline, CommandError> {
-        match asked {
-            true => Ok(self.target.outline(&self.schema().await?)?),
-            false => Ok(Outline::default()),
-        }
     }
 
     async fn health(&self) -> Result<SnapshotHealth, CommandError> {
@@ -357,18 +346,6 @@ impl Run<'_> {
         let structure = Depth::Structure;
         let report = verify(reader, sync, chosen, snapshots, unreadable, structure, &|_, _| {}).await?;
         Ok(report.snapshots.into_iter().next().expect("one snapshot was asked for"))
-    }
-
-    async fn schema(&self) -> Result<Vec<SchemaFile>, CommandError> {
-        let mut schema = Vec::new();
-        for file in &self.snapshot.manifest.files {
-            let bytes = self.reading.reader.file(file).await;
-            let bytes = bytes
-                .map_err(CommandError::from)
-                .context(|| format!("snapshot {} cannot be restored", self.snapshot.id.short()))?;
-            schema.push(SchemaFile { name: file.name.clone(), bytes });
-        }
-        Ok(schema)
     }
 
     /// Says what will be done, and what the target is like.

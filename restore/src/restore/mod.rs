@@ -11,13 +11,16 @@ mod load;
 mod mask;
 mod plan;
 mod prove;
+mod select;
 mod summary;
 mod withhold;
 
-pub use choose::{Chosen, choose};
+pub use choose::Chosen;
+use choose::choose;
 pub use compare::compare;
 pub use load::{Ahead, load};
 pub use plan::{Plan, require_keys};
 pub use prove::prove;
+pub use select::{outline, schema, select};
 pub use summary::Summary;
 pub use withhold::{Showing, Withheld, by_reason as for_words, keep_together};

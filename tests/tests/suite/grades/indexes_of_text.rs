@@ -1,7 +1,9 @@
 //! Full-text indexes, which repeat what columns of other grades hold.
 
+use std::path::{Path, PathBuf};
+
 use super::{Lab, Sqlite, sqlite_company};
-use crate::company::DB1;
+use crate::company::{Company, DB1};
 use crate::databases::support::sqlite;
 
 /// An index of another table's text and one with a text of its own, each kept up by a trigger.
@@ -43,4 +45,34 @@ fn no_index_shows_what_it_was_made_of_and_its_table_can_be_written_afterwards() 
     }
     lab.restore("wang", "whole", &[]).success();
     assert_eq!(lab.sql("whole", "SELECT rowid FROM own WHERE own MATCH '110105194912310038'"), "1");
+}
+
+/// Flips a bit in the middle of the largest pack, which has every row.
+fn damage_rows(company: &Company) {
+    let files = |folder: &Path| {
+        std::fs::read_dir(folder)
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").path())
+            .collect::<Vec<_>>()
+    };
+    let packs = files(&company.vault().join("packs")).into_iter().flat_map(|folder| files(&folder));
+    let bytes = |path: &PathBuf| std::fs::metadata(path).expect("a pack").len();
+    let largest = packs.max_by_key(bytes).expect("a pack");
+    let mut pack = std::fs::read(&largest).expect("it can be read");
+    let middle = pack.len() / 2;
+    pack[middle] ^= 1;
+    std::fs::write(&largest, pack).expect("it can be written");
+}
+
+#[test]
+fn an_index_whose_rows_are_damaged_goes_and_its_table_can_be_written_afterwards() {
+    let (company, path) = sqlite_company();
+    sqlite(&path, NOTES);
+    company.back_up(DB1);
+    damage_rows(&company);
+    let lab = Sqlite(company);
+    let told = lab.restore("wang", "damaged", &["--skip-damaged"]).exits(3).stdout;
+    assert!(told.contains("virtual table own: it is left out with the tables beneath it"), "{told}");
+    let written = "INSERT INTO notes VALUES (2, 'renewal'); SELECT count(*) FROM notes";
+    assert_eq!(lab.sql("damaged", written), "1");
 }

@@ -399,21 +399,19 @@ async fn a_database_that_sorts_otherwise_is_told() {
 #[tokio::test]
 async fn a_new_database_has_the_sources_provider_whatever_the_template_has() {
     let server = Server::start("");
-    if server.major() < 15 {
-        // They know no other provider.
-        return;
-    }
     let backup = small(&server).await;
-    let locale = if server.major() < 17 { "daticulocale" } else { "datlocale" };
-    server.sql(
-        "postgres",
-        &format!("UPDATE pg_database SET datlocprovider = 'i', {locale} = 'de' WHERE datname = 'template0'"),
-    );
+    let (provider, template) = match server.major() {
+        // They know no other provider.
+        ..=14 => ("'c'", "datallowconn = false"),
+        15..=16 => ("datlocprovider", "datlocprovider = 'i', daticulocale = 'de'"),
+        _ => ("datlocprovider", "datlocprovider = 'i', datlocale = 'de'"),
+    };
+    server.sql("postgres", &format!("UPDATE pg_database SET {template} WHERE datname = 'template0'"));
     let report =
         backup.restore(server.target("new").as_ref(), backup.plan(), &load_options(true)).await.unwrap();
     assert_eq!((report.refused, report.notes), (vec![], vec![]));
-    let provider = "SELECT datlocprovider, datcollate FROM pg_database WHERE datname = 'new'";
-    assert_eq!(server.sql("postgres", provider), "c|C.UTF-8");
+    let made = format!("SELECT {provider}, datcollate FROM pg_database WHERE datname = 'new'");
+    assert_eq!(server.sql("postgres", &made), "c|C.UTF-8");
 }
 
 #[tokio::test]

@@ -37,4 +37,4 @@ pub use policy::{Policies, Policy};
 pub use schedule::{Schedule, Slot};
 pub use secret::{Secret, SecretError, SecretRef};
 pub use suppress::Suppression;
-pub use values::is_label;
+pub use values::{LABEL, is_label};

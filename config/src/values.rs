@@ -46,6 +46,9 @@ pub(crate) fn name(name: &str) -> Result<String, Fault> {
     ))
 }
 
+/// What [`is_label`] asks for, in words.
+pub const LABEL: &str = "write 1 to 64 characters without `/`, `\\`, quotes and line ends";
+
 /// Whether `text` may be a short text for people: a branch's name, somebody to mention. Chinese names are as good
 /// as others.
 pub fn is_label(text: &str) -> bool {
@@ -58,7 +61,7 @@ pub(crate) fn label(text: &str) -> Result<String, Fault> {
     if is_label(text) {
         return Ok(text.into());
     }
-    Err(Fault::new("this is no name", "write 1 to 64 characters without `/`, `\\`, quotes and line ends"))
+    Err(Fault::new("this is no name", LABEL))
 }
 
 /// Whether `text` is the secret half of a key, which belongs in no configuration.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use jiff::SignedDuration;
-use lifeboat_config::is_label;
+use lifeboat_config::{LABEL, is_label};
 use lifeboat_vault::{Grade, Realm};
 
 use super::requests::life;
@@ -186,7 +186,7 @@ pub struct KeysShred {
 fn label(text: &str) -> Result<String, String> {
     match is_label(text) {
         true => Ok(text.to_owned()),
-        false => Err("write 1 to 64 characters without `/`, `\\`, quotes and line ends".into()),
+        false => Err(LABEL.into()),
     }
 }
 

@@ -11,6 +11,8 @@ use lifeboat_tests::{PostgresServer, agent, program, restore, run};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::databases::support::sqlite;
+
 /// People's keys, configurations, states and, unless a store is named, the vault.
 pub struct Company {
     folder: TempDir,
@@ -233,6 +235,12 @@ pub fn settings(environment: &[(String, String)]) -> String {
 /// A sample CRM in the new SQLite file `path`, as a source.
 pub fn sqlite_crm(path: &Path, scale: &str) -> Source<'static> {
     run(program("sample-crm").arg("sqlite").arg(path).args(["--scale", scale])).success();
+    Source { name: "crm", url: format!("sqlite://{}", path.display()), password: None }
+}
+
+/// Makes a SQLite database by these statements.
+pub fn sqlite_source(path: &Path, sql: &str) -> Source<'static> {
+    sqlite(path, sql);
     Source { name: "crm", url: format!("sqlite://{}", path.display()), password: None }
 }
 

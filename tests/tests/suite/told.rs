@@ -8,8 +8,9 @@ use std::path::Path;
 use lifeboat_tests::{Finished, restore, run};
 use serde_json::Value;
 
-use crate::company::{Company, DB1, Source};
-use crate::databases::support::sqlite;
+use crate::company::{Company, DB1, sqlite_source};
+
+const CONTACTS: &str = "CREATE TABLE contacts (id integer PRIMARY KEY); INSERT INTO contacts VALUES (1)";
 
 /// Answers every request as a robot, a webhook and a service that waits for calls all do when they accept.
 fn accepting() -> String {
@@ -86,10 +87,7 @@ fn entries(company: &Company) -> usize {
 #[test]
 fn who_was_told_of_what_is_on_the_record_and_no_address_is() {
     let company = Company::new();
-    let database = company.path("crm.db");
-    sqlite(&database, "CREATE TABLE contacts (id integer PRIMARY KEY); INSERT INTO contacts VALUES (1)");
-    let url = format!("sqlite://{}", database.display());
-    company.configure(DB1, &[Source { name: "crm", url, password: None }]);
+    company.configure(DB1, &[sqlite_source(&company.path("crm.db"), CONTACTS)]);
     let service = accepting();
     for name in ["hook", "robot", "ping"] {
         fs::write(
@@ -146,11 +144,15 @@ fn who_was_told_of_what_is_on_the_record_and_no_address_is() {
     check(&company, "MON-01", "fail");
 }
 
+/// Entries of the record, as JSON.
+pub fn record(company: &Company) -> Vec<Value> {
+    let export = as_wang(company, &["audit", "export"]).success().stdout;
+    export.lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect()
+}
+
 /// How many alerts there are about an entry of this kind and end.
 fn alerts(company: &Company, what: &str, result: &str) -> usize {
-    let export = as_wang(company, &["audit", "export"]).success().stdout;
-    let lines: Vec<Value> =
-        export.lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect();
+    let lines = record(company);
     let is_meant = |about: &Value| {
         let named = |line: &&Value| line["writer"] == about[0] && line["sequence"] == about[1];
         lines.iter().find(named).is_some_and(|line| line["what"] == what && line["result"] == result)
@@ -163,10 +165,7 @@ fn alerts(company: &Company, what: &str, result: &str) -> usize {
 #[test]
 fn what_is_refused_on_the_agents_own_host_is_told_before_the_next_backup_and_once() {
     let company = Company::new();
-    let database = company.path("crm.db");
-    sqlite(&database, "CREATE TABLE contacts (id integer PRIMARY KEY); INSERT INTO contacts VALUES (1)");
-    let url = format!("sqlite://{}", database.display());
-    company.configure(DB1, &[Source { name: "crm", url, password: None }]);
+    company.configure(DB1, &[sqlite_source(&company.path("crm.db"), CONTACTS)]);
     company.add_to_config(DB1, &hook(&company));
     company.init(DB1);
     company.back_up(DB1);
@@ -191,10 +190,7 @@ fn what_is_refused_on_the_agents_own_host_is_told_before_the_next_backup_and_onc
 #[test]
 fn every_verb_of_an_agent_looks_at_the_record() {
     let company = Company::new();
-    let database = company.path("crm.db");
-    sqlite(&database, "CREATE TABLE contacts (id integer PRIMARY KEY); INSERT INTO contacts VALUES (1)");
-    let url = format!("sqlite://{}", database.display());
-    company.configure(DB1, &[Source { name: "crm", url, password: None }]);
+    company.configure(DB1, &[sqlite_source(&company.path("crm.db"), CONTACTS)]);
     let barn = company.path("barn");
     fs::create_dir(&barn).expect("a disk elsewhere");
     let copy = format!("[[vault.copy]]\nname = \"barn\"\nurl = \"file://{}\"\n", barn.display());

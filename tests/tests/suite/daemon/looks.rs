@@ -10,15 +10,9 @@ use crate::told;
 /// The daemon begins a look so often, as README says.
 const MINUTES: i64 = 5;
 
-/// Entries of the record, as JSON.
-fn entries(company: &Company) -> Vec<Value> {
-    let export = run(&mut company.restore(&["audit", "export"])).success().stdout;
-    export.lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect()
-}
-
 /// Waits for an alert about the newest entry of this kind, and returns the alert.
 fn wait_for_alert(company: &Company, what: &str) -> Value {
-    let entries = || entries(company);
+    let entries = || told::record(company);
     let about = |entry: &Value| Value::from(vec![entry["writer"].clone(), entry["sequence"].clone()]);
     let entry = entries().into_iter().rfind(|entry| entry["what"] == what).map(|entry| about(&entry));
     let entry = entry.unwrap_or_else(|| panic!("no {what} on the record"));

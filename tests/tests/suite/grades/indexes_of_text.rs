@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Lab, Sqlite, sqlite_company};
-use crate::company::{Company, DB1, Source};
+use crate::company::{Company, DB1, sqlite_source};
 use crate::databases::support::sqlite;
 
 /// An index of another table's text and one with a text of its own, each kept up by a trigger.
@@ -71,11 +71,8 @@ fn damage_rows(company: &Company) {
 #[test]
 fn an_index_whose_rows_are_damaged_goes_and_its_table_can_be_written_afterwards() {
     let company = Company::new();
-    let path = company.path("crm.db");
-    sqlite(&path, NOTES);
-    sqlite(&path, MUCH_TEXT);
-    let url = format!("sqlite://{}", path.display());
-    company.configure(DB1, &[Source { name: "crm", url, password: None }]);
+    let made = format!("{NOTES} {MUCH_TEXT}");
+    company.configure(DB1, &[sqlite_source(&company.path("crm.db"), &made)]);
     company.init(DB1);
     company.back_up(DB1);
     damage_rows(&company);
